@@ -1,0 +1,107 @@
+# Sourced by plugin-migrate, test and .ci/run: where the managed Python environment is, and making it.
+# shellcheck shell=sh
+#
+# One folder per set of pinned requirements, in the user's cache. The way to a ready one is shell
+# builtins only, because it is part of every command: a subprocess costs more than all of it.
+
+# use_environment SCRIPTS FILE...: makes the environment for the requirements in SCRIPTS/FILE... if it
+# is not there, and sets $environment and $cache. False, after a sentence on stderr, if it cannot.
+use_environment() {
+    scripts=$1
+    shift
+    name=
+    for file; do
+        while read -r line || [ -n "$line" ]; do
+            case $line in
+                '' | '#'*) ;;
+                *) name=$name${name:++}${line%%==*}-${line#*==} ;;
+            esac
+        done <"$scripts/$file"
+    done
+
+    if [ -n "${PLUGIN_MIGRATE_CACHE-}" ]; then
+        cache=$PLUGIN_MIGRATE_CACHE
+    else
+        case ${XDG_CACHE_HOME-} in
+            /*) cache=$XDG_CACHE_HOME/plugin-migrate ;;
+            *) cache=${HOME:+$HOME/.cache/plugin-migrate} ;;
+        esac
+    fi
+    case $cache in
+        '' | /*) ;;
+        *) cache=$PWD/$cache ;;
+    esac
+    environment=$cache/$name
+    environment_is_ready && return
+
+    if [ -z "$cache" ] || ! mkdir -p "$cache" 2>/dev/null || [ ! -w "$cache" ]; then
+        use_private_cache || return
+        environment=$cache/$name
+        environment_is_ready && return
+    fi
+    find_python || return
+    "$python" -I -S "$scripts/environment.py" "$environment" "$scripts" "$@" </dev/null
+}
+
+# Not ready either when the system's Python was replaced by another version: bin/python links to it.
+environment_is_ready() {
+    [ -e "$environment/ready" ] && [ -x "$environment/bin/python" ]
+}
+
+# Without a usable home: a folder beside everybody's, so one that another user made is not touched.
+use_private_cache() {
+    unusable=${cache:-the home directory is unknown}
+    uid=$(id -u)
+    cache=${TMPDIR:-/tmp}/plugin-migrate-$uid
+    mkdir -m 700 "$cache" 2>/dev/null
+    read -r mode _ owner _ <<LISTING
+$(ls -ldn "$cache" 2>/dev/null)
+LISTING
+    case $mode$owner in
+        "drwx------$uid" | "drwx------"[.+@]"$uid") return 0 ;;
+    esac
+    echo "✗ Error: No folder for the Python environment ($unusable; $cache is not a private folder of yours):" \
+        "set PLUGIN_MIGRATE_CACHE to one that can be written" >&2
+    return 1
+}
+
+# Sets $python to an interpreter that can make the environment. Each is run to find out: what is on
+# PATH may be a shim without a version behind it. `uv` can make one without `ensurepip`, and even
+# fetch a Python.
+find_python() {
+    uv=$(command -v uv)
+    problem='No Python 3.11 or later was found'
+    remedy='install Python 3.11 or later, or uv'
+    for python in python3 python3.13 python3.12 python3.11 python3.14 python; do
+        missing=$("$python" -I -S -c '
+import sys
+if sys.version_info < (3, 11):
+    sys.exit(1)
+for module in ["sqlite3", "venv", "ensurepip"][: 1 if sys.argv[1] else 3]:
+    try:
+        __import__(module)
+    except ImportError:
+        print(module)
+        break
+' "$uv" </dev/null 2>/dev/null) || continue
+        case $missing in
+            '') return 0 ;;
+            sqlite3)
+                problem="The Python on PATH ($python) was built without sqlite3"
+                remedy='install another Python 3.11 or later, or uv'
+                ;;
+            *)
+                problem="The Python on PATH ($python) cannot make virtual environments"
+                remedy="install its venv module (Debian and Ubuntu: apt install python3-venv), or uv"
+                ;;
+        esac
+    done
+    if [ -n "$uv" ]; then
+        echo "plugin-migrate: asking uv for a Python" >&2
+        python=$(cd / && uv run --quiet --no-project --python '>=3.11,<3.15' python -I -S -c '
+import sys
+print(sys.executable)' </dev/null 2>/dev/null) && return
+    fi
+    echo "✗ Error: $problem: $remedy, then run this again" >&2
+    return 1
+}

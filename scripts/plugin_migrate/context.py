@@ -1,0 +1,127 @@
+"""What a migration author is handed as ``ctx``."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from . import audit
+from .errors import ForbiddenStatement
+from .side_database import SideDatabase
+from .staging import Staging
+from .workspace import Workspace, is_inside
+
+T = TypeVar("T")
+
+
+class Context:
+    """The state as one step may see and change it.
+
+    ``db`` is the state database inside the step's transaction; ``claude`` the staged ``.claude/``
+    as a path for ordinary file operations. Everything is committed together when the step returns
+    and undone together when it raises.
+    """
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        workspace: Workspace | None = None,
+        staging: Staging | None = None,
+        scratch: str = "",
+        on_log: Callable[[str], None] = lambda text: None,
+        on_progress: Callable[[int, int | None], None] = lambda done, total: None,
+    ) -> None:
+        self.db = db
+        self._workspace = workspace
+        self._staging = staging
+        self._scratch = scratch
+        self._on_log = on_log
+        self._on_progress = on_progress
+        self.side_databases: dict[str, SideDatabase] = {}
+
+    @property
+    def claude(self) -> Path:
+        """The staged ``.claude/``: read and write below it as you like."""
+        if self._staging is None:
+            raise ForbiddenStatement("This step works on the database only")
+        return Path(self._staging.claude)
+
+    def database(self, path: str | os.PathLike[str]) -> sqlite3.Connection:
+        """Return a connection to another SQLite database of the state, inside a transaction.
+
+        Parameters:
+            path: relative to ``.claude/``, such as ``"memory.db"``; created when missing.
+
+        Raises:
+            ForbiddenStatement: the path leaves ``.claude/`` or is the state database.
+            StateUnreadable: the file is not a database.
+        """
+        if self._workspace is None:
+            raise ForbiddenStatement("This step works on the state database only")
+        relative = self._relative(path)
+        known = self.side_databases.get(relative)
+        if known is None:
+            with audit.looking_away():
+                known = self._open(relative)
+            self.side_databases[relative] = known
+        return known.connection
+
+    def edit_json(self, path: str | os.PathLike[str]) -> AbstractContextManager[Any]:
+        """Edit a JSON file as a Python value; what you do not change keeps its every byte.
+
+        Parameters:
+            path: relative to ``.claude/``, or a path below ``ctx.claude``.
+        """
+        from .editing import json_edit
+
+        return json_edit.edit(self._staged(path))
+
+    def edit_front_matter(self, path: str | os.PathLike[str]) -> AbstractContextManager[Any]:
+        """Edit a Markdown file's YAML front matter as a mapping; the body is never touched.
+
+        Parameters:
+            path: relative to ``.claude/``, or a path below ``ctx.claude``.
+        """
+        from .editing import front_matter
+
+        return front_matter.edit(self._staged(path))
+
+    def log(self, text: object) -> None:
+        """Tell the user something while the migration runs."""
+        self._on_log(str(text))
+
+    def progress(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield ``items`` and show how far a long loop has come, on a terminal."""
+        total = len(items) if isinstance(items, Collection) else None
+        for done, item in enumerate(items):
+            self._on_progress(done, total)
+            yield item
+
+    def _staged(self, path: str | os.PathLike[str]) -> Path:
+        # Joining keeps an absolute path such as `ctx.claude / "settings.json"` as it is.
+        staged = self.claude / path
+        if not is_inside(os.path.normpath(staged), str(self.claude)):
+            raise ForbiddenStatement(f"{path} is not below .claude/")
+        return staged
+
+    def _relative(self, path: str | os.PathLike[str]) -> str:
+        assert self._workspace is not None
+        relative = os.path.relpath(self._staged(path), self.claude)
+        live = os.path.realpath(os.path.join(self._workspace.claude, relative))
+        if live == self._workspace.database:
+            raise ForbiddenStatement(f"{relative} is the state database", hint="Use ctx.db.")
+        if not is_inside(live, self._workspace.claude):
+            raise ForbiddenStatement(f"{relative} leaves .claude/ (to {live})")
+        if is_inside(live, self._workspace.bookkeeping):
+            raise ForbiddenStatement(f"{relative} belongs to plugin-migrate itself")
+        return relative
+
+    def _open(self, relative: str) -> SideDatabase:
+        assert self._workspace is not None
+        live = os.path.realpath(os.path.join(self._workspace.claude, relative))
+        copy = os.path.join(self._scratch, f"database-{len(self.side_databases)}.sqlite")
+        return SideDatabase(relative, live, copy)

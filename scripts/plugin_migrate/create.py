@@ -1,0 +1,145 @@
+"""New migration files from templates."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from string import Template
+
+from .errors import InvalidName, StateUnreadable, UsageError, VersionExists
+from .migration import title_of
+from .plan import Entry
+from .tree import make_folder
+from .version import Version
+from .workspace import Workspace
+
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_LONGEST_SLUG = 100
+_SUFFIXES = {"python": "py", "sql": "sql"}
+LANGUAGES = tuple(_SUFFIXES)
+TEMPLATES = ("empty", "plugin", "schema", "data")
+FIRST = Version(1, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new migration file; ``path`` is absolute."""
+
+    version: Version
+    path: str
+    language: str
+    is_late: bool
+
+
+def create(
+    workspace: Workspace,
+    entries: tuple[Entry, ...],
+    name: str,
+    *,
+    author: str,
+    description: str | None = None,
+    template: str = "empty",
+    language: str = "python",
+    version: Version | None = None,
+    bump: str = "minor",
+) -> Created:
+    """Write a new migration file and return where it is.
+
+    Parameters:
+        entries: what the folder and the ledger know, for the next version.
+        name: a slug: lower-case words of letters and digits, joined by hyphens.
+        author: for the header.
+        description: one line; the name's words when missing.
+        template: one of :data:`TEMPLATES`.
+        language: one of :data:`LANGUAGES`.
+        version: the new version; else the newest known one is raised by ``bump``.
+        bump: ``major``, ``minor`` or ``patch``.
+
+    Raises:
+        InvalidName: the name is no slug.
+        VersionExists: the version is taken.
+        UsageError: there is no such template in this language.
+        StateUnreadable: the file cannot be written.
+    """
+    require_slug(name)
+    newest = entries[-1].version if entries else None
+    if version is None:
+        version = newest.bump(bump) if newest else FIRST
+    taken = next((entry for entry in entries if entry.version == version), None)
+    if taken is not None:
+        where = taken.migration.path if taken.migration else workspace.migrations
+        raise VersionExists(
+            f"Version {version} exists already",
+            file=where,
+            hint=f"The next free one is {(newest or version).bump(bump)}; leave --version out.",
+        )
+    text = _filled(template, language, version, description or title_of(name), author)
+    path = os.path.join(workspace.migrations, f"{version}-{name}.{_SUFFIXES[language]}")
+    _write(path, text)
+    is_late = any(entry.applied and entry.version > version for entry in entries)
+    return Created(version, path, language, is_late)
+
+
+def require_slug(name: str) -> None:
+    """Refuse a name that is not a slug, and suggest one.
+
+    Raises:
+        InvalidName: with the nearest slug as the hint.
+    """
+    if _SLUG.fullmatch(name) and len(name) <= _LONGEST_SLUG:
+        return
+    words = re.findall(r"[a-z0-9]+", re.sub(r"([a-z0-9])([A-Z])", r"\1-\2", name).lower())
+    meant = "-".join(words)[:_LONGEST_SLUG].strip("-")
+    raise InvalidName(
+        f"Invalid name for a migration: '{name}'",
+        hint="Use lower-case words joined by hyphens"
+        + (f", for example: {meant}" if meant else ", for example: add-oauth"),
+    )
+
+
+def _filled(template: str, language: str, version: Version, description: str, author: str) -> str:
+    if "\n" in description or "\r" in description:
+        raise UsageError("A description is one line")
+    name = f"{template}.{_SUFFIXES[language]}.txt"
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates", name)
+    if not os.path.exists(path):
+        raise UsageError(
+            f"The template '{template}' changes files, which SQL cannot",
+            hint=f"Use: plugin-migrate create NAME --template={template} --language=python",
+        )
+    with open(path, encoding="utf-8") as file:
+        text = Template(file.read())
+    return text.substitute(
+        version=version,
+        description=_as_literal(description, language),
+        title=description.replace("\\", "/").replace('"', "'"),
+        author=_as_literal(author, language),
+        created_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    )
+
+
+def _as_literal(text: str, language: str) -> str:
+    """Return ``text`` as a literal of the language's header: JSON is YAML, and nearly Python."""
+    import json
+
+    if language == "sql":
+        plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9 ,.()/_-]*[A-Za-z0-9.)]", text)
+        return text if plain else json.dumps(text, ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        make_folder(os.path.dirname(path))
+        with open(path, "x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except FileExistsError:
+        raise VersionExists("The file exists already", file=path) from None
+    except OSError as error:
+        raise StateUnreadable(
+            f"The migration cannot be written: {error.strerror}",
+            file=path,
+            hint="Check the folder's permissions, and that the disk is writable and not full.",
+        ) from None

@@ -1,0 +1,343 @@
+"""Change a value in a text and keep every byte that does not have to change.
+
+A container's text is cut into pieces, one per child, each with the whitespace and the comments
+that belong to it. The pieces are put together again in the new order, with the changed ones
+written anew. Where nothing changed, cutting and joining gives back the same text, so there is no
+list of edits and no offset to keep right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any, Protocol
+
+from .tree import Child, Node, fingerprint, kind_of
+
+_BLANKS = re.compile(r"[ \t]*")
+_LINE_END = re.compile(r"\r?\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a child is written.
+
+    Parameters:
+        indent: indentation of the line it begins; ``None`` when it shares a line with others.
+        block: it belongs to a container in YAML's block style.
+        compact: its siblings of the same kind are each written on one line.
+        comment_follows: a comment stands behind it on the line where it ends.
+    """
+
+    indent: str | None
+    block: bool = False
+    compact: bool = False
+    comment_follows: bool = False
+
+
+class Syntax(Protocol):
+    """What the splicing has to know about a format and about one file's habits.
+
+    Attributes:
+        comment: matches one comment.
+        line_comment: what begins a comment that ends with its line.
+        newline: the file's line ending.
+        inline_lead: what stands between a comma and the next child on the same line.
+        indent_unit: one step of indentation inside brackets; ``None`` when an empty pair of
+            brackets is filled without breaking the line.
+    """
+
+    comment: re.Pattern[str]
+    line_comment: str
+    newline: str
+    inline_lead: str
+    indent_unit: str | None
+
+    def label(self, key: str, old: str = "") -> str:
+        """Return the text of a key that replaces the text ``old``, if there was one."""
+
+    def child(self, label: str, gap: str | None, value: Any, place: Place, old: str) -> str:
+        """Return the text of a child.
+
+        Parameters:
+            label: the text of its key, ``-`` or nothing.
+            gap: what stood between label and value; ``None`` for a new child.
+            old: the text of the value before; empty for a new child.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A child's share of its container's text.
+
+    Parameters:
+        lead: whitespace and comments before it; ``None`` for the first child, because what
+            stands before that one belongs to the container and stays at the top.
+        before, after: what stands on its line before and behind its comma.
+    """
+
+    lead: str | None
+    text: str
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    head: str
+    pieces: tuple[_Piece, ...]
+    trailing_comma: bool
+    tail: str
+
+
+def splice(text: str, root: Node, new: Any, syntax: Syntax) -> str:
+    """Return ``text`` with the value of ``root`` turned into ``new``.
+
+    Parameters:
+        text: the document.
+        root: its tree.
+        new: the value wanted; renames are read from its `EditableDict` mappings.
+        syntax: how the format, and this file, writes things.
+
+    Raises:
+        TypeError: ``new`` holds something that no file can hold.
+    """
+    if fingerprint(root.value()) == fingerprint(new):
+        return text
+    splicer = _Splicer(text, syntax)
+    if root.kind == kind_of(new) and not root.whole:
+        changed = splicer.container(root, new, "")
+    else:
+        changed = syntax.child("", "", new, Place("", root.block), text[root.start : root.end])
+    return text[: root.start] + changed + text[root.end :]
+
+
+class _Splicer:
+    def __init__(self, text: str, syntax: Syntax) -> None:
+        self.text = text
+        self.syntax = syntax
+
+    def container(self, node: Node, new: Any, indent: str | None) -> str:
+        """Return the text of a mapping or list, changed into ``new`` of the same kind."""
+        cut = self._cut(node)
+        pairs = list(_pair(node, new))
+        leads, orphans = self._leads(cut, {index for _, _, index in pairs})
+        head, tail = cut.head, orphans + cut.tail
+        if not pairs:
+            head, tail = "", self._emptied(node, head, tail)
+        elif not cut.pieces:
+            head, tail = self._opened(tail, indent)
+        usual_lead = self._usual_lead(node, head, cut.pieces)
+
+        chunks = [self.text[node.start : node.inner[0]], head]
+        for position, (key, value, index) in enumerate(pairs):
+            lead = None if index is None else leads[index]
+            if position == 0:
+                lead = (lead or "").lstrip()
+            elif lead is None:
+                lead = usual_lead
+            old = _Piece(None, "") if index is None else cut.pieces[index]
+            own_indent = self._indent(node, head + lead if position == 0 else lead)
+            place = Place(own_indent, node.block, self._compact(node, value), bool(old.after))
+            child = None if index is None else node.children[index]
+            chunks += [lead, self._child(child, key, value, place, node), old.before]
+            if not node.block and (position < len(pairs) - 1 or cut.trailing_comma):
+                chunks.append(",")
+            chunks.append(old.after)
+        chunks += [tail, self.text[node.inner[1] : node.end]]
+        return self._join(chunks)
+
+    def _child(
+        self, child: Child | None, key: str | None, value: Any, place: Place, parent: Node
+    ) -> str:
+        if child is None:
+            label = "-" if parent.block else ""
+            if key is not None:
+                label = self.syntax.label(key)
+            return self.syntax.child(label, None, value, place, "")
+        label = self.text[child.start : child.label_end]
+        if key is not None and key != child.key:
+            label = self.syntax.label(key, label)
+        node, old = child.node, self.text[child.node.start : child.node.end]
+        gap = self.text[child.label_end : node.start]
+        if fingerprint(node.value()) == fingerprint(value):
+            return label + gap + old
+        enterable = node.kind == kind_of(value) != "scalar" and not node.whole
+        if enterable and (value or not node.block):
+            return label + gap + self.container(node, value, place.indent)
+        return self.syntax.child(label, gap, value, place, old)
+
+    def _cut(self, node: Node) -> _Cut:
+        start, end = node.inner
+        if not node.children:
+            return _Cut("", (), False, self.text[start:end])
+        pieces: list[_Piece] = []
+        lead: str | None = None
+        stops = [child.start for child in node.children[1:]] + [end]
+        for child, stop in zip(node.children, stops, strict=True):
+            before, comma, rest = "", "", self.text[child.end : stop]
+            if not node.block:
+                before, comma, rest = self._at_comma(rest)
+            after = self._same_line(rest, last=stop == end)
+            pieces.append(_Piece(lead, self.text[child.start : child.end], before, after))
+            lead = rest[len(after) :]
+        head = self.text[start : node.children[0].start]
+        return _Cut(head, tuple(pieces), comma == ",", lead or "")
+
+    def _at_comma(self, gap: str) -> tuple[str, str, str]:
+        """Split at the comma; without one, everything stands behind it."""
+        blanked = self.syntax.comment.sub(lambda match: " " * len(match[0]), gap)
+        at = blanked.find(",")
+        return ("", "", gap) if at < 0 else (gap[:at], ",", gap[at + 1 :])
+
+    def _same_line(self, gap: str, *, last: bool) -> str:
+        """Return the beginning of ``gap`` that belongs to the child before it.
+
+        A comment in the middle of a line may as well be about the next child, so it counts only
+        when the line, or the container, ends behind it.
+        """
+        at = end = 0
+        while True:
+            at = _end(_BLANKS, gap, at)
+            comment = self.syntax.comment.match(gap, at)
+            if comment is None or "\n" in comment[0]:
+                break
+            at = end = comment.end()
+        if _LINE_END.match(gap, at):
+            return gap[:at]
+        return gap[:end] if last and at == len(gap) else ""
+
+    def _leads(self, cut: _Cut, kept: set[int | None]) -> tuple[dict[int, str | None], str]:
+        """Return what stands before each kept child, and comments that no child is left for.
+
+        A removed child leaves the comments above it behind: they may be about more than it, and
+        a comment too many is easier to see than one that is gone.
+        """
+        leads: dict[int, str | None] = {}
+        orphans = ""
+        for index, piece in enumerate(cut.pieces):
+            if index not in kept:
+                orphans += self._comments(piece.lead or "")
+            elif piece.lead is None:
+                leads[index] = None
+            else:
+                leads[index] = self._join([orphans, piece.lead])
+                orphans = ""
+        return leads, orphans
+
+    def _comments(self, trivia: str) -> str:
+        """Return ``trivia`` up to the end of its last comment."""
+        end = 0
+        for comment in self.syntax.comment.finditer(trivia):
+            end = comment.end()
+        return trivia[:end]
+
+    def _emptied(self, node: Node, head: str, tail: str) -> str:
+        if node.block:
+            return tail.lstrip()
+        inner = self._comments(head) + tail
+        return "" if "\n" in inner and not self._comments(inner) else inner
+
+    def _opened(self, inner: str, indent: str | None) -> tuple[str, str]:
+        """Return head and tail for the first child of a container that held only ``inner``."""
+        unit, newline = self.syntax.indent_unit, self.syntax.newline
+        comments = self._comments(inner)
+        rest = inner[len(comments) :]
+        expand = unit is not None and indent is not None and not inner
+        if not (comments or "\n" in inner or expand):
+            return inner, inner
+        outer = indent or ""
+        head = f"{comments}{newline}{outer}{unit or '  '}"
+        return head, rest if "\n" in rest else newline + outer
+
+    def _usual_lead(self, node: Node, head: str, pieces: tuple[_Piece, ...]) -> str:
+        if node.block:
+            return self.syntax.newline + (self._indent(node, "") or "")
+        last = pieces[-1].lead if pieces else None
+        lead = head if last is None else last
+        indent = self._indent(node, lead)
+        if indent is not None:
+            return self.syntax.newline + indent
+        return self.syntax.inline_lead if last is None or last.strip() else last
+
+    def _indent(self, node: Node, lead: str) -> str | None:
+        """Return the indentation of a child behind ``lead``, if it is the first of its line."""
+        if node.block:
+            first = node.children[0].start
+            return " " * (first - (self.text.rfind("\n", 0, first) + 1))
+        _, newline, line = lead.rpartition("\n")
+        return line[: _end(_BLANKS, line)] if newline else None
+
+    def _compact(self, node: Node, value: Any) -> bool:
+        siblings = [
+            self.text[child.start : child.end]
+            for child in node.children
+            if child.node.kind == kind_of(value) != "scalar" and child.node.children
+        ]
+        return bool(siblings) and not any("\n" in text for text in siblings)
+
+    def _join(self, chunks: list[str]) -> str:
+        """Join, but never let a comment swallow what used to stand on the next line."""
+        joined: list[str] = []
+        for chunk in filter(None, chunks):
+            if joined and self._open_comment(joined[-1]) and not _LINE_END.match(chunk):
+                joined.append(self.syntax.newline)
+            joined.append(chunk)
+        return "".join(joined)
+
+    def _open_comment(self, chunk: str) -> bool:
+        """Tell whether ``chunk`` is trivia that ends inside a comment."""
+        if not self.syntax.comment.match(chunk.lstrip()):
+            return False  # a value, or whitespace only
+        *_, last = self.syntax.comment.finditer(chunk)
+        return last[0].startswith(self.syntax.line_comment) and "\n" not in chunk[last.end() :]
+
+
+def _pair(node: Node, new: Any) -> Iterator[tuple[str | None, Any, int | None]]:
+    """Yield key, value and the index of the old child to keep, for each child wanted."""
+    if node.kind == "mapping":
+        yield from _pair_entries(node, new)
+    else:
+        for value, index in _pair_items(node, new):
+            yield None, value, index
+
+
+def _pair_entries(node: Node, new: dict[str, Any]) -> Iterator[tuple[str | None, Any, int | None]]:
+    old = {child.key: index for index, child in enumerate(node.children)}
+    originals = {k: v for k, v in getattr(new, "original_keys", {}).items() if k in new}
+    renamed = set(originals.values())
+    for key, value in new.items():
+        original = originals.get(key, None if key in renamed else key)
+        yield key, value, None if original is None else old.get(original)
+
+
+def _pair_items(node: Node, new: list[Any]) -> Iterator[tuple[Any, int | None]]:
+    """Pair equal items; between them, pair by position, so that a changed item is entered."""
+    numbers: dict[object, int] = {}  # like items have like numbers, which are quick to compare
+
+    def number(value: object) -> int:
+        return numbers.setdefault(fingerprint(value), len(numbers))
+
+    before = [number(child.node.value()) for child in node.children]
+    after = [number(value) for value in new]
+    shortest = min(len(before), len(after))
+    start = next((i for i in range(shortest) if before[i] != after[i]), shortest)
+    same = (i for i in range(shortest - start) if before[-1 - i] != after[-1 - i])
+    end = next(same, shortest - start)
+    yield from zip(new[:start], range(start), strict=True)
+    # The matcher is quadratic for long lists of like items, so it gets only the middle.
+    matcher = SequenceMatcher(
+        None, before[start : len(before) - end], after[start : len(after) - end]
+    )
+    for _, old_start, old_end, new_start, new_end in matcher.get_opcodes():
+        for offset, value in enumerate(new[start + new_start : start + new_end]):
+            index = old_start + offset
+            yield value, start + index if index < old_end else None
+    yield from zip(new[len(new) - end :], range(len(before) - end, len(before)), strict=True)
+
+
+def _end(pattern: re.Pattern[str], text: str, at: int = 0) -> int:
+    match = pattern.match(text, at)
+    return at if match is None else match.end()

@@ -1,0 +1,462 @@
+"""Executes prepared steps, each as one all-or-nothing unit over database, files and ledger.
+
+The order of events is the design's commit protocol: stage, begin, run, compare, write the redo
+log, commit, publish. Before the commit nothing has happened; after it everything will.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+
+from . import audit, database, recovery
+from .context import Context
+from .errors import MigrateError, StateUnreadable, StepFailed, Unpublished
+from .ledger import LedgerWriter, Publish, ensure_ledger
+from .prepare import Prepared
+from .publish import publish
+from .redo import Log, LogWriter, Manifest
+from .side_database import SideDatabase
+from .signals import Signals, Stop
+from .staging import Change, Staging
+from .transaction import Transaction, in_own_transaction
+from .tree import discard, make_folder
+from .version import Version
+from .workspace import Workspace
+
+# How long several database-only steps may share one transaction, in seconds. Long enough to save
+# most of the syncs, short enough that little is undone with the last one.
+_SHARED_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """A step that has happened, durably."""
+
+    version: Version
+    description: str
+    direction: str
+    duration_ms: int
+    from_ledger: bool
+
+
+class Reporter:
+    """Is told what happens while it happens; this one keeps silent."""
+
+    def started(self, prepared: Prepared) -> None:
+        """A step is about to run."""
+
+    def log(self, prepared: Prepared, text: str) -> None:
+        """The migration says something."""
+
+    def progress(self, prepared: Prepared, done: int, total: int | None) -> None:
+        """A long loop in the migration has come this far."""
+
+    def finished(self, result: StepResult) -> None:
+        """A step has happened, durably."""
+
+
+class Engine:
+    """Runs steps on one workspace, whose run lock the caller holds.
+
+    Parameters:
+        workspace: the state to change.
+        done_by: who runs this, for the ledger.
+        signals: requests to stop.
+        reporter: hears of every step.
+    """
+
+    def __init__(
+        self, workspace: Workspace, done_by: str, signals: Signals, reporter: Reporter
+    ) -> None:
+        self._workspace = workspace
+        self._done_by = done_by
+        self._signals = signals
+        self._reporter = reporter
+        self._staging: Staging | None = None
+
+    def execute(self, steps: Sequence[Prepared]) -> Iterator[StepResult]:
+        """Run ``steps`` in order and yield each result once it is durable.
+
+        Raises:
+            StepFailed and other MigrateErrors: the step was undone and the failure is in the
+                history; the steps yielded before stay.
+            Interrupted: a signal arrived; the running step was undone.
+        """
+        left = list(steps)
+        try:
+            if left:
+                self._make_ledger()
+            while left:
+                self._stop_if_asked()
+                results = self._run_next(left)
+                del left[: len(results)]
+                for result in results:
+                    self._reporter.finished(result)
+                    yield result
+        finally:
+            with suppress(OSError):
+                discard(self._workspace.scratch)
+
+    def _make_ledger(self) -> None:
+        path = self._workspace.database
+        try:
+            make_folder(os.path.dirname(path))
+            connection = database.open_for_writing(path, sqlite3.Connection)
+        except OSError as error:
+            raise StateUnreadable(
+                f"The database cannot be created: {error.strerror}",
+                file=path,
+                hint="Check the folder's permissions, and that the disk is writable and not full.",
+            ) from None
+        try:
+            ensure_ledger(connection, self._workspace)
+        except sqlite3.Error as error:
+            raise database.unreadable(path, error) from error
+        finally:
+            connection.close()
+
+    def _run_next(self, left: list[Prepared]) -> list[StepResult]:
+        shareable = _count_shareable(left)
+        if shareable > 1:
+            results = self._run_shared(left[:shareable])
+            if results:
+                return results
+        return [self._run_one(left[0])]
+
+    # --- several database-only steps in one transaction ------------------------------------------
+
+    def _run_shared(self, steps: Sequence[Prepared]) -> list[StepResult]:
+        """Run as many steps as fit one short transaction.
+
+        Returns:
+            Their results, or nothing when any of them failed: then they run one at a time, which
+            keeps the earlier ones and finds the error again (design, "Several database-only
+            steps").
+        """
+        deadline = time.perf_counter() + _SHARED_SECONDS
+        transaction = self._begin(steps[0])
+        results = []
+        try:
+            for prepared in steps:
+                duration = transaction.run(prepared, self._context(transaction, prepared))
+                transaction.record(prepared, duration)
+                results.append(_result(prepared, duration))
+                if time.perf_counter() > deadline or transaction.guard.leaves_traces:
+                    break
+            transaction.check_foreign_keys()
+            with self._signals.held():
+                transaction.commit()
+        except (MigrateError, sqlite3.Error):
+            transaction.abandon()
+            self._stop_if_asked()
+            return []
+        except BaseException as error:
+            transaction.abandon()
+            self._raise_stop(error, steps[0])
+            raise
+        transaction.close()
+        return results
+
+    # --- one step as a unit of its own -----------------------------------------------------------
+
+    def _run_one(self, prepared: Prepared) -> StepResult:
+        self._reporter.started(prepared)
+        started = time.perf_counter()
+        try:
+            if prepared.action.atomic:
+                return self._run_unit(prepared)
+            return self._run_unprotected(prepared)
+        except Unpublished:
+            raise
+        except BaseException as error:
+            failure = self._as_failure(error, prepared)
+            self._record_failure(prepared, failure, round((time.perf_counter() - started) * 1000))
+            # A handler deletes no redo log: it cannot know how far the commit came.
+            with suppress(MigrateError, OSError):
+                recovery.recover(self._workspace, self._done_by)
+            raise failure from error
+
+    def _run_unit(self, prepared: Prepared) -> StepResult:
+        staging = self._stage() if prepared.action.touches_files else None
+        transaction = self._begin(prepared)
+        context = self._context(transaction, prepared, staging)
+        try:
+            with self._watched(staging):
+                duration = transaction.run(prepared, context)
+            # A migration that catches everything has caught the signal as well.
+            self._signals.check()
+            changes = _collect(staging, context)
+            transaction.record(prepared, duration)
+            transaction.check_foreign_keys()
+            written = self._write_log(prepared, changes, context)
+            if written is not None:
+                transaction.ledger.add_publish(self._publish_row(written[1]))
+            with self._signals.held():
+                arrived = self._commit(transaction, context, written)
+                if written is not None:
+                    self._publish(*written, arrived)
+        except BaseException:
+            transaction.abandon()
+            raise
+        finally:
+            for side in context.side_databases.values():
+                side.close()
+        return _result(prepared, duration)
+
+    def _commit(
+        self,
+        transaction: Transaction,
+        context: Context,
+        written: tuple[Log, Manifest] | None,
+    ) -> frozenset[str]:
+        """Commit; return the further databases that have been published with it."""
+        is_committed = False
+
+        def commit() -> None:
+            nonlocal is_committed
+            transaction.commit()
+            is_committed = True
+
+        changed = {entry.path for entry in written[1].databases} if written else set()
+        sides = [side for side in context.side_databases.values() if side.path in changed]
+        try:
+            _commit_holding(sides, commit)
+        except Exception:
+            if not is_committed:
+                raise
+            # Publishing goes on below, where a failure is told for what it is.
+            return frozenset()
+        finally:
+            if is_committed:
+                transaction.close()
+        return frozenset(changed)
+
+    def _publish(self, log: Log, manifest: Manifest, arrived: frozenset[str]) -> None:
+        left = tuple(entry for entry in manifest.databases if entry.path not in arrived)
+        try:
+            kept = publish(self._workspace, log, replace(manifest, databases=left))
+            if kept:
+                recovery.refuse(recovery.recover(self._workspace, self._done_by))
+            row = self._publish_row(manifest)
+            recovery.finish(self._workspace, self._done_by, log, row)
+        except OSError as error:
+            raise Unpublished(
+                "The step is committed, but its files are not all in place yet:"
+                f" {error.strerror or error}",
+                file=error.filename,
+                hint="Free some space or correct the permissions; the next command finishes it.",
+            ) from error
+        except MigrateError as error:
+            raise Unpublished(
+                error.message, file=error.file, details=error.details, hint=error.hint
+            ) from error
+
+    def _publish_row(self, manifest: Manifest) -> Publish:
+        project = self._workspace.project
+        return Publish(manifest.id, manifest.version, project, manifest.to_json())
+
+    def _run_unprotected(self, prepared: Prepared) -> StepResult:
+        """Run a ``transaction:false`` step: what its statements did stays, whatever happens.
+
+        History gets a ``started`` row first; while no other row follows it, the step is
+        interrupted until the user says which way it went.
+        """
+        fields = (prepared.version, prepared.description)
+        self._note(lambda ledger: ledger.log(prepared.direction, "started", *fields))
+        started = time.perf_counter()
+        connection = sqlite3.connect(self._workspace.database, isolation_level=None)
+        connection.set_progress_handler(self._signals.interrupts_sqlite, 50_000)
+        try:
+            prepared.action.run(Context(connection))
+            if connection.in_transaction:
+                raise StepFailed("The migration leaves a transaction open; end it with COMMIT")
+        finally:
+            connection.close()
+        duration = round((time.perf_counter() - started) * 1000)
+        with self._signals.held():
+            transaction = self._begin(prepared)
+            try:
+                transaction.record(prepared, duration)
+                transaction.commit()
+            except BaseException:
+                transaction.abandon()
+                raise
+            transaction.close()
+        return _result(prepared, duration)
+
+    # --- parts -----------------------------------------------------------------------------------
+
+    def _begin(self, prepared: Prepared) -> Transaction:
+        return Transaction(
+            self._workspace, self._done_by, self._signals, prepared.action.foreign_keys
+        )
+
+    def _stage(self) -> Staging:
+        """Return the staged copy, equal to the live state; one copy serves a whole run."""
+        if self._staging is None:
+            folder = os.path.join(self._workspace.scratch, secrets.token_hex(8))
+            self._staging = Staging(self._workspace, folder)
+        self._staging.refresh()
+        return self._staging
+
+    def _context(
+        self, transaction: Transaction, prepared: Prepared, staging: Staging | None = None
+    ) -> Context:
+        return Context(
+            transaction.connection,
+            self._workspace,
+            staging,
+            self._workspace.scratch,
+            lambda text: self._reporter.log(prepared, text),
+            lambda done, total: self._reporter.progress(prepared, done, total),
+        )
+
+    @contextmanager
+    def _watched(self, staging: Staging | None) -> Iterator[None]:
+        """Run code in the staged project, and refuse it the live one."""
+        if staging is None:
+            yield
+            return
+        path = self._workspace.database
+        watch = audit.Watch(
+            self._workspace.claude,
+            staging.project,
+            frozenset({path, path + "-wal", path + "-shm", path + "-journal"}),
+        )
+        with _working_in(staging.project), audit.watching(watch):
+            yield
+
+    def _write_log(
+        self, prepared: Prepared, changes: Sequence[Change], context: Context
+    ) -> tuple[Log, Manifest] | None:
+        """Bring the redo log to the disk; ``None`` when the step changed the database only."""
+        sides = [side for side in context.side_databases.values() if side.has_changed]
+        if not changes and not sides:
+            return None
+        try:
+            writer = LogWriter(self._workspace)
+            databases = tuple(
+                side.move_into(writer.log.folder, f"database-{number}.sqlite")
+                for number, side in enumerate(sides)
+            )
+            manifest = writer.finish(prepared.version, prepared.direction, changes, databases)
+        except OSError as error:
+            raise StateUnreadable(
+                f"The step's files cannot be written: {error.strerror}",
+                file=error.filename,
+                hint="Free some space or correct the permissions, then run the command again.",
+            ) from error
+        return writer.log, manifest
+
+    # --- failures --------------------------------------------------------------------------------
+
+    def _as_failure(self, error: BaseException, prepared: Prepared) -> MigrateError:
+        """Return the typed error for whatever ended a step."""
+        if self._signals.received is not None and isinstance(
+            # The last two: a statement that the progress handler ended.
+            error,
+            (Stop, StepFailed, sqlite3.Error),
+        ):
+            return self._signals.as_error(str(prepared.version))
+        if isinstance(error, MigrateError):
+            if error.file is None:
+                error.file = prepared.migration.path
+            return error
+        if isinstance(error, sqlite3.Error):
+            return database.unreadable(self._workspace.database, error)
+        if isinstance(error, OSError):
+            return StateUnreadable(
+                f"The step could not be carried out: {error.strerror or error}",
+                file=error.filename,
+                hint="Check permissions and free space, then run the command again.",
+            )
+        raise error
+
+    def _record_failure(self, prepared: Prepared, failure: MigrateError, duration_ms: int) -> None:
+        outcome = "failed"
+        if not prepared.action.atomic:
+            completed = getattr(failure, "completed", None)
+            # Some statements took effect: only the user knows whether that is all of the step.
+            outcome = "failed" if completed == 0 else "started"
+        # The failure itself matters more than a note that cannot be written.
+        with suppress(MigrateError, OSError):
+            self._note(
+                lambda ledger: ledger.log(
+                    prepared.direction,
+                    outcome,
+                    prepared.version,
+                    prepared.description,
+                    duration_ms,
+                    failure.message,
+                )
+            )
+
+    def _note(self, write: Callable[[LedgerWriter], None]) -> None:
+        in_own_transaction(self._workspace, self._done_by, write)
+
+    def _stop_if_asked(self) -> None:
+        if self._signals.received is not None:
+            raise self._signals.as_error(None)
+
+    def _raise_stop(self, error: BaseException, prepared: Prepared) -> None:
+        if isinstance(error, Stop):
+            raise self._signals.as_error(str(prepared.version)) from None
+
+
+def _count_shareable(steps: Sequence[Prepared]) -> int:
+    count = 0
+    for prepared in steps:
+        action = prepared.action
+        if action.touches_files or not action.atomic or action.foreign_keys:
+            break
+        count += 1
+    return count
+
+
+def _result(prepared: Prepared, duration_ms: int) -> StepResult:
+    return StepResult(
+        prepared.version,
+        prepared.description,
+        prepared.direction,
+        duration_ms,
+        prepared.from_ledger,
+    )
+
+
+def _collect(staging: Staging | None, context: Context) -> list[Change]:
+    """Return what the step changed in files, databases it made included."""
+    for side in context.side_databases.values():
+        side.finish()
+    made = [side.as_change() for side in context.side_databases.values()]
+    changes = list(staging.changes()) if staging else []
+    return changes + [change for change in made if change is not None]
+
+
+def _commit_holding(sides: Sequence[SideDatabase], commit: Callable[[], None]) -> None:
+    """Call ``commit`` while every further database is locked, then let each one finish."""
+    if not sides:
+        commit()
+        return
+    sides[0].publish_around(lambda: _commit_holding(sides[1:], commit))
+
+
+@contextmanager
+def _working_in(folder: str) -> Iterator[None]:
+    before = os.getcwd()
+    os.chdir(folder)
+    # What the migration starts must find the staged project too.
+    variable = os.environ.get("CLAUDE_PROJECT_DIR")
+    if variable is not None:
+        os.environ["CLAUDE_PROJECT_DIR"] = folder
+    try:
+        yield
+    finally:
+        os.chdir(before)
+        if variable is not None:
+            os.environ["CLAUDE_PROJECT_DIR"] = variable

@@ -1,0 +1,185 @@
+"""Every error a user can meet, each with a stable code, a place and a way out.
+
+The core raises these; only ``cli.py`` turns them into text or JSON and into an exit code.
+"""
+
+from __future__ import annotations
+
+
+class MigrateError(Exception):
+    """A failure that is explained to the user.
+
+    Parameters:
+        message: what happened, one sentence without a final period.
+        hint: what to do next, one or more lines; ``None`` when nothing helps.
+        file: path of the file concerned, as the user would type it.
+        line: 1-based line in that file.
+        details: further lines that show what was seen (a statement, a traceback, a list).
+    """
+
+    code = "error"
+    exit_code = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        file: str | None = None,
+        line: int | None = None,
+        details: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.file = file
+        self.line = line
+        self.details = details
+
+
+class UsageError(MigrateError):
+    """The command line asks for something that cannot be meant."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class InvalidVersion(UsageError):
+    """A version that is not ``X.Y.Z``, on the command line or in a file's name."""
+
+    code = "invalid_version"
+
+
+class UnknownTarget(UsageError):
+    """A target version that no migration has."""
+
+    code = "unknown_target"
+
+
+class InvalidName(UsageError):
+    """A name for a new migration that is not a slug."""
+
+    code = "invalid_name"
+
+
+class VersionExists(UsageError):
+    """A new migration was asked for with a version that is taken."""
+
+    code = "version_exists"
+
+
+class NoProject(MigrateError):
+    """There is no ``.claude/`` to work on."""
+
+    code = "no_project"
+
+
+class BadConfig(MigrateError):
+    """The project's configuration file cannot be used as it is."""
+
+    code = "bad_config"
+
+
+class BrokenMigration(MigrateError):
+    """A migration file that cannot be read as one: header, syntax, marker, encoding."""
+
+    code = "broken_migration"
+
+
+class DuplicateVersion(MigrateError):
+    """Two migration files carry one version."""
+
+    code = "duplicate_version"
+
+
+class Irreversible(MigrateError):
+    """A rollback needs a migration that has no down."""
+
+    code = "irreversible"
+
+
+class PlanRefused(MigrateError):
+    """The state of the migrations forbids the run: modified, interrupted, out of order."""
+
+    code = "plan_refused"
+
+
+class ForbiddenStatement(MigrateError):
+    """A migration asks for what a step may never do, such as COMMIT."""
+
+    code = "forbidden_statement"
+
+
+class StateUnreadable(MigrateError):
+    """A file, a folder or a database of the state cannot be read or written."""
+
+    code = "state_unreadable"
+
+
+class NotALedger(MigrateError):
+    """The database's ``migrations`` table belongs to something else."""
+
+    code = "not_a_ledger"
+
+
+class LedgerTooNew(MigrateError):
+    """A newer version of this tool wrote the ledger."""
+
+    code = "ledger_too_new"
+
+
+class ForeignDatabase(MigrateError):
+    """The state database outside ``.claude/`` belongs to another project."""
+
+    code = "foreign_database"
+
+
+class Busy(MigrateError):
+    """Somebody else holds what the command needs."""
+
+    code = "busy"
+
+
+class Conflict(MigrateError):
+    """Somebody else changed the state while a step was running."""
+
+    code = "conflict"
+
+
+class NeedsRepair(MigrateError):
+    """Recovery found something that only the user can decide."""
+
+    code = "needs_repair"
+
+
+class Unpublished(NeedsRepair):
+    """A step is committed, and some of its files are not in place."""
+
+
+class StepFailed(MigrateError):
+    """The author's code or SQL failed.
+
+    ``completed`` counts the statements that ran before it, which matters when they stay.
+    """
+
+    code = "migration_failed"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        file: str | None = None,
+        line: int | None = None,
+        details: tuple[str, ...] = (),
+        completed: int = 0,
+    ) -> None:
+        super().__init__(message, hint=hint, file=file, line=line, details=details)
+        self.completed = completed
+
+
+class Interrupted(MigrateError):
+    """The user or the system asked the process to stop."""
+
+    code = "interrupted"
+    exit_code = 130

@@ -1,0 +1,26 @@
+"""The languages a migration can be written in, one module each, loaded when first needed.
+
+A language reads a file's text without executing it, and turns one direction of it into an
+``Action`` that the engine can run (see ``protocol.py``).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .protocol import Language
+
+_BY_SUFFIX = {"sql": "sql", "py": "python"}
+
+
+def language_of(name: str) -> str | None:
+    """Return the language that a file's name stands for, or ``None``."""
+    return _BY_SUFFIX.get(name.rpartition(".")[2])
+
+
+def load_language(name: str) -> Language:
+    """Return the language called ``name``: ``sql`` or ``python``."""
+    language: Language = import_module(f".{name}", __name__).LANGUAGE
+    return language

@@ -1,0 +1,421 @@
+"""The ledger: what is applied, what happened, and what is still on its way.
+
+Its own schema comes from the SQL migrations in the top-level ``migrations/`` folder, through the
+same parser as the user's, so a later tool can bring an older ledger up to date.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from dataclasses import dataclass
+
+from . import __version__, database
+from .errors import ForeignDatabase, InvalidVersion, LedgerTooNew, NotALedger
+from .migration import Migration, parse_name
+from .plan import Applied
+from .version import Version
+from .workspace import Workspace
+
+_COLUMNS = (
+    "id",
+    "version",
+    "description",
+    "applied_at",
+    "applied_by",
+    "execution_time_ms",
+    "checksum",
+    "direction",
+)
+OWN_TABLES = (
+    "plugin_migrate_history",
+    "plugin_migrate_sources",
+    "plugin_migrate_publishes",
+    "plugin_migrate_facts",
+    "plugin_migrate_schema",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """A committed step whose files may still be on their way.
+
+    ``manifest`` is the JSON text that the redo log also carries.
+    """
+
+    id: str
+    version: Version
+    project: str
+    manifest: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSource:
+    """A migration's file as it was when it was applied."""
+
+    file_name: str
+    language: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What the state database says, read in one transaction.
+
+    ``started`` holds the versions whose ``transaction:false`` step began and never ended, with
+    its direction. ``is_ours`` is false while the database lacks our tables.
+    """
+
+    applied: dict[Version, Applied]
+    publishes: tuple[Publish, ...] = ()
+    started: dict[Version, str] | None = None
+    is_ours: bool = False
+
+    @property
+    def interrupted(self) -> frozenset[Version]:
+        """The versions that are neither cleanly applied nor cleanly pending."""
+        return frozenset(self.started or ()) | {publish.version for publish in self.publishes}
+
+
+def ledger_tables(table: str) -> frozenset[str]:
+    """Return the lower-case names of all tables that only this tool may write."""
+    return frozenset({table.lower(), *OWN_TABLES})
+
+
+def read_ledger(workspace: Workspace) -> Ledger:
+    """Return the ledger without writing anything, creating nothing and waiting at most 250 ms.
+
+    Raises:
+        StateUnreadable, Busy: see :func:`plugin_migrate.database.read`.
+        NotALedger, LedgerTooNew, ForeignDatabase: see :func:`load_ledger`.
+    """
+    if not os.path.exists(workspace.database):
+        return Ledger({})
+    return database.read(workspace.database, lambda connection: load_ledger(connection, workspace))
+
+
+def load_ledger(connection: sqlite3.Connection, workspace: Workspace) -> Ledger:
+    """Return the ledger that ``connection`` sees.
+
+    Raises:
+        NotALedger: the table of that name is something else, or holds impossible rows.
+        LedgerTooNew: a newer tool wrote it.
+        ForeignDatabase: it lies outside ``.claude/`` and carries another project's path.
+    """
+    table = workspace.config.ledger_table
+    is_ours = _has_table(connection, "plugin_migrate_schema")
+    if is_ours:
+        _refuse_newer(connection, workspace)
+        _refuse_foreign(connection, workspace)
+    if not _has_table(connection, table):
+        if is_ours and _has_rows(connection, "plugin_migrate_sources"):
+            raise NotALedger(
+                f"The ledger table '{table}' is gone, though migrations were applied",
+                file=workspace.shown(workspace.database),
+                hint="Put a backup back, or set ledger_table if it was renamed. Nothing was run.",
+            )
+        return Ledger({}, is_ours=is_ours)
+    _require_columns(connection, workspace)
+    return Ledger(
+        _load_applied(connection, workspace, is_ours),
+        publishes=_load_publishes(connection, workspace) if is_ours else (),
+        started=_load_started(connection) if is_ours else None,
+        is_ours=is_ours,
+    )
+
+
+def _load_applied(
+    connection: sqlite3.Connection, workspace: Workspace, is_ours: bool
+) -> dict[Version, Applied]:
+    table = f'main."{workspace.config.ledger_table}"'
+    row_columns = ", ".join(f"m.{column}" for column in _COLUMNS[:-1])
+    if is_ours:
+        query = (
+            f"SELECT {row_columns}, s.language, s.file_name, s.metadata FROM {table} m"
+            " LEFT JOIN main.plugin_migrate_sources s ON s.version = m.version"
+        )
+    else:
+        query = f"SELECT {row_columns}, NULL, NULL, NULL FROM {table} m"
+    applied: dict[Version, Applied] = {}
+    # A row of direction 'down' is how another engine remembers a rollback: not applied.
+    for row in connection.execute(f"{query} WHERE m.direction = 'up'"):
+        try:
+            version = Version.parse(row[1])
+        except (InvalidVersion, TypeError):
+            raise _impossible(workspace, f"row {row[0]} has the version {row[1]!r}") from None
+        if version in applied:
+            raise _impossible(workspace, f"version {version} is applied twice")
+        applied[version] = Applied(row[0], version, *row[2:])
+    return applied
+
+
+def _impossible(workspace: Workspace, what: str) -> NotALedger:
+    return NotALedger(
+        f"The ledger table '{workspace.config.ledger_table}' cannot be right: {what}",
+        file=workspace.shown(workspace.database),
+        hint=(
+            "If the table is not a ledger, set ledger_table in"
+            " .claude/plugin-migrate.yaml to another name. Nothing was run."
+        ),
+    )
+
+
+def _load_publishes(connection: sqlite3.Connection, workspace: Workspace) -> tuple[Publish, ...]:
+    rows = connection.execute(
+        "SELECT id, version, project, manifest FROM main.plugin_migrate_publishes"
+    )
+    return tuple(
+        Publish(row_id, Version.parse(version), project, manifest)
+        for row_id, version, project, manifest in rows
+        if workspace.owns_database or project == workspace.project
+    )
+
+
+def _load_started(connection: sqlite3.Connection) -> dict[Version, str]:
+    rows = connection.execute(
+        "SELECT version, action FROM main.plugin_migrate_history h WHERE outcome = 'started'"
+        " AND NOT EXISTS (SELECT 1 FROM main.plugin_migrate_history l"
+        " WHERE l.version = h.version AND l.id > h.id)"
+    )
+    return {Version.parse(version): action for version, action in rows}
+
+
+def _has_table(connection: sqlite3.Connection, table: str) -> bool:
+    query = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND lower(name) = lower(?)"
+    return connection.execute(query, (table,)).fetchone() is not None
+
+
+def _has_rows(connection: sqlite3.Connection, table: str) -> bool:
+    return connection.execute(f"SELECT 1 FROM main.{table} LIMIT 1").fetchone() is not None
+
+
+def _require_columns(connection: sqlite3.Connection, workspace: Workspace) -> None:
+    table = workspace.config.ledger_table
+    names = {row[1].lower() for row in connection.execute(f'PRAGMA main.table_info("{table}")')}
+    missing = [column for column in _COLUMNS if column not in names]
+    if missing:
+        raise NotALedger(
+            f"The table '{table}' is not a migration ledger: it lacks {', '.join(missing)}",
+            file=workspace.shown(workspace.database),
+            hint=(
+                "It belongs to something else. Keep the ledger under another name:\n"
+                "add the line  ledger_table: plugin_state_migrations"
+                "  to .claude/plugin-migrate.yaml"
+            ),
+        )
+
+
+def _refuse_newer(connection: sqlite3.Connection, workspace: Workspace) -> None:
+    known = max(_schema_files())
+    written = max(_schema_versions(connection), default=known)
+    if written > known:
+        raise LedgerTooNew(
+            f"The ledger was written by a newer plugin-migrate (its ledger is {written},"
+            f" plugin-migrate {__version__} knows {known})",
+            file=workspace.shown(workspace.database),
+            hint="Update the plugin-migrate plugin, then try again. Nothing was changed.",
+        )
+
+
+def _refuse_foreign(connection: sqlite3.Connection, workspace: Workspace) -> None:
+    if workspace.owns_database:
+        return
+    row = connection.execute(
+        "SELECT value FROM main.plugin_migrate_facts WHERE name = 'project'"
+    ).fetchone()
+    if row is not None and row[0] != workspace.project:
+        raise ForeignDatabase(
+            f"The database {workspace.database} belongs to another project: {row[0]}",
+            hint=(
+                "Give this project its own with --database or the database setting.\n"
+                f"If the project was moved here, say so: plugin-migrate --database"
+                f" {workspace.database} repair --take-database"
+            ),
+        )
+
+
+def _schema_versions(connection: sqlite3.Connection) -> list[Version]:
+    rows = connection.execute("SELECT version FROM main.plugin_migrate_schema")
+    return [Version.parse(version) for (version,) in rows]
+
+
+def _schema_files() -> dict[Version, str]:
+    """Return the paths of the ledger's own migrations by version."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    installed = os.path.join(here, "ledger_migrations")
+    folder = (
+        installed
+        if os.path.isdir(installed)
+        else os.path.join(os.path.dirname(os.path.dirname(here)), "migrations")
+    )
+    return {
+        parse_name(name, os.path.join(folder, name))[0]: os.path.join(folder, name)
+        for name in os.listdir(folder)
+        if name.endswith(".sql")
+    }
+
+
+def read_source(workspace: Workspace, version: Version) -> StoredSource | None:
+    """Return the stored source of an applied migration, or ``None`` when there is none."""
+    return database.read(workspace.database, lambda connection: load_source(connection, version))
+
+
+def load_source(connection: sqlite3.Connection, version: Version) -> StoredSource | None:
+    """Return the stored source that ``connection`` sees, or ``None``."""
+    if not _has_table(connection, "plugin_migrate_sources"):
+        return None
+    row = connection.execute(
+        "SELECT file_name, language, text FROM main.plugin_migrate_sources WHERE version = ?",
+        (str(version),),
+    ).fetchone()
+    return None if row is None else StoredSource(*row)
+
+
+def ensure_ledger(connection: sqlite3.Connection, workspace: Workspace) -> None:
+    """Create the ledger, or bring an older one up to this tool's; nothing when it is current.
+
+    A ``migrations`` table that another engine made is adopted as it is.
+
+    Parameters:
+        connection: a writing connection without an open transaction.
+        workspace: names the table, and the project that an outside database belongs to.
+
+    Raises:
+        NotALedger: the table of that name cannot serve as a ledger.
+    """
+    database.begin_immediate(connection, workspace.database)
+    try:
+        ledger = load_ledger(connection, workspace)
+        present = set(_schema_versions(connection)) if ledger.is_ours else set()
+        for version, path in sorted(_schema_files().items()):
+            if version not in present:
+                _apply_schema(connection, workspace, version, path)
+        _require_writable(connection, workspace)
+        if not workspace.owns_database:
+            connection.execute(
+                "INSERT OR IGNORE INTO main.plugin_migrate_facts VALUES ('project', ?)",
+                (workspace.project,),
+            )
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _apply_schema(
+    connection: sqlite3.Connection, workspace: Workspace, version: Version, path: str
+) -> None:
+    from .languages import sql_text
+
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    # The one name in these files that the user may change (`ledger_table`).
+    text = re.sub(r"\bmigrations\b|(?<=idx_)migrations", workspace.config.ledger_table, text)
+    for statement in sql_text.statements(sql_text.parse(text, path).up):
+        connection.execute(statement.text)
+    connection.execute(
+        "INSERT INTO main.plugin_migrate_schema (version) VALUES (?)", (str(version),)
+    )
+
+
+def _require_writable(connection: sqlite3.Connection, workspace: Workspace) -> None:
+    table = workspace.config.ledger_table
+    demanding = [
+        name
+        for _, name, _, not_null, default, key in connection.execute(
+            f'PRAGMA main.table_info("{table}")'
+        )
+        if not_null and default is None and not key and name.lower() not in _COLUMNS
+    ]
+    if demanding:
+        raise NotALedger(
+            f"The table '{table}' cannot be written as a ledger: its column"
+            f" {demanding[0]} needs a value that plugin-migrate does not have",
+            file=workspace.shown(workspace.database),
+            hint="Give that column a default, or set ledger_table to another name.",
+        )
+
+
+class LedgerWriter:
+    """Writes rows inside the transaction that its connection has open."""
+
+    def __init__(self, connection: sqlite3.Connection, table: str, done_by: str) -> None:
+        self._connection = connection
+        self._table = f'main."{table}"'
+        self._done_by = done_by
+
+    def has(self, version: Version) -> bool:
+        """Return whether ``version`` is applied."""
+        query = f"SELECT 1 FROM {self._table} WHERE version = ? AND direction = 'up'"
+        return self._connection.execute(query, (str(version),)).fetchone() is not None
+
+    def add(self, migration: Migration, description: str, metadata: str, duration_ms: int) -> None:
+        """Mark a migration as applied and keep its source."""
+        version = str(migration.version)
+        # Another engine keeps a rolled back migration as a row of direction 'down'.
+        self._connection.execute(f"DELETE FROM {self._table} WHERE version = ?", (version,))
+        self._connection.execute(
+            f"INSERT INTO {self._table} (version, description, applied_by, execution_time_ms,"
+            " checksum, direction) VALUES (?, ?, ?, ?, ?, 'up')",
+            (version, description, self._done_by, duration_ms, migration.checksum),
+        )
+        self._connection.execute(
+            "INSERT OR REPLACE INTO main.plugin_migrate_sources"
+            " (version, file_name, language, checksum, metadata, text) VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                version,
+                os.path.basename(migration.path),
+                migration.language,
+                migration.checksum,
+                metadata,
+                migration.text,
+            ),
+        )
+
+    def remove(self, version: Version) -> None:
+        """Mark a migration as not applied and forget its source."""
+        self._connection.execute(f"DELETE FROM {self._table} WHERE version = ?", (str(version),))
+        self._connection.execute(
+            "DELETE FROM main.plugin_migrate_sources WHERE version = ?", (str(version),)
+        )
+
+    def log(
+        self,
+        action: str,
+        outcome: str,
+        version: Version | None = None,
+        description: str | None = None,
+        duration_ms: int = 0,
+        error: str | None = None,
+    ) -> None:
+        """Append what happened to the history."""
+        self._connection.execute(
+            "INSERT INTO main.plugin_migrate_history (version, description, action, outcome,"
+            " duration_ms, done_by, tool_version, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                str(version) if version else None,
+                description,
+                action,
+                outcome,
+                duration_ms,
+                self._done_by,
+                __version__,
+                error,
+            ),
+        )
+
+    def add_publish(self, publish: Publish) -> None:
+        """Note that a step's files are about to be on their way."""
+        self._connection.execute(
+            "INSERT INTO main.plugin_migrate_publishes (id, version, project, manifest)"
+            " VALUES (?, ?, ?, ?)",
+            (publish.id, str(publish.version), publish.project, publish.manifest),
+        )
+
+    def remove_publish(self, publish_id: str) -> None:
+        """Note that a step's files have arrived."""
+        self._connection.execute(
+            "DELETE FROM main.plugin_migrate_publishes WHERE id = ?", (publish_id,)
+        )

@@ -1,0 +1,129 @@
+"""The run lock: one writing command per project at a time.
+
+An SQLite file held with ``BEGIN EXCLUSIVE``: the kernel frees it when the process dies, however it
+dies, so it can never be stale. Who holds it stands in a plain file beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from . import database
+from .errors import Busy, StateUnreadable
+from .tree import make_folder
+from .workspace import Workspace
+
+_POLL_SECONDS = 0.05
+
+
+@contextmanager
+def run_lock(workspace: Workspace, command: str, timeout: float) -> Iterator[None]:
+    """Hold the project's run lock within this block.
+
+    Parameters:
+        workspace: whose lock.
+        command: what is running, told to whoever waits.
+        timeout: seconds to wait for another holder.
+
+    Raises:
+        Busy: another process held it all that time; names pid, command and start.
+        StateUnreadable: our folder cannot be written.
+    """
+    _prepare_folder(workspace)
+    path = os.path.join(workspace.bookkeeping, "lock.db")
+    connection = _acquire(path, timeout)
+    try:
+        _write_holder(path, command)
+        yield
+    finally:
+        with suppress(OSError):
+            os.unlink(_holder_path(path))
+        connection.close()
+
+
+def _prepare_folder(workspace: Workspace) -> None:
+    folder = workspace.bookkeeping
+    try:
+        if os.path.islink(folder):
+            raise StateUnreadable(
+                "The bookkeeping folder is a link, which could lead our files anywhere",
+                file=folder,
+                hint="Remove the link.",
+            )
+        make_folder(folder)
+        ignore = os.path.join(folder, ".gitignore")
+        if not os.path.exists(ignore):
+            with open(ignore, "w", encoding="ascii") as file:
+                file.write("*\n")
+    except OSError as error:
+        raise StateUnreadable(
+            f"The state cannot be written: {error.strerror}",
+            file=folder,
+            hint="Check the folder's permissions, and that the disk is writable and not full.",
+        ) from None
+
+
+def _acquire(path: str, timeout: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+    deadline = time.monotonic() + timeout
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN EXCLUSIVE")
+                return connection
+            except sqlite3.Error as error:
+                if not database.is_busy(error):
+                    raise database.unreadable(path, error) from error
+                if time.monotonic() >= deadline:
+                    raise _already_running(path) from None
+            # Short naps rather than SQLite's own wait, which would not notice Ctrl-C.
+            time.sleep(_POLL_SECONDS)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _holder_path(path: str) -> str:
+    return os.path.splitext(path)[0] + ".json"
+
+
+def _write_holder(path: str, command: str) -> None:
+    holder = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "command": command,
+        "since": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
+    }
+    part = f"{_holder_path(path)}.{os.getpid()}"
+    try:
+        with open(part, "w", encoding="utf-8") as file:
+            json.dump(holder, file)
+        os.replace(part, _holder_path(path))
+    except OSError as error:
+        raise StateUnreadable(
+            f"The state cannot be written: {error.strerror}",
+            file=part,
+            hint="Check the folder's permissions, and that the disk is writable and not full.",
+        ) from None
+
+
+def _already_running(path: str) -> Busy:
+    try:
+        with open(_holder_path(path), encoding="utf-8") as file:
+            holder = json.load(file)
+        who = (
+            f"{holder['command']} (pid {holder['pid']} on {holder['host']},"
+            f" since {holder['since']} UTC)"
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        who = "it has only just started"
+    return Busy(
+        f"plugin-migrate is already running in this project: {who}",
+        hint="Wait for it to end, then try again; a process that died frees the lock by itself.",
+    )

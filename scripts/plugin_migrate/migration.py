@@ -1,0 +1,160 @@
+"""One migration file as a value, and reading a folder of them without running any."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .checksum import checksum_of
+from .errors import BrokenMigration, DuplicateVersion, InvalidVersion, StateUnreadable
+from .languages import language_of
+from .version import Version
+
+# A migration is source text that a person wrote; anything larger is data in the wrong place, and
+# reading it whole would only use up the memory.
+LARGEST_FILE = 64 * 1024 * 1024
+
+_STRICT_NAME = re.compile(r"([0-9]+\.[0-9]+\.[0-9]+)-([^/]+)\.([a-z]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A migration file, read but never executed.
+
+    ``text`` is the file's content with its line endings as they are, or ``None`` when the loader
+    was told that the ledger already knows this content.
+    """
+
+    version: Version
+    slug: str
+    language: str
+    path: str
+    checksum: str
+    text: str | None
+
+
+def load(folder: str, known: Mapping[str, str]) -> list[Migration]:
+    """Return the migrations in ``folder``, in version order.
+
+    Parameters:
+        folder: absolute path; a folder that does not exist holds no migrations.
+        known: checksums of applied migrations by version. The text of a file that still has its
+            applied checksum is dropped, so that memory does not grow with the history.
+
+    Raises:
+        InvalidVersion: a file of a migration language starts with a digit but not with ``X.Y.Z-``.
+        DuplicateVersion: two files carry one version.
+        BrokenMigration: a file is not UTF-8, not a plain file, or too large.
+        StateUnreadable: the folder or a file cannot be read.
+    """
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StateUnreadable(
+            f"The migrations folder cannot be read: {error.strerror}", file=folder
+        ) from None
+    found: dict[Version, Migration] = {}
+    for name in names:
+        if not name[0].isdigit():
+            continue
+        language = language_of(name)
+        if language is None:
+            continue
+        path = os.path.join(folder, name)
+        version, slug = parse_name(name, path)
+        earlier = found.get(version)
+        if earlier is not None:
+            first, second = sorted((os.path.basename(earlier.path), name))
+            raise DuplicateVersion(
+                f"Two migrations have version {version}: {first} and {second}",
+                file=folder,
+                hint="Give one of them another version by renaming its file.",
+            )
+        content = read_source(path)
+        checksum = checksum_of(content)
+        is_known = known.get(str(version)) == checksum
+        text = None if is_known else decode_source(content, path)
+        found[version] = Migration(version, slug, language, path, checksum, text)
+    return [found[version] for version in sorted(found)]
+
+
+def parse_name(name: str, path: str) -> tuple[Version, str]:
+    """Return the version and slug in a migration's file name.
+
+    Raises:
+        InvalidVersion: the name does not start with ``X.Y.Z-``; carries ``path`` as its place.
+    """
+    match = _STRICT_NAME.fullmatch(name)
+    try:
+        if match is None:
+            return Version.parse(name.partition("-")[0]), _no_slug(path)
+        return Version.parse(match[1]), match[2]
+    except InvalidVersion as error:
+        error.file = path
+        error.exit_code = 1
+        raise
+
+
+def _no_slug(path: str) -> str:
+    raise BrokenMigration(
+        "A migration's file name needs a name behind its version",
+        file=path,
+        hint="Call it <X.Y.Z>-<name>.<sql|py>, for example 1.2.0-add-oauth.py",
+    )
+
+
+def read_source(path: str) -> bytes:
+    """Return the bytes of a migration file.
+
+    Raises:
+        BrokenMigration: not a plain file (opening a pipe would wait for ever) or too large.
+        StateUnreadable: it cannot be read.
+    """
+    try:
+        # O_NONBLOCK: opening a named pipe must not hang a session; plain files ignore it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise BrokenMigration("A migration must be a plain file", file=path)
+            if status.st_size > LARGEST_FILE:
+                raise BrokenMigration(
+                    f"A migration file may have at most {LARGEST_FILE >> 20} MiB", file=path
+                )
+            return os.read(descriptor, status.st_size + 1)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise StateUnreadable(
+            f"The migration cannot be read: {error.strerror}",
+            file=path,
+            hint="Make the file readable, or remove it from the folder.",
+        ) from None
+
+
+def decode_source(content: bytes, path: str) -> str:
+    """Return a migration's text without its byte order mark.
+
+    Raises:
+        BrokenMigration: it is not UTF-8; names the line.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BrokenMigration(
+            f"The file is not UTF-8 (byte {error.start})",
+            file=path,
+            line=content.count(b"\n", 0, error.start) + 1,
+            hint="Save it with UTF-8 encoding.",
+        ) from None
+
+
+def title_of(slug: str) -> str:
+    """Return the description that a slug stands for: ``add-user-settings``, "Add user settings"."""
+    words = slug.replace("-", " ").replace("_", " ").strip()
+    return words[:1].upper() + words[1:]

@@ -1,0 +1,251 @@
+"""What is to be done: pure functions from migrations and ledger rows to states and a plan.
+
+No I/O happens here, so that status, dry run, preview and the real run can share every decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import islice
+
+from .checksum import is_verifiable, same_text
+from .errors import PlanRefused, UnknownTarget, UsageError
+from .migration import Migration
+from .version import Version
+
+
+class State(Enum):
+    """What the ledger and the folder together say about one version."""
+
+    APPLIED = "applied"
+    PENDING = "pending"
+    MODIFIED = "modified"
+    MISSING = "missing"
+    OUT_OF_ORDER = "out of order"
+    INTERRUPTED = "interrupted"
+
+
+UNAPPLIED = frozenset({State.PENDING, State.OUT_OF_ORDER})
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One row of the ledger: a migration that is applied now.
+
+    ``order`` is the row's id, which grows in order of application. ``metadata`` is the JSON text
+    that the file's header held when it was applied; ``language`` and ``file_name`` come from the
+    stored source and are ``None`` when another engine wrote the row.
+    """
+
+    order: int
+    version: Version
+    description: str
+    applied_at: str
+    applied_by: str | None
+    execution_time_ms: int
+    checksum: str
+    language: str | None
+    file_name: str | None
+    metadata: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One version with everything known about it."""
+
+    version: Version
+    state: State
+    migration: Migration | None
+    applied: Applied | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One migration in one direction (``up`` or ``down``)."""
+
+    direction: str
+    entry: Entry
+
+    @property
+    def version(self) -> Version:
+        """The migration's version."""
+        return self.entry.version
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The ordered steps one command will take.
+
+    ``target`` is the version the user named; ``count`` the number of steps a downgrade was asked
+    for. ``out_of_order`` lists the steps below the current version. ``beyond`` counts the pending
+    migrations that the target leaves out.
+    """
+
+    direction: str
+    steps: tuple[Step, ...]
+    target: Version | None = None
+    count: int | None = None
+    out_of_order: tuple[Version, ...] = ()
+    beyond: int = 0
+
+
+def survey(
+    migrations: Sequence[Migration],
+    applied: Mapping[Version, Applied],
+    interrupted: frozenset[Version] = frozenset(),
+    stored_text: Callable[[Version], str | None] = lambda version: None,
+) -> tuple[Entry, ...]:
+    """Return the state of every version that the folder or the ledger knows, in version order.
+
+    Parameters:
+        migrations: the folder, in version order.
+        applied: the ledger's rows by version.
+        interrupted: versions with a step that started and did not end, or whose files are still
+            on their way.
+        stored_text: gives the source as it was when applied; asked only when checksums differ,
+            because a changed final newline is no drift.
+    """
+    files = {migration.version: migration for migration in migrations}
+    current = max(applied, default=None)
+    entries = []
+    for version in sorted(files.keys() | applied.keys()):
+        migration, row = files.get(version), applied.get(version)
+        if version in interrupted:
+            state = State.INTERRUPTED
+        elif row is None:
+            late = current is not None and version < current
+            state = State.OUT_OF_ORDER if late else State.PENDING
+        elif migration is None:
+            state = State.MISSING
+        elif is_modified(migration, row, stored_text):
+            state = State.MODIFIED
+        else:
+            state = State.APPLIED
+        entries.append(Entry(version, state, migration, row))
+    return tuple(entries)
+
+
+def is_modified(
+    migration: Migration, row: Applied, stored_text: Callable[[Version], str | None]
+) -> bool:
+    """Return whether a migration's file was edited since it was applied."""
+    if migration.checksum == row.checksum or not is_verifiable(row.checksum):
+        return False
+    if migration.text is None:
+        return True
+    stored = stored_text(row.version)
+    return stored is None or not same_text(migration.text, stored)
+
+
+def current_version(entries: Iterable[Entry]) -> Version | None:
+    """Return the highest applied version."""
+    return max((entry.version for entry in entries if entry.applied), default=None)
+
+
+def plan_upgrade(
+    entries: Sequence[Entry], target: Version | None = None, strict: bool = False
+) -> Plan:
+    """Return the steps that apply every pending migration up to ``target``.
+
+    Parameters:
+        entries: what :func:`survey` returned.
+        target: the last version to apply; ``None`` means all.
+        strict: refuse migrations below the current version instead of applying them.
+
+    Raises:
+        UnknownTarget: no migration has the target version.
+        PlanRefused: something is modified or interrupted, or ``strict`` found one out of order.
+    """
+    if target is not None:
+        _require_known(entries, target)
+    _refuse_unsettled(entries)
+    pending = [entry for entry in entries if entry.state in UNAPPLIED]
+    due = [entry for entry in pending if target is None or entry.version <= target]
+    late = tuple(entry.version for entry in due if entry.state is State.OUT_OF_ORDER)
+    if strict and late:
+        raise PlanRefused(
+            f"{len(late)} migration(s) are out of order: {_listed(late)}",
+            hint="Give them a version above the current one, or run without --strict.",
+        )
+    return Plan(
+        direction="up",
+        steps=tuple(Step("up", entry) for entry in due),
+        target=target,
+        out_of_order=late,
+        beyond=len(pending) - len(due),
+    )
+
+
+def plan_downgrade(
+    entries: Sequence[Entry], target: Version | None = None, count: int | None = None
+) -> Plan:
+    """Return the steps that roll back, the last applied first.
+
+    Parameters:
+        entries: what :func:`survey` returned.
+        target: roll back everything above this version; ``0.0.0`` means everything.
+        count: roll back this many steps instead.
+
+    Raises:
+        UnknownTarget: no migration has the target version.
+        UsageError: there are fewer applied migrations than ``count``.
+        PlanRefused: something is modified or interrupted.
+    """
+    if target is not None and target != Version(0, 0, 0):
+        _require_known(entries, target)
+    _refuse_unsettled(entries)
+    applied = [(entry.applied.order, entry) for entry in entries if entry.applied]
+    latest_first = [entry for _, entry in sorted(applied, key=lambda pair: -pair[0])]
+    if target is not None:
+        due = [entry for entry in latest_first if entry.version > target]
+    else:
+        wanted = 1 if count is None else count
+        if count is not None and latest_first and wanted > len(latest_first):
+            raise UsageError(
+                f"Cannot roll back {wanted} steps: only {len(latest_first)} applied",
+                hint=f"To roll back everything: plugin-migrate downgrade {len(latest_first)}",
+            )
+        due = list(islice(latest_first, wanted))
+    return Plan(
+        direction="down",
+        steps=tuple(Step("down", entry) for entry in due),
+        target=target,
+        count=None if target is not None else 1 if count is None else count,
+    )
+
+
+def _require_known(entries: Sequence[Entry], target: Version) -> None:
+    if any(entry.version == target for entry in entries):
+        return
+    newest = entries[-1].version if entries else None
+    raise UnknownTarget(
+        f"There is no migration with version {target}",
+        hint=f"The newest is {newest}; see: plugin-migrate status"
+        if newest
+        else "There are no migrations yet; start one with: plugin-migrate create NAME",
+    )
+
+
+def _refuse_unsettled(entries: Sequence[Entry]) -> None:
+    modified = [entry.version for entry in entries if entry.state is State.MODIFIED]
+    if modified:
+        raise PlanRefused(
+            f"{len(modified)} applied migration(s) were edited since: {_listed(modified)}",
+            hint=(
+                "Take the edit back (git restore, for instance) and write a new migration,\n"
+                f"or accept the edited file: plugin-migrate repair {modified[0]}"
+            ),
+        )
+    interrupted = [entry.version for entry in entries if entry.state is State.INTERRUPTED]
+    if interrupted:
+        raise PlanRefused(
+            f"{len(interrupted)} migration(s) were interrupted: {_listed(interrupted)}",
+            hint="See what is left to decide with: plugin-migrate repair",
+        )
+
+
+def _listed(versions: Sequence[Version], most: int = 10) -> str:
+    shown = ", ".join(map(str, versions[:most]))
+    return shown if len(versions) <= most else f"{shown} and {len(versions) - most} more"

@@ -1,0 +1,127 @@
+"""From a plan to steps that can run: every source is found, parsed and checked before any runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, replace
+
+from .checksum import checksum_of
+from .errors import BrokenMigration, Irreversible
+from .languages import load_language
+from .ledger import read_source
+from .migration import Migration, decode_source, title_of
+from .migration import read_source as read_file
+from .plan import Entry, Plan, Step
+from .version import Version
+from .workspace import Workspace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .languages.protocol import Action, Script
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A step with everything it needs to run.
+
+    ``metadata`` is the header as JSON text; ``from_ledger`` tells that the migration's file is
+    gone, so that the source is the one stored when it was applied.
+    """
+
+    direction: str
+    migration: Migration
+    description: str
+    metadata: str
+    action: Action
+    from_ledger: bool = False
+
+    @property
+    def version(self) -> Version:
+        """The migration's version."""
+        return self.migration.version
+
+    @property
+    def source(self) -> str:
+        """The text that this step runs: one section of SQL, or the whole file."""
+        return self.action.source
+
+
+def prepare(workspace: Workspace, plan: Plan) -> tuple[Prepared, ...]:
+    """Return the plan's steps, ready to run.
+
+    Raises:
+        BrokenMigration, ForbiddenStatement: a migration cannot run as it is.
+        Irreversible: a rollback needs a migration without a down, or one whose source is gone.
+    """
+    return tuple(_prepare(workspace, step) for step in plan.steps)
+
+
+def describe(migration: Migration) -> Script:
+    """Return what a migration's text says about itself; the text must still be there.
+
+    Raises:
+        BrokenMigration: it cannot be read, or its version disagrees with the file's name.
+    """
+    script = load_language(migration.language).parse(migration.text or "", migration.path)
+    if script.version is not None and script.version != str(migration.version):
+        raise BrokenMigration(
+            f"The file says version {script.version}, its name says {migration.version}",
+            file=migration.path,
+            hint="The file's name counts: correct or remove the version inside.",
+        )
+    return script
+
+
+def description_of(entry: Entry) -> str:
+    """Return the description to show: the ledger's for what is applied, else the file's."""
+    if entry.applied is not None:
+        return entry.applied.description
+    assert entry.migration is not None
+    return describe(entry.migration).description or title_of(entry.migration.slug)
+
+
+def _prepare(workspace: Workspace, step: Step) -> Prepared:
+    migration, from_ledger = _source(workspace, step.entry)
+    action = load_language(migration.language).prepare(
+        migration.text or "", migration.path, step.direction
+    )
+    if step.entry.applied is not None:
+        return Prepared(
+            step.direction,
+            migration,
+            step.entry.applied.description,
+            step.entry.applied.metadata or "{}",
+            action,
+            from_ledger,
+        )
+    script = describe(migration)
+    return Prepared(
+        step.direction,
+        migration,
+        script.description or title_of(migration.slug),
+        json.dumps(script.metadata, default=str, ensure_ascii=False),
+        action,
+    )
+
+
+def _source(workspace: Workspace, entry: Entry) -> tuple[Migration, bool]:
+    """Return the migration with its text, and whether only the ledger still has it."""
+    if entry.migration is not None and entry.migration.text is not None:
+        return entry.migration, False
+    stored = read_source(workspace, entry.version)
+    if stored is not None and entry.applied is not None:
+        path = os.path.join(workspace.migrations, stored.file_name)
+        slug = os.path.splitext(stored.file_name)[0].partition("-")[2]
+        checksum = entry.applied.checksum
+        migration = Migration(entry.version, slug, stored.language, path, checksum, stored.text)
+        return migration, entry.migration is None
+    if entry.migration is None:
+        raise Irreversible(
+            f"The file of migration {entry.version} is gone, and the ledger has no copy of it",
+            file=workspace.migrations,
+            hint="Bring the file back (git, a backup), then try again.",
+        )
+    content = read_file(entry.migration.path)
+    text = decode_source(content, entry.migration.path)
+    return replace(entry.migration, text=text, checksum=checksum_of(content)), False

@@ -1,0 +1,216 @@
+"""Moving a committed step's files from its redo log into the live state.
+
+For each path the live state is compared with the manifest: as *before*, the new content is put in
+place; as *after*, it has arrived; anything else was edited by somebody since and is left alone
+(design, "The commit protocol", clause 7). So publishing may stop anywhere and be run again.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from . import side_database
+from .errors import NeedsRepair
+from .redo import DatabaseEntry, Entry, Log, Manifest
+from .tree import Node, observe, sync_folder
+from .workspace import Workspace, is_inside
+
+
+def publish(workspace: Workspace, log: Log, manifest: Manifest, force: bool = False) -> list[str]:
+    """Bring everything in ``log`` into the live state and onto the disk.
+
+    Parameters:
+        workspace: whose state it is.
+        log: an unfinished redo log of a committed step.
+        manifest: what the log publishes.
+        force: take the migrated version also where somebody edited the live one since.
+
+    Returns:
+        The paths that were left alone because somebody edited them since.
+
+    Raises:
+        OSError: the disk is full or broken; calling again goes on.
+        NeedsRepair: the log is damaged, or a path leaves ``.claude/`` through a link.
+    """
+    publisher = _Publisher(workspace, log, force)
+    publisher.run(manifest.entries)
+    kept = publisher.kept
+    for database in manifest.databases:
+        live = os.path.join(workspace.claude, database.path)
+        copy = log.path_of(database.copy)
+        if not side_database.bring(
+            live, copy, database.before, database.after, workspace.scratch, force
+        ):
+            kept.append(database.path)
+    return sorted(kept)
+
+
+def has_started(workspace: Workspace, manifest: Manifest) -> bool:
+    """Return whether any path of the manifest already stands in the live state as after it."""
+    for entry in manifest.entries:
+        if entry.before != entry.after and stands(workspace, entry, entry.after):
+            return True
+    return any(_database_arrived(workspace, database) for database in manifest.databases)
+
+
+def has_arrived(workspace: Workspace, manifest: Manifest) -> bool:
+    """Return whether every path of the manifest stands in the live state as after it."""
+    return all(stands(workspace, entry, entry.after) for entry in manifest.entries) and all(
+        _database_arrived(workspace, database) for database in manifest.databases
+    )
+
+
+def _database_arrived(workspace: Workspace, database: DatabaseEntry) -> bool:
+    live = os.path.join(workspace.claude, database.path)
+    return side_database.digest_of_live(live, workspace.scratch) == database.after
+
+
+def stands(workspace: Workspace, entry: Entry, node: Node | None) -> bool:
+    """Return whether ``node`` is what stands at the entry's path now."""
+    return _observe(os.path.join(workspace.claude, entry.path), entry) == node
+
+
+def _observe(live: str, entry: Entry) -> Node | None:
+    is_link = "link" in (_kind(entry.before), _kind(entry.after))
+    return observe(live, through_links=not is_link)
+
+
+def _kind(node: Node | None) -> str | None:
+    return node.kind if node else None
+
+
+class _Publisher:
+    def __init__(self, workspace: Workspace, log: Log, force: bool) -> None:
+        self._workspace = workspace
+        self._log = log
+        self._force = force
+        self._touched: set[str] = set()
+        self.kept: list[str] = []
+
+    def run(self, entries: tuple[Entry, ...]) -> None:
+        """Deletions first, so that a folder can take a file's place; then folders, then files."""
+        by_depth = sorted(entries, key=lambda entry: entry.path.count("/"))
+        for entry in reversed(by_depth):
+            if entry.before and _kind(entry.before) != _kind(entry.after):
+                self._remove(entry)
+        for entry in by_depth:
+            if _kind(entry.after) == "dir":
+                self._make_folder(entry)
+        for entry in by_depth:
+            if _kind(entry.after) in ("file", "link"):
+                self._put(entry)
+        for entry in reversed(by_depth):
+            if entry.after is not None and entry.after.kind == "dir":
+                self._set_folder_mode(entry, entry.after)
+        for folder in self._touched:
+            if os.path.isdir(folder):
+                sync_folder(folder)
+
+    def _path(self, entry: Entry) -> str:
+        """Return the live path, which must not leave ``.claude/`` through a linked folder."""
+        live = os.path.join(self._workspace.claude, entry.path)
+        parent = os.path.dirname(live)
+        if os.path.realpath(parent) != parent:
+            raise NeedsRepair(
+                f"{entry.path} leads through a linked folder, which publishing never follows",
+                file=live,
+                hint="Accept the live files: plugin-migrate repair --keep-live",
+            )
+        self._touched.add(parent)
+        return live
+
+    def _remove(self, entry: Entry) -> None:
+        live = self._path(entry)
+        now = _observe(live, entry)
+        if now is None or now == entry.after or _kind(now) == _kind(entry.after):
+            return
+        if _kind(entry.before) == "dir":
+            if now.kind == "dir":
+                # Not empty: somebody put a file there since, which keeps its folder.
+                with suppress(OSError):
+                    os.rmdir(live)
+        elif now == entry.before or (self._force and now.kind != "dir"):
+            os.unlink(live)
+        else:
+            self.kept.append(entry.path)
+
+    def _make_folder(self, entry: Entry) -> None:
+        live = self._path(entry)
+        now = _observe(live, entry)
+        if now is None:
+            # Its own mode comes last: it may forbid what still has to be put inside.
+            os.mkdir(live, 0o700)
+        elif now.kind != "dir" and entry.path not in self.kept:
+            self.kept.append(entry.path)
+
+    def _set_folder_mode(self, entry: Entry, after: Node) -> None:
+        live = self._path(entry)
+        now = observe(live, through_links=False)
+        if now is None or now.kind != "dir" or now.mode == after.mode:
+            return
+        if self._force or entry.before is None or now.mode == entry.before.mode:
+            os.chmod(live, after.mode)
+        else:
+            self.kept.append(entry.path)
+
+    def _put(self, entry: Entry) -> None:
+        live = self._path(entry)
+        after = entry.after
+        now = _observe(live, entry)
+        if now == after or after is None or entry.path in self.kept:
+            return
+        # A path whose old kind was removed above is free now.
+        is_before = now == entry.before or (now is None and _kind(entry.before) != after.kind)
+        if not is_before and not (self._force and _kind(now) != "dir"):
+            self.kept.append(entry.path)
+            return
+        if after.kind == "link":
+            self._put_link(live, after)
+        else:
+            self._put_file(live, entry, now, after)
+
+    def _put_link(self, live: str, after: Node) -> None:
+        new = self._log.path_of("put")
+        with suppress(FileNotFoundError):
+            os.unlink(new)
+        os.symlink(after.link or "", new)
+        os.replace(new, live)
+
+    def _put_file(self, live: str, entry: Entry, now: Node | None, after: Node) -> None:
+        target = self._target(live, entry)
+        if now is not None and now.sha256 == after.sha256 and now.kind == "file":
+            os.chmod(target, after.mode)
+            return
+        new = self._log.path_of("put")
+        with open(new, "wb") as file:
+            for chunk in self._log.content(after, entry.after_at or 0):
+                file.write(chunk)
+            file.flush()
+            _keep_owner(file.fileno(), target)
+            os.fchmod(file.fileno(), after.mode)
+            os.fsync(file.fileno())
+        os.replace(new, target)
+        self._touched.add(os.path.dirname(target))
+
+    def _target(self, live: str, entry: Entry) -> str:
+        """Return the file to replace: a link stays, and what it leads to is replaced."""
+        target = os.path.realpath(live) if os.path.islink(live) else live
+        config = self._workspace.config
+        if not is_inside(target, self._workspace.claude) and not config.follow_links:
+            raise NeedsRepair(
+                f"{entry.path} is a link that leaves .claude/ (to {target})",
+                file=live,
+                hint="Set follow_links: true in .claude/plugin-migrate.yaml, or accept the live"
+                " files: plugin-migrate repair --keep-live",
+            )
+        return target
+
+
+def _keep_owner(descriptor: int, target: str) -> None:
+    """Give the new file the old one's owner, as far as this user may."""
+    with suppress(OSError):
+        status = os.stat(target)
+        own = os.fstat(descriptor)
+        if (status.st_uid, status.st_gid) != (own.st_uid, own.st_gid):
+            os.fchown(descriptor, status.st_uid, status.st_gid)

@@ -1,0 +1,263 @@
+"""The redo log of one step: everything its publishing needs, on the disk before the commit.
+
+A log is a folder ``publish/<id>/`` with one ``pack`` of new contents and before-images, a copy of
+every further database the step changed, and ``manifest.json``, which is written last: a log
+without it was never finished. ``<id>.done`` is a log whose files have all arrived.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+
+from .errors import NeedsRepair
+from .staging import Change
+from .tree import Node, make_folder, sync_file, sync_folder
+from .version import Version
+from .workspace import Workspace
+
+_CHUNK = 1 << 20
+_DONE = ".done"
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One path of a manifest; ``before_at`` and ``after_at`` are offsets in the pack."""
+
+    path: str
+    before: Node | None
+    after: Node | None
+    before_at: int | None = None
+    after_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseEntry:
+    """A further database of a manifest: ``copy`` names the file in the log that holds the result.
+
+    ``before`` and ``after`` are digests of its pages (see ``side_database.py``).
+    """
+
+    path: str
+    copy: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a step publishes. ``project`` is the real path of the project that wrote it."""
+
+    id: str
+    version: Version
+    direction: str
+    project: str
+    entries: tuple[Entry, ...]
+    databases: tuple[DatabaseEntry, ...] = ()
+
+    def to_json(self) -> str:
+        """Return the manifest as the one JSON text that log and ledger both carry."""
+        document = asdict(self) | {"format": 1, "version": str(self.version)}
+        return json.dumps(document, sort_keys=True, ensure_ascii=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Return the manifest that ``text`` holds.
+
+        Raises:
+            ValueError: it is damaged, or a path in it leaves ``.claude/``.
+        """
+        try:
+            document = json.loads(text)
+            return cls(
+                document["id"],
+                Version.parse(document["version"]),
+                document["direction"],
+                document["project"],
+                tuple(_entry(item) for item in document["entries"]),
+                tuple(
+                    DatabaseEntry(**{**item, "path": _inside(item["path"])})
+                    for item in document["databases"]
+                ),
+            )
+        except ValueError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _entry(item: dict[str, object]) -> Entry:
+    before, after = item["before"], item["after"]
+    fields = {
+        **item,
+        "path": _inside(item["path"]),
+        "before": Node(**before) if isinstance(before, dict) else None,
+        "after": Node(**after) if isinstance(after, dict) else None,
+    }
+    return Entry(**fields)  # type: ignore[arg-type]
+
+
+def _inside(path: object) -> str:
+    """Return ``path`` if it stays below the folder it is joined to.
+
+    A log may come with a cloned repository: it must not reach for ``../../.bashrc``.
+    """
+    if not isinstance(path, str) or not path or os.path.isabs(path) or "\0" in path:
+        raise ValueError(f"not a path below .claude/: {path!r}")
+    if any(part in ("", ".", "..") for part in path.split("/")):
+        raise ValueError(f"not a path below .claude/: {path!r}")
+    return path
+
+
+class Log:
+    """One redo log folder; ``folder`` is its path now."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    @property
+    def id(self) -> str:
+        """The random name that the ledger's publish row also carries."""
+        return os.path.basename(self.folder).removesuffix(_DONE)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all its files have arrived, so that it must never be replayed."""
+        return self.folder.endswith(_DONE)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it was written to its end; before that no commit can have happened."""
+        return os.path.exists(os.path.join(self.folder, _MANIFEST))
+
+    def manifest(self) -> Manifest:
+        """Return what the log publishes.
+
+        Raises:
+            NeedsRepair: the log is damaged.
+        """
+        path = os.path.join(self.folder, _MANIFEST)
+        try:
+            with open(path, encoding="utf-8") as file:
+                return Manifest.from_json(file.read())
+        except (OSError, ValueError) as error:
+            raise NeedsRepair(
+                f"A redo log is damaged: {error}",
+                file=path,
+                hint=(
+                    "Some files of the step it belongs to may not have arrived. Compare them with"
+                    " a backup,\nthen accept what stands there: plugin-migrate repair --keep-live"
+                ),
+            ) from None
+
+    def content(self, node: Node, offset: int) -> Iterator[bytes]:
+        """Yield the content of ``node``, which stands at ``offset`` in the pack.
+
+        Raises:
+            NeedsRepair: the pack is shorter than the manifest says.
+        """
+        left = node.size
+        with open(self.path_of("pack"), "rb", buffering=0) as pack:
+            pack.seek(offset)
+            while left:
+                chunk = pack.read(min(left, _CHUNK))
+                if not chunk:
+                    raise NeedsRepair(
+                        "A redo log is damaged: its pack ends too early",
+                        file=pack.name,
+                        hint="Accept the live files: plugin-migrate repair --keep-live",
+                    )
+                left -= len(chunk)
+                yield chunk
+
+    def path_of(self, name: str) -> str:
+        """Return the path of one of the log's files."""
+        return os.path.join(self.folder, name)
+
+    def close(self) -> None:
+        """Mark the log as done, durably: from now on it is never replayed."""
+        if self.is_done:
+            return
+        done = self.folder + _DONE
+        os.rename(self.folder, done)
+        self.folder = done
+        sync_folder(os.path.dirname(done))
+
+
+def publish_folder(workspace: Workspace) -> str:
+    """Return the folder that holds the redo logs."""
+    return os.path.join(workspace.bookkeeping, "publish")
+
+
+def logs(workspace: Workspace) -> list[Log]:
+    """Return every redo log there is."""
+    try:
+        names = os.listdir(publish_folder(workspace))
+    except FileNotFoundError:
+        return []
+    return [Log(os.path.join(publish_folder(workspace), name)) for name in sorted(names)]
+
+
+class LogWriter:
+    """Writes one redo log; nothing counts before :meth:`finish`."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        make_folder(publish_folder(workspace))
+        self.log = Log(os.path.join(publish_folder(workspace), secrets.token_hex(8)))
+        os.mkdir(self.log.folder, 0o700)
+
+    def finish(
+        self,
+        version: Version,
+        direction: str,
+        changes: Iterable[Change],
+        databases: tuple[DatabaseEntry, ...] = (),
+    ) -> Manifest:
+        """Write contents and manifest to the disk, and return the manifest.
+
+        Copies of further databases must already stand in the log's folder.
+
+        Raises:
+            OSError: the disk is full or broken; the unfinished log may be removed.
+        """
+        entries = self._pack(changes)
+        manifest = Manifest(
+            self.log.id, version, direction, self._workspace.project, entries, databases
+        )
+        for database in databases:
+            sync_file(self.log.path_of(database.copy))
+        part = self.log.path_of(_MANIFEST + ".part")
+        with open(part, "w", encoding="utf-8") as file:
+            file.write(manifest.to_json())
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(part, self.log.path_of(_MANIFEST))
+        sync_folder(self.log.folder)
+        sync_folder(os.path.dirname(self.log.folder))
+        return manifest
+
+    def _pack(self, changes: Iterable[Change]) -> tuple[Entry, ...]:
+        entries = []
+        with open(self.log.path_of("pack"), "xb") as pack:
+
+            def add(node: Node | None, source: str) -> int | None:
+                if node is None or node.kind != "file":
+                    return None
+                start = pack.tell()
+                with open(source, "rb") as file:
+                    while chunk := file.read(_CHUNK):
+                        pack.write(chunk)
+                return start
+
+            for change in changes:
+                live = os.path.join(self._workspace.claude, change.path)
+                before_at, after_at = add(change.before, live), add(change.after, change.staged)
+                entries.append(Entry(change.path, change.before, change.after, before_at, after_at))
+            pack.flush()
+            os.fsync(pack.fileno())
+        return tuple(entries)

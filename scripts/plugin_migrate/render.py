@@ -1,0 +1,473 @@
+"""Results as text for people and as JSON documents for programs."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from .commands import Look, Preview, Run
+from .create import Created
+from .errors import MigrateError
+from .plan import Entry, State
+from .prepare import describe, description_of
+from .workspace import Workspace
+
+_CHECKSUM_DIGITS = 12
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_COLORS = {
+    "green": "32",
+    "red": "31",
+    "yellow": "33",
+    "dim": "2",
+    "bold": "1",
+}
+_STATE_COLORS = {
+    State.APPLIED: "green",
+    State.PENDING: "yellow",
+    State.OUT_OF_ORDER: "yellow",
+    State.MODIFIED: "red",
+    State.MISSING: "red",
+    State.INTERRUPTED: "red",
+}
+_NARROWEST_DESCRIPTION = 12
+
+
+class Style:
+    """How text is shown: with colour or without, and how wide it may be.
+
+    Parameters:
+        color: whether the reader's terminal shows colour.
+        width: columns of the terminal; ``None`` when there is none to fit.
+    """
+
+    def __init__(self, color: bool = False, width: int | None = None) -> None:
+        self.color = color
+        self.width = width
+
+    def paint(self, color: str, text: str) -> str:
+        """Return ``text`` in ``color`` where colour is shown."""
+        return f"\x1b[{_COLORS[color]}m{text}\x1b[0m" if self.color else text
+
+
+def printable(text: str) -> str:
+    """Return ``text`` without control characters.
+
+    A description may come with a cloned repository, and must not steer the reader's terminal.
+    """
+    return _CONTROL.sub("\ufffd", text)
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` as one printable line."""
+    return printable(" ".join(text.split()))
+
+
+# --- status ----------------------------------------------------------------------------------
+
+
+def status_text(look: Look, shown: Sequence[Entry], style: Style, as_list: bool = False) -> str:
+    """Return the status of ``shown``, a selection of the look's entries, for people."""
+    if not look.entries:
+        return _no_migrations(look.workspace)
+    if as_list:
+        body = "\n".join(
+            f"{entry.version}  {entry.state.value}  {one_line(description_of(entry))}"
+            for entry in shown
+        )
+        return body or "No migrations to show"
+    lines = ["Migration Status:", _status_table(shown, style), "", _summary(look.entries)]
+    lines += _remarks(look)
+    return "\n".join(lines)
+
+
+def _no_migrations(workspace: Workspace) -> str:
+    return (
+        f"No migrations found in {workspace.shown(workspace.migrations)}\n"
+        "  Start one with: plugin-migrate create NAME"
+    )
+
+
+def _status_table(shown: Sequence[Entry], style: Style) -> str:
+    headers = ["Version", "Description", "Status", "Applied At", "Checksum"]
+    rows = [
+        [
+            str(entry.version),
+            one_line(description_of(entry)),
+            entry.state.value.capitalize(),
+            _moment(entry.applied.applied_at) if entry.applied else "-",
+            _short_checksum(entry),
+        ]
+        for entry in shown
+    ]
+    table = _table(headers, rows, style.width)
+    if not style.color:
+        return table
+    return _paint_states(table, shown, style)
+
+
+def _paint_states(table: str, shown: Sequence[Entry], style: Style) -> str:
+    lines = table.split("\n")
+    for number, entry in enumerate(shown, start=3):
+        word = entry.state.value.capitalize()
+        painted = style.paint(_STATE_COLORS[entry.state], word)
+        # From the right: a description may contain the same word.
+        head, _, tail = lines[number].rpartition(f" {word} ")
+        lines[number] = f"{head} {painted} {tail}"
+    return "\n".join(lines)
+
+
+def _table(headers: list[str], rows: list[list[str]], width: int | None) -> str:
+    from tabulate import tabulate
+
+    headers, rows = _fitted(headers, rows, width)
+    return tabulate(
+        rows, headers=headers, tablefmt="simple_outline", disable_numparse=True, stralign="left"
+    )
+
+
+def _fitted(
+    headers: list[str], rows: list[list[str]], width: int | None
+) -> tuple[list[str], list[list[str]]]:
+    """Return columns that fit ``width``: descriptions are cut first, then columns from the right.
+
+    A table that the terminal wraps cannot be read.
+    """
+    if width is None:
+        return headers, rows
+    # tabulate pads a header by two, and every cell by a border and two spaces.
+    needed = [
+        max([len(header) + 2, *(len(row[column]) for row in rows)]) + 3
+        for column, header in enumerate(headers)
+    ]
+    excess = sum(needed) + 1 - width
+    if excess <= 0:
+        return headers, rows
+    room = max(needed[1] - 3 - excess, _NARROWEST_DESCRIPTION)
+    rows = [[row[0], _cut(row[1], room), *row[2:]] for row in rows]
+    excess -= needed[1] - 3 - room
+    while excess > 0 and len(headers) > 3:
+        excess -= needed[len(headers) - 1]
+        headers, rows = headers[:-1], [row[:-1] for row in rows]
+    return headers, rows
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _moment(applied_at: str) -> str:
+    """Return a ledger's time as the table shows it; other engines write ISO 8601."""
+    return printable(str(applied_at)).replace("T", " ")[:19]
+
+
+def _short_checksum(entry: Entry) -> str:
+    checksum = entry.applied.checksum if entry.applied else ""
+    if not checksum and entry.migration:
+        checksum = entry.migration.checksum
+    return printable(str(checksum)).partition(":")[2][:_CHECKSUM_DIGITS] or "-"
+
+
+def _summary(entries: Iterable[Entry]) -> str:
+    counts = dict.fromkeys(State, 0)
+    for entry in entries:
+        counts[entry.state] += 1
+    parts = [
+        f"{count} {state.value}"
+        for state, count in counts.items()
+        if count or state in (State.APPLIED, State.PENDING)
+    ]
+    return "Summary: " + ", ".join(parts)
+
+
+def _remarks(look: Look) -> list[str]:
+    remarks = []
+    states = {entry.state for entry in look.entries}
+    if look.ledger.publishes:
+        remarks.append(
+            "Files of a committed migration are still on their way; the next upgrade or"
+            " downgrade puts them in place."
+        )
+    if look.ledger.started:
+        versions = ", ".join(map(str, sorted(look.ledger.started)))
+        remarks.append(
+            f"Interrupted outside a transaction: {versions}. Settle with: plugin-migrate repair"
+            " --applied or --pending"
+        )
+    if State.MODIFIED in states:
+        remarks.append("Modified: the file was edited since it was applied.")
+    newest_file = max((e.version for e in look.entries if e.migration), default=None)
+    ahead = look.current is not None and newest_file is not None and look.current > newest_file
+    if ahead:
+        remarks.append(
+            f"The state is ahead of the files. To go back to them: plugin-migrate downgrade"
+            f" {newest_file}"
+        )
+    elif State.MISSING in states:
+        remarks.append("Missing: the file is gone; a downgrade works from the stored source.")
+    return ["", *remarks] if remarks else []
+
+
+def status_json(look: Look, shown: Sequence[Entry]) -> dict[str, object]:
+    """Return the keys of the ``status`` document."""
+    return {
+        "current_version": str(look.current) if look.current else None,
+        "migrations": [_entry_json(entry, look.workspace) for entry in shown],
+    }
+
+
+def _entry_json(entry: Entry, workspace: Workspace) -> dict[str, object]:
+    applied, migration = entry.applied, entry.migration
+    metadata = _metadata(entry)
+    return {
+        "version": str(entry.version),
+        "description": description_of(entry),
+        "status": entry.state.value,
+        "applied_at": applied.applied_at if applied else None,
+        "applied_by": applied.applied_by if applied else None,
+        "execution_time_ms": applied.execution_time_ms if applied else None,
+        "checksum": applied.checksum if applied else migration.checksum if migration else None,
+        "path": workspace.shown(migration.path) if migration else None,
+        "language": migration.language if migration else applied.language if applied else None,
+        "author": metadata.get("author"),
+        "tags": metadata.get("tags") or [],
+    }
+
+
+def _metadata(entry: Entry) -> Mapping[str, object]:
+    if entry.applied is None:
+        return describe(entry.migration).metadata if entry.migration else {}
+    import json
+
+    try:
+        metadata = json.loads(entry.applied.metadata or "{}")
+    except ValueError:
+        return {}
+    return metadata if isinstance(metadata, dict) else {}
+
+
+# --- upgrade and downgrade -------------------------------------------------------------------
+
+
+def run_text(run: Run, style: Style) -> str:
+    """Return what an upgrade or a downgrade did; a failure is told by :func:`error_text`."""
+    if not run.results and run.error is None:
+        return _nothing_to_do(run, style)
+    if not run.results:
+        return ""
+    count = len(run.results)
+    tick = style.paint("green", "✓")
+    if run.plan.direction == "up":
+        first = f"{tick} Applied {count} migration(s) in {run.duration:.1f}s"
+    else:
+        first = f"{tick} Rolled back {count} migration(s)"
+    lines = [first]
+    for result in run.results:
+        where = " (from the stored source: its file is gone)" if result.from_ledger else ""
+        lines.append(f"  • {result.version} - {one_line(result.description)}{where}")
+    lines += _run_remarks(run)
+    return "\n".join(lines)
+
+
+def _run_remarks(run: Run) -> list[str]:
+    lines = []
+    if run.plan.direction == "down":
+        took = f"to version {run.plan.target}" if run.plan.target else _steps(run.plan.count or 1)
+        lines += ["", f"Downgraded {took}. Current version: {run.current or 'none'}"]
+    late = [str(version) for version in run.plan.out_of_order]
+    if late:
+        lines += ["", f"Applied out of order, below the version before: {', '.join(late)}"]
+    return lines
+
+
+def _steps(count: int) -> str:
+    return "1 step" if count == 1 else f"{count} steps"
+
+
+def _nothing_to_do(run: Run, style: Style) -> str:
+    tick = style.paint("green", "✓")
+    current = f"  Current version: {run.current or 'none'}"
+    if run.plan.direction == "down":
+        what = f" above {run.plan.target}" if run.plan.target and run.current else ""
+        return f"{tick} Nothing to roll back{what}\n{current}"
+    if not run.look.entries:
+        return f"{tick} No pending migrations\n{current}\n  " + _no_migrations(run.look.workspace)
+    if run.plan.beyond:
+        rest = f"  {run.plan.beyond} pending above {run.plan.target}"
+        return f"{tick} No pending migrations up to {run.plan.target}\n{current}\n{rest}"
+    return f"{tick} No pending migrations\n{current}\n  All migrations up to date"
+
+
+def run_json(run: Run) -> dict[str, object]:
+    """Return the keys of the ``upgrade`` and ``downgrade`` documents."""
+    document: dict[str, object] = {
+        "steps": [
+            {
+                "version": str(result.version),
+                "description": result.description,
+                "direction": result.direction,
+                "duration_ms": result.duration_ms,
+                "from_stored_source": result.from_ledger,
+            }
+            for result in run.results
+        ],
+        "current_version": str(run.current) if run.current else None,
+        "target": str(run.plan.target) if run.plan.target else None,
+        "count": run.plan.count,
+        "out_of_order": [str(version) for version in run.plan.out_of_order],
+    }
+    if run.failed is not None:
+        document["failed"] = {
+            "version": str(run.failed.version),
+            "description": run.failed.description,
+            "direction": run.failed.direction,
+        }
+    return document
+
+
+def preview_text(preview: Preview, with_sources: bool) -> str:
+    """Return the plan of a dry run for people."""
+    verb = "apply" if preview.plan.direction == "up" else "roll back"
+    lines = [f"Dry run: would {verb} {len(preview.prepared)} migration(s)"]
+    for prepared in preview.prepared:
+        lines.append(f"  • {prepared.version} - {one_line(prepared.description)}")
+        if with_sources:
+            lines += ["", *_indented(printable(prepared.source)), ""]
+    if preview.plan.out_of_order:
+        late = ", ".join(map(str, preview.plan.out_of_order))
+        lines.append(f"Out of order, below the current version: {late}")
+    lines += ["", "Nothing was changed."]
+    return "\n".join(lines)
+
+
+def _indented(text: str) -> list[str]:
+    return [f"    {line}".rstrip() for line in text.replace("\r\n", "\n").strip("\n").split("\n")]
+
+
+def preview_json(preview: Preview, with_sources: bool) -> dict[str, object]:
+    """Return the keys of a dry run's document: the steps it would take, none of them run."""
+    steps = []
+    for prepared in preview.prepared:
+        step: dict[str, object] = {
+            "version": str(prepared.version),
+            "description": prepared.description,
+            "direction": prepared.direction,
+            "duration_ms": None,
+            "from_stored_source": prepared.from_ledger,
+        }
+        if with_sources:
+            step["source"] = prepared.source
+        steps.append(step)
+    current = preview.look.current
+    return {
+        "dry_run": True,
+        "steps": steps,
+        "current_version": str(current) if current else None,
+        "target": str(preview.plan.target) if preview.plan.target else None,
+        "count": preview.plan.count,
+        "out_of_order": [str(version) for version in preview.plan.out_of_order],
+    }
+
+
+# --- create ----------------------------------------------------------------------------------
+
+_FUNCTIONS = {
+    "python": "Implement up() and down() functions",
+    "sql": "Write the migrate:up and migrate:down sections",
+}
+
+
+def created_text(created: Created, workspace: Workspace, style: Style) -> str:
+    """Return where the new migration is and what comes next."""
+    tick = style.paint("green", "✓")
+    lines = [
+        f"{tick} Created migration: {os.path.basename(created.path)}",
+        f"  Path: {workspace.shown(created.path)}",
+        "",
+        "Next steps:",
+        "  1. Edit the migration file",
+        f"  2. {_FUNCTIONS[created.language]}",
+        "  3. Run: /plugin-migrate upgrade",
+    ]
+    if created.is_late:
+        lines += [
+            "",
+            f"Version {created.version} is below the current one: it will be out of order",
+        ]
+    return "\n".join(lines)
+
+
+def created_json(created: Created, workspace: Workspace) -> dict[str, object]:
+    """Return the keys of the ``create`` document."""
+    return {"version": str(created.version), "path": workspace.shown(created.path)}
+
+
+# --- errors ----------------------------------------------------------------------------------
+
+
+def error_text(error: MigrateError, shown: Callable[[str], str], style: Style) -> str:
+    """Return what happened, where, and what to do next."""
+    lines = [f"{style.paint('red', '✗')} Error: {printable(error.message)}"]
+    if error.file is not None:
+        line = f":{error.line}" if error.line is not None else ""
+        lines.append(f"  {printable(shown(error.file))}{line}")
+    for detail in error.details:
+        lines += [f"  {line}" for line in printable(detail).split("\n")]
+    if error.hint is not None:
+        lines += [f"  {line}" for line in printable(error.hint).split("\n")]
+    return "\n".join(lines)
+
+
+def error_json(error: MigrateError, shown: Callable[[str], str]) -> dict[str, object]:
+    """Return the ``error`` value of a document."""
+    return {
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "file": shown(error.file) if error.file is not None else None,
+        "line": error.line,
+        "details": list(error.details),
+    }
+
+
+def failure_text(run: Run, shown: Callable[[str], str], style: Style) -> str:
+    """Return why a run stopped, what stays, and what to do next."""
+    error = run.error
+    assert error is not None
+    text = error_text(error, shown, style)
+    if run.failed is not None and error.code != "needs_repair":
+        verb = "apply" if run.plan.direction == "up" else "roll back"
+        head = (
+            f"{style.paint('red', '✗')} Error: Could not {verb} {run.failed.version} -"
+            f" {one_line(run.failed.description)}"
+        )
+        text = head + "\n" + "\n".join(f"  {line}" for line in _body(text))
+    return text + "\n\n" + "\n".join(_next_steps(run))
+
+
+def _body(text: str) -> list[str]:
+    first, *rest = text.split("\n")
+    return [first.partition("Error: ")[2], *(line[2:] for line in rest)]
+
+
+def _next_steps(run: Run) -> list[str]:
+    assert run.error is not None
+    count = len(run.results)
+    if run.error.code == "needs_repair":
+        return [f"{_steps(count)} of this run finished before it."]
+    if run.plan.direction == "up":
+        lines = ["The failed migration was undone completely."]
+        if run.failed is not None and not run.failed.action.atomic:
+            lines = ["The migration runs outside a transaction: what it did before stays."]
+        if count:
+            lines.append(
+                f"{count} migration(s) applied before it stay; to undo them:"
+                f" plugin-migrate downgrade {count}"
+            )
+        return [*lines, "Fix it, then run: plugin-migrate upgrade"]
+    lines = [f"Rolled back before it: {count} migration(s), which stay rolled back."]
+    if run.failed is not None and run.failed.action.atomic:
+        lines.append("The state is as before the failed step; its down may need a fix by hand.")
+    else:
+        lines.append("The state is left as it is, and manual work may be needed.")
+    return lines

@@ -1,0 +1,426 @@
+"""The private copy of the state that a code migration works on, and what it changed there.
+
+Nothing here writes to the live state. See the design, "The commit protocol", clauses 2 and 4.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .errors import Conflict, ForbiddenStatement, StateUnreadable
+from .tree import Node, digest_of, discard, observe
+from .workspace import BOOKKEEPING_NAME, Workspace, is_inside
+
+_SQLITE_MAGIC = b"SQLite format 3\0"
+_DATABASE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
+_SIDE_SUFFIXES = ("-wal", "-shm", "-journal")
+_NEVER_STAGED = frozenset({".git", "node_modules"})
+_NEVER_STAGED_AT_TOP = frozenset({BOOKKEEPING_NAME, "worktrees"})
+_CHUNK = 1 << 20
+_COPY_ATTEMPTS = 5
+# Some file systems count time in ticks of up to 10 ms: within one, a changed file can look
+# unchanged. git calls such an entry "racily clean" and reads it; so do we.
+_RACY_NS = 50_000_000
+
+Signature = tuple[int, int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One path that a step created, changed or deleted.
+
+    ``path`` is relative to ``.claude/``; ``staged`` is the absolute path of the new content.
+    """
+
+    path: str
+    before: Node | None
+    after: Node | None
+    staged: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Baseline:
+    """A staged path as it was when the step began.
+
+    ``live`` and ``staged`` are the signatures of both sides; ``fixed`` says why the path must not
+    be changed, if so.
+    """
+
+    node: Node
+    live: Signature
+    staged: Signature
+    fixed: str | None
+
+
+class Staging:
+    """A copy of ``.claude/`` without databases, bookkeeping and what is excluded.
+
+    Parameters:
+        workspace: whose state is copied.
+        folder: a folder of ours, on the state's own device, that this object creates and owns.
+    """
+
+    def __init__(self, workspace: Workspace, folder: str) -> None:
+        self._workspace = workspace
+        self._live = workspace.claude
+        self.project = os.path.join(folder, "project")
+        self.claude = os.path.join(self.project, ".claude")
+        self._baseline: dict[str, _Baseline] = {}
+        self._excluded: dict[str, str] = {}
+        self._ready_ns = 0
+        database = workspace.database
+        self._state_database = {database, *(database + suffix for suffix in _SIDE_SUFFIXES)}
+
+    def refresh(self) -> None:
+        """Make the copy equal to the live state; copies only what changed since the last time.
+
+        Raises:
+            StateUnreadable: something cannot be read, or the disk is full.
+            Conflict: a file is being rewritten without a pause.
+        """
+        try:
+            os.makedirs(self.claude, mode=0o700, exist_ok=True)
+            self._excluded = {}
+            seen = set(self._copy_folder(self._live, "", None, (self._live,)))
+            for path in sorted(self._baseline.keys() - seen, reverse=True):
+                self._forget(path)
+        except OSError as error:
+            raise StateUnreadable(
+                f"The state cannot be copied: {error.strerror}",
+                file=error.filename,
+                hint="Make it readable, or add it to `exclude` in .claude/plugin-migrate.yaml.",
+            ) from error
+        self._ready_ns = time.time_ns()
+
+    def changes(self) -> tuple[Change, ...]:
+        """Return what differs from the state at the time of :meth:`refresh`, in path order.
+
+        Raises:
+            Conflict: somebody changed one of these paths in the live state meanwhile, or the
+                path cannot be published.
+            ForbiddenStatement: something stands in the copy that must not be published.
+        """
+        self._refuse_strays()
+        changes = []
+        seen = set()
+        for path, status in self._scan(self.claude, ""):
+            seen.add(path)
+            base = self._baseline.get(path)
+            if base is not None and self._is_untouched(base, status):
+                continue
+            before = base.node if base else None
+            after = self._describe(path, status, base)
+            if after != before:
+                changes.append(Change(path, before, after, os.path.join(self.claude, path)))
+        for path in self._baseline.keys() - seen:
+            staged = os.path.join(self.claude, path)
+            changes.append(Change(path, self._baseline[path].node, None, staged))
+        changes.sort(key=lambda change: change.path)
+        self._refuse_conflicts(changes)
+        return tuple(changes)
+
+    # --- copying -------------------------------------------------------------------------------
+
+    def _copy_folder(
+        self, folder: str, prefix: str, fixed: str | None, trail: tuple[str, ...]
+    ) -> Iterator[str]:
+        """Copy what stands in ``folder``; yield every staged path.
+
+        ``prefix`` is the folder's own path with a slash; ``trail`` the real folders on the way,
+        so that links cannot lead in circles.
+        """
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+        for entry in entries:
+            path = prefix + entry.name
+            reason = self._exclusion(path, entry)
+            if reason:
+                self._excluded[path] = reason
+            elif entry.is_symlink():
+                yield from self._copy_link(entry, path, fixed, trail)
+            elif entry.is_dir():
+                self._make_folder(path, entry.stat(), fixed, None)
+                yield path
+                yield from self._copy_folder(entry.path, path + "/", fixed, (*trail, entry.path))
+            elif self._copy_file(entry.path, path, fixed, None):
+                yield path
+
+    def _copy_link(
+        self, entry: os.DirEntry[str], path: str, fixed: str | None, trail: tuple[str, ...]
+    ) -> Iterator[str]:
+        real = os.path.realpath(entry.path)
+        text = os.readlink(entry.path)
+        outside = not is_inside(real, self._live) and not self._workspace.config.follow_links
+        if outside and fixed is None:
+            fixed = (
+                f"{path} is a link that leaves .claude/ (to {real}); set follow_links: true in"
+                " .claude/plugin-migrate.yaml if migrations may change it"
+            )
+        if os.path.isfile(real):
+            if self._copy_file(real, path, fixed, text):
+                yield path
+        elif os.path.isdir(real) and not any(is_inside(folder, real) for folder in trail):
+            fixed = fixed or f"{path} is a linked folder; change what it links to instead"
+            self._make_folder(path, os.stat(real), fixed, text)
+            yield path
+            yield from self._copy_folder(real, path + "/", fixed, (*trail, real))
+        else:
+            self._excluded[path] = "a link that leads nowhere, or back to a folder above it"
+
+    def _exclusion(self, path: str, entry: os.DirEntry[str]) -> str | None:
+        """Return why a path is not staged, or ``None``; opens nothing."""
+        name = entry.name
+        if name in _NEVER_STAGED or path in _NEVER_STAGED_AT_TOP:
+            return "never part of the state"
+        for pattern in self._workspace.config.exclude:
+            if fnmatch.fnmatchcase(path, pattern):
+                return f"excluded by the pattern {pattern}"
+        real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+        if real in self._state_database:
+            return "the state database"
+        for suffix in _SIDE_SUFFIXES:
+            if self._excluded.get(path.removesuffix(suffix), "").startswith("a database"):
+                return "a database's side file"
+        if entry.is_dir():
+            is_environment = os.path.exists(os.path.join(entry.path, "pyvenv.cfg"))
+            return "a virtual environment" if is_environment else None
+        if entry.is_symlink() or entry.is_file(follow_symlinks=False):
+            return None
+        return "neither a file nor a folder"
+
+    def _make_folder(
+        self, path: str, status: os.stat_result, fixed: str | None, link: str | None
+    ) -> None:
+        mode = stat.S_IMODE(status.st_mode)
+        node = Node("dir", mode, link=link)
+        base = self._baseline.get(path)
+        if base is not None and base.node == node:
+            return
+        staged = os.path.join(self.claude, path)
+        if not os.path.isdir(staged) or os.path.islink(staged):
+            self._forget(path)
+            os.mkdir(staged)
+        # The owner may always write in the copy, whatever the original says.
+        os.chmod(staged, mode | 0o700)
+        self._baseline[path] = _Baseline(
+            node, _signature(status), _signature(os.lstat(staged)), fixed
+        )
+
+    def _copy_file(self, source: str, path: str, fixed: str | None, link: str | None) -> bool:
+        """Copy a file unless it is a database; return whether it was staged."""
+        base = self._baseline.get(path)
+        if (
+            base is not None
+            and base.node.kind == "file"
+            and base.node.link == link
+            and base.live == _signature(os.stat(source))
+        ):
+            return True
+        for _ in range(_COPY_ATTEMPTS):
+            copied = self._try_copy(source, path)
+            if isinstance(copied, str):
+                self._excluded[path] = copied
+                return False
+            if copied is not None:
+                node, live, staged = copied
+                self._baseline[path] = _Baseline(
+                    Node("file", node.mode, node.sha256, node.size, link), live, staged, fixed
+                )
+                return True
+        raise Conflict(
+            f"{path} is being rewritten without a pause",
+            hint="Close the program that writes it, or exclude it, and try again.",
+        )
+
+    def _try_copy(self, source: str, path: str) -> tuple[Node, Signature, Signature] | str | None:
+        """Return what was copied, why it is excluded, or ``None`` when it changed meanwhile."""
+        staged = os.path.join(self.claude, path)
+        with open(source, "rb", buffering=0, opener=_open_plainly) as original:
+            status = os.fstat(original.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return "neither a file nor a folder"
+            chunk = original.read(_CHUNK)
+            if chunk.startswith(_SQLITE_MAGIC) or (
+                not chunk and source.endswith(_DATABASE_SUFFIXES)
+            ):
+                return "a database; use ctx.database(path)"
+            if os.path.lexists(staged):
+                self._forget(path)
+            digest = hashlib.sha256()
+            with open(staged, "xb", buffering=0) as copy:
+                while chunk:
+                    digest.update(chunk)
+                    copy.write(chunk)
+                    chunk = original.read(_CHUNK) if len(chunk) == _CHUNK else b""
+                os.fchmod(copy.fileno(), stat.S_IMODE(status.st_mode))
+                os.utime(copy.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
+                copied = os.fstat(copy.fileno())
+            if _signature(os.fstat(original.fileno())) != _signature(status):
+                os.unlink(staged)
+                return None
+        node = Node("file", stat.S_IMODE(status.st_mode), digest.hexdigest(), copied.st_size)
+        return node, _signature(status), _signature(copied)
+
+    def _forget(self, path: str) -> None:
+        self._baseline.pop(path, None)
+        staged = os.path.join(self.claude, path)
+        if os.path.isdir(staged) and not os.path.islink(staged):
+            discard(staged)
+        elif os.path.lexists(staged):
+            os.unlink(staged)
+
+    # --- comparing -----------------------------------------------------------------------------
+
+    def _scan(self, folder: str, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
+        with os.scandir(folder) as listing:
+            entries = list(listing)
+        for entry in entries:
+            path = prefix + entry.name
+            yield path, entry.stat(follow_symlinks=False)
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._scan(entry.path, path + "/")
+
+    def _is_untouched(self, base: _Baseline, status: os.stat_result) -> bool:
+        signature = _signature(status)
+        if base.node.kind == "dir":
+            return signature[4] == base.staged[4]
+        return signature == base.staged and signature[3] < self._ready_ns - _RACY_NS
+
+    def _describe(self, path: str, status: os.stat_result, base: _Baseline | None) -> Node:
+        """Return what stands in the copy at ``path``, as it will stand in the live state."""
+        if path in self._excluded:
+            raise ForbiddenStatement(
+                f"The migration made {path}, which is not part of its copy of the state:"
+                f" {self._excluded[path]}",
+                hint="For a database use ctx.db, or ctx.database(path).",
+            )
+        staged = os.path.join(self.claude, path)
+        if stat.S_ISLNK(status.st_mode):
+            return self._describe_link(path, staged)
+        node = observe(staged)
+        if node is None or node.kind == "other":
+            raise ForbiddenStatement(f"The migration made {path}, which is no file or folder")
+        if node.kind == "file" and _is_database(staged):
+            raise ForbiddenStatement(
+                f"The migration made the database {path} as a plain file",
+                hint="Use ctx.database(path): it is created, staged and committed with the step.",
+            )
+        if base is None or base.node.kind != node.kind:
+            return node
+        # The copy's folders carry extra permissions for the owner (see _make_folder).
+        same_mode = node.kind == "dir" and node.mode == stat.S_IMODE(base.staged[4])
+        mode = base.node.mode if same_mode else node.mode
+        return Node(node.kind, mode, node.sha256, node.size, base.node.link)
+
+    def _describe_link(self, path: str, staged: str) -> Node:
+        text = os.readlink(staged)
+        if os.path.isabs(text) or not is_inside(
+            os.path.realpath(staged), os.path.realpath(self.claude)
+        ):
+            raise ForbiddenStatement(
+                f"The migration made the link {path}, which leaves .claude/ (to {text})",
+                hint="Make it relative, to something inside .claude/.",
+            )
+        return Node("link", link=text)
+
+    def _refuse_strays(self) -> None:
+        strays = sorted(set(os.listdir(self.project)) - {".claude"})
+        if strays:
+            raise ForbiddenStatement(
+                f"The migration wrote outside .claude/: {', '.join(strays)}",
+                hint="Migrations change only what is below .claude/; use ctx.claude.",
+            )
+
+    def _refuse_conflicts(self, changes: list[Change]) -> None:
+        """Compare the live side of every change with the baseline (clause 4)."""
+        deleted = {change.path for change in changes if change.before and not change.after}
+        targets: dict[str, str] = {}
+        for change in changes:
+            base = self._baseline.get(change.path)
+            self._refuse_fixed(change, base)
+            live = os.path.join(self._live, change.path)
+            if not self._is_as_before(live, change, base):
+                raise Conflict(
+                    f"{change.path} was changed by somebody else while the migration ran",
+                    file=os.path.join(".claude", change.path),
+                    hint="Nothing was changed. Run the command again.",
+                )
+            stays = change.after is not None and change.after.kind == "dir"
+            if change.before and change.before.kind == "dir" and not stays:
+                self._refuse_leftovers(live, change.path, deleted)
+            real = os.path.realpath(live)
+            if change.after is not None and targets.setdefault(real, change.path) != change.path:
+                raise Conflict(
+                    f"The migration changed {change.path} and {targets[real]}, which are one file",
+                    hint="Change only one of them: one is a link to the other.",
+                )
+
+    def _refuse_fixed(self, change: Change, base: _Baseline | None) -> None:
+        folder = change.path
+        while base is None and folder:
+            folder = os.path.dirname(folder)
+            base = self._baseline.get(folder)
+            if base is not None and base.node.kind != "dir":
+                base = None
+        if base is not None and base.fixed is not None:
+            raise Conflict(
+                f"The migration changed {change.path}, which it may only read: {base.fixed}",
+                hint="Nothing was changed.",
+            )
+
+    def _is_as_before(self, live: str, change: Change, base: _Baseline | None) -> bool:
+        if base is None:
+            return observe(live) is None
+        try:
+            status = os.stat(live)
+        except FileNotFoundError:
+            return False
+        if base.node.link is not None:
+            if not os.path.islink(live) or os.readlink(live) != base.node.link:
+                return False
+        elif os.path.islink(live):
+            return False
+        if base.node.kind == "dir":
+            return stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == base.node.mode
+        if _signature(status) == base.live and time.time_ns() - status.st_ctime_ns > _RACY_NS:
+            return True
+        return (
+            stat.S_ISREG(status.st_mode)
+            and stat.S_IMODE(status.st_mode) == base.node.mode
+            and digest_of(live) == base.node.sha256
+        )
+
+    def _refuse_leftovers(self, live: str, path: str, deleted: set[str]) -> None:
+        left = [name for name in os.listdir(live) if f"{path}/{name}" not in deleted]
+        if left:
+            raise Conflict(
+                f"The migration deleted the folder {path}, which holds what it never saw:"
+                f" {', '.join(sorted(left)[:5])}",
+                hint="Delete only the files the migration knows. Nothing was changed.",
+            )
+
+
+def _signature(status: os.stat_result) -> Signature:
+    return (
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_mode,
+    )
+
+
+def _open_plainly(path: str, flags: int) -> int:
+    # Somebody may put a pipe in a file's place: opening one must not wait for ever.
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _is_database(path: str) -> bool:
+    with open(path, "rb", buffering=0) as file:
+        return file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC

@@ -1,0 +1,173 @@
+"""One transaction on the state database: steps, their ledger rows, and the instant of commit."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from . import database, foreign_keys
+from .context import Context
+from .errors import Conflict, ForbiddenStatement
+from .guard import RESERVED_SAVEPOINT, Guard, StepConnection
+from .ledger import LedgerWriter, ledger_tables
+from .prepare import Prepared
+from .signals import Signals
+from .workspace import Workspace
+
+# Virtual machine instructions between two looks at a waiting signal: about a millisecond.
+_INSTRUCTIONS_PER_LOOK = 50_000
+_NOT_NAMES = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.DOTALL)
+
+
+class Transaction:
+    """Holds the database's write lock from construction to :meth:`commit` or :meth:`abandon`.
+
+    Parameters:
+        workspace: whose state database.
+        done_by: who runs this, for the ledger.
+        signals: end a long statement when a signal arrives.
+        foreign_keys: whether SQLite enforces foreign keys meanwhile.
+
+    Raises:
+        Busy, StateUnreadable: the database cannot be locked or written.
+    """
+
+    def __init__(
+        self, workspace: Workspace, done_by: str, signals: Signals, foreign_keys: bool = False
+    ) -> None:
+        self._workspace = workspace
+        self._reserved = ledger_tables(workspace.config.ledger_table)
+        self.connection = database.open_for_writing(
+            workspace.database, StepConnection, foreign_keys=foreign_keys
+        )
+        try:
+            database.begin_immediate(self.connection, workspace.database)
+        except BaseException:
+            self.connection.end()
+            raise
+        self.connection.set_progress_handler(signals.interrupts_sqlite, _INSTRUCTIONS_PER_LOOK)
+        self.guard = Guard(self.connection, self._reserved)
+        self.connection.guard = self.guard
+        self.ledger = LedgerWriter(self.connection, workspace.config.ledger_table, done_by)
+
+    def run(self, prepared: Prepared, context: Context) -> int:
+        """Run one step's action and return its duration in milliseconds; records nothing.
+
+        Raises:
+            StepFailed: the author's code or SQL failed.
+            ForbiddenStatement: it ended the transaction, or touched the ledger.
+            Conflict: the ledger changed since the plan was made.
+        """
+        if self.ledger.has(prepared.version) != (prepared.direction == "down"):
+            raise Conflict(
+                f"Somebody else changed the ledger: {prepared.version} is no longer due",
+                hint="Run the command again.",
+            )
+        started = time.perf_counter()
+        self.connection.execute(f"SAVEPOINT {RESERVED_SAVEPOINT}")
+        with self.guard.armed():
+            prepared.action.run(context)
+        self._release()
+        self._refuse_triggers()
+        return round((time.perf_counter() - started) * 1000)
+
+    def record(self, prepared: Prepared, duration_ms: int) -> None:
+        """Write the step's ledger and history rows."""
+        if prepared.direction == "up":
+            self.ledger.add(
+                prepared.migration, prepared.description, prepared.metadata, duration_ms
+            )
+        else:
+            self.ledger.remove(prepared.version)
+        self.ledger.log(
+            prepared.direction, "done", prepared.version, prepared.description, duration_ms
+        )
+
+    def check_foreign_keys(self) -> None:
+        """Refuse rows that the transaction left without their parent.
+
+        Raises:
+            StepFailed: names the tables.
+        """
+        foreign_keys.check(self.connection, self.guard.written, self._open_earlier)
+
+    def commit(self) -> None:
+        """Make everything durable: this is the instant the steps happen.
+
+        Raises:
+            Busy, StateUnreadable: SQLite could not commit; nothing has happened.
+        """
+        try:
+            self.connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise database.unreadable(self._workspace.database, error) from error
+
+    def close(self) -> None:
+        """Close the connection after a commit."""
+        self.connection.end()
+
+    def abandon(self) -> None:
+        """Undo everything since the transaction began."""
+        # INSERT OR ROLLBACK can have ended it already, and a broken disk can refuse.
+        with suppress(sqlite3.Error):
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+        with suppress(sqlite3.Error):
+            self.connection.end()
+
+    def _release(self) -> None:
+        try:
+            self.connection.execute(f"RELEASE {RESERVED_SAVEPOINT}")
+        except sqlite3.Error:
+            raise ForbiddenStatement(
+                "A statement ended the step's transaction (OR ROLLBACK or RAISE(ROLLBACK) does)",
+                hint="Use OR ABORT, or RAISE(ABORT, ...): the engine undoes the whole step.",
+            ) from None
+
+    def _refuse_triggers(self) -> None:
+        """Refuse a trigger whose body names a ledger table.
+
+        The authorizer sees the body only when the trigger fires, which may be years later.
+        """
+        made, self.guard.made_triggers = self.guard.made_triggers, set()
+        for name in made:
+            rows = self.connection.execute(
+                "SELECT sql FROM main.sqlite_schema WHERE type = 'trigger' AND name = ?1 UNION ALL"
+                " SELECT sql FROM temp.sqlite_schema WHERE type = 'trigger' AND name = ?1",
+                (name,),
+            ).fetchall()
+            for (sql,) in rows:
+                words = {word.lower() for word in re.findall(r"\w+", _NOT_NAMES.sub(" ", sql))}
+                if words & self._reserved:
+                    raise ForbiddenStatement(
+                        f"The trigger {name} names the ledger table"
+                        f" {sorted(words & self._reserved)[0]}, which only plugin-migrate writes",
+                        hint="Use another table, or rename the ledger with ledger_table in"
+                        " .claude/plugin-migrate.yaml.",
+                    )
+
+    def _open_earlier(self) -> sqlite3.Connection:
+        # Our changes are not committed and, with cache_spill=0, not even in the file.
+        return database.open_for_reading(self._workspace.database)
+
+
+def in_own_transaction(
+    workspace: Workspace, done_by: str, write: Callable[[LedgerWriter], None]
+) -> None:
+    """Write to the ledger outside of any step: failures, repairs, finished publishes.
+
+    Raises:
+        Busy, StateUnreadable: the database cannot be locked or written.
+    """
+    connection = database.open_for_writing(workspace.database, sqlite3.Connection)
+    try:
+        database.begin_immediate(connection, workspace.database)
+        write(LedgerWriter(connection, workspace.config.ledger_table, done_by))
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise database.unreadable(workspace.database, error) from error
+    finally:
+        connection.close()

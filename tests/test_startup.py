@@ -1,0 +1,162 @@
+"""Deferred modules behave like imported ones, except for when their code runs."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from plugin_migrate.startup import defer
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A function that writes an importable module and returns its name."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("sys.ran", [], raising=False)
+    before = set(sys.modules)
+
+    def write(name, code):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"import sys; sys.ran.append(__name__)\n{code}")
+        return name.removesuffix(".py").removesuffix("/__init__")
+
+    yield write
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def test_code_runs_at_the_first_attribute_and_only_once(module):
+    defer(module("lazy_once.py", "value = 1"))
+    import lazy_once
+
+    assert sys.ran == []
+    assert lazy_once.value == 1
+    assert lazy_once.value == 1
+    assert sys.ran == ["lazy_once"]
+
+
+def test_module_stays_the_same_object(module):
+    defer(module("lazy_same.py", "value = 1"))
+    early = sys.modules["lazy_same"]
+    assert early.value == 1
+    import lazy_same
+
+    assert lazy_same is early
+    assert type(early) is type(sys)
+    assert early.__spec__.name == "lazy_same"
+    assert early.__file__.endswith("lazy_same.py")
+
+
+def test_from_import_finds_the_name(module):
+    defer(module("lazy_from.py", "value = 1"))
+    from lazy_from import value
+
+    assert value == 1
+
+
+def test_imported_module_is_left_alone(module):
+    module("lazy_late.py", "value = 1")
+    import lazy_late
+
+    defer("lazy_late")
+    assert sys.modules["lazy_late"] is lazy_late
+    assert type(lazy_late) is type(sys)
+
+
+def test_missing_module_is_missing_at_its_import():
+    defer("lazy_missing")
+    with pytest.raises(ModuleNotFoundError, match="lazy_missing"):
+        import lazy_missing  # noqa: F401
+
+
+def test_missing_attribute_is_an_attribute_error_that_names_both(module):
+    defer(module("lazy_short.py", ""))
+    import lazy_short
+
+    with pytest.raises(AttributeError, match="module 'lazy_short' has no attribute 'value'"):
+        lazy_short.value  # noqa: B018
+
+
+def test_error_in_the_module_is_told_and_the_next_import_tries_again(module):
+    defer(module("lazy_broken.py", "import lazy_nowhere"))
+    import lazy_broken
+
+    with pytest.raises(ModuleNotFoundError, match="lazy_nowhere"):
+        lazy_broken.value  # noqa: B018
+    module("lazy_broken.py", "value = 'mended'")
+    import lazy_broken
+
+    assert lazy_broken.value == "mended"
+
+
+def test_submodule_of_a_deferred_package_can_be_imported(module):
+    module("lazy_package/__init__.py", "value = 1")
+    module("lazy_package/child.py", "value = 2")
+    defer("lazy_package")
+    import lazy_package.child
+
+    assert (lazy_package.value, lazy_package.child.value) == (1, 2)
+
+
+def test_circular_import_sees_the_half_made_module(module):
+    module("lazy_other.py", "import lazy_circle\nseen = hasattr(lazy_circle, 'late')")
+    defer(module("lazy_circle.py", "import lazy_other\nlate = 1"))
+    import lazy_circle
+
+    assert lazy_circle.late == 1
+    assert lazy_circle.lazy_other.seen is False
+
+
+def test_other_threads_wait_until_the_code_has_run(module):
+    defer(module("lazy_slow.py", "import time; time.sleep(0.2)\nvalue = 1"))
+    import lazy_slow
+
+    seen = []
+    threads = [threading.Thread(target=lambda: seen.append(lazy_slow.value)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [1] * 8
+    assert sys.ran == ["lazy_slow"]
+
+
+def run(code):
+    code = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); sys.path += {sys.path!r}\n{code}"
+    command = [sys.executable, "-I", "-S", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_our_dependencies_start_without_inspect():
+    assert (
+        run("""
+from plugin_migrate.startup import defer
+defer("inspect")
+import dataclasses, packaging.version, tabulate, yaml
+@dataclasses.dataclass(frozen=True)
+class Plain:
+    "Has a docstring, so no signature is needed for one."
+    value: int = 0
+print(Plain(1), type(sys.modules["inspect"]).__name__, "dis" in sys.modules)
+""")
+        == "Plain(value=1) _Deferred False"
+    )
+
+
+def test_inspect_works_when_it_is_needed_after_all():
+    assert run("""
+from plugin_migrate.startup import defer
+defer("inspect")
+import dataclasses
+@dataclasses.dataclass
+class Bare:
+    value: int
+print(Bare.__doc__)
+import inspect, importlib.util
+print(inspect.signature(len), importlib.util.find_spec("inspect").name)
+""").splitlines() == ["Bare(value: int)", "(obj, /) inspect"]
