@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 
 from . import __version__
 from .errors import MigrateError, UsageError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from .commands import Planner
     from .render import Style
 
+_PENDING = 3
+
 _EPILOG = """\
 examples:
   plugin-migrate status                       what is applied, what is pending
@@ -30,8 +33,9 @@ examples:
   plugin-migrate upgrade 1.2.0                apply up to and with 1.2.0
   plugin-migrate downgrade                    roll the last migration back
   plugin-migrate create add-oauth             write a new migration file
+  plugin-migrate history                      everything that ever happened
 
-exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted
+exit codes: 0 done, 1 failed, 2 wrong usage, 3 pending (check), 130 interrupted
 """
 _UPGRADE_EXAMPLES = """\
 examples:
@@ -61,6 +65,39 @@ examples:
   plugin-migrate create split-users --template=schema --language=sql
   plugin-migrate create hotfix --version=1.2.1
 """
+_HISTORY_EXAMPLES = """\
+examples:
+  plugin-migrate history                      a table, the newest first
+  plugin-migrate history --limit=5
+  plugin-migrate history --version=1.2.0      one migration's ups, downs and failures
+"""
+_BASELINE_EXAMPLES = """\
+examples:
+  plugin-migrate baseline 1.2.0               a project whose state is at 1.2.0 already
+"""
+_REPAIR_EXAMPLES = """\
+examples:
+  plugin-migrate repair                       accept every edited file, after showing the diff
+  plugin-migrate repair 1.2.0                 accept this one only
+  plugin-migrate repair --applied             the interrupted step is applied
+  plugin-migrate repair --keep-live           keep files somebody edited during a crash
+"""
+_RESTORE_EXAMPLES = """\
+examples:
+  plugin-migrate restore                      list the backups
+  plugin-migrate restore 20261122-170000-upgrade
+                                              go back to before that upgrade
+"""
+_CHECK_EXAMPLES = """\
+examples:
+  plugin-migrate check                        for scripts and CI: reads only
+"""
+
+
+_COMMANDS = (
+    *("upgrade", "downgrade", "status", "create", "verify"),
+    *("history", "repair", "baseline", "restore", "check"),
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -75,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 done, 1 failed, 2 wrong usage, 3 pending (``check``), 130 interrupted.
     """
+    _open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         # Box drawing must not fail, whatever the locale says.
         if isinstance(stream, io.TextIOWrapper):
@@ -87,6 +125,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader (`| head`) has enough; Python must not complain at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        print(f"✗ Error: The output cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
+
+
+def _open_missing_streams() -> None:
+    """Connect standard streams that are closed (``>&-``) to the null device.
+
+    Else the next file that is opened gets the number, and what is printed goes into that file.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            mode = "w" if number else "r"
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
 
 
 def _run(arguments: list[str]) -> int:
@@ -101,6 +158,10 @@ def _run(arguments: list[str]) -> int:
             project, arguments = read_command(sys.stdin.read())
             is_json, verbose = _wants_json(arguments), "--verbose" in arguments
             environment |= {"CLAUDE_PROJECT_DIR": project, "CLAUDECODE": "1"}
+        command = _command_in(arguments)
+        if not arguments:
+            _parser().print_help(sys.stderr)
+            return UsageError.exit_code
         options = _parser().parse_args(arguments)
         command = options.command
         return int(options.run(_Session(options, environment)))
@@ -122,8 +183,13 @@ def _run(arguments: list[str]) -> int:
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    pairs = pairwise([*arguments, ""])
     return any(one == "--format=json" or (one, two) == ("--format", "json") for one, two in pairs)
+
+
+def _command_in(arguments: Sequence[str]) -> str | None:
+    """Return the command in arguments that may be wrong, for the document about what is wrong."""
+    return next((argument for argument in arguments if argument in _COMMANDS), None)
 
 
 def _print_error(error: MigrateError, command: str | None, is_json: bool, verbose: bool) -> None:
@@ -141,7 +207,10 @@ def _print_error(error: MigrateError, command: str | None, is_json: bool, verbos
 
 
 def _shown_as_is(path: str) -> str:
-    relative = os.path.relpath(path)
+    try:
+        relative = os.path.relpath(path)
+    except FileNotFoundError:  # the current directory was deleted
+        return path
     return path if relative.startswith("..") else relative
 
 
@@ -188,6 +257,11 @@ class _Session:
 
         return who(self.environment)
 
+    def lock_timeout(self, workspace: Workspace) -> float:
+        """Return how long to wait for another run, in seconds."""
+        given = self.options.lock_timeout
+        return float(workspace.config.lock_timeout if given is None else given)
+
     def show(self, text: Callable[[Style], str], document: Callable[[], dict[str, object]]) -> None:
         """Print a result the way the user asked for it."""
         if self.is_json:
@@ -224,7 +298,7 @@ def _upgrade(session: _Session) -> int:
     from .plan import plan_upgrade
 
     options = session.options
-    target = Version.parse(options.target) if options.target else None
+    target = Version.parse(options.target) if options.target is not None else None
     return _migrate(session, lambda entries: plan_upgrade(entries, target, options.strict))
 
 
@@ -258,15 +332,12 @@ def _migrate(session: _Session, planner: Planner) -> int:
     if options.dry_run:
         preview = dry_run(workspace, planner)
         session.show(
-            lambda style: render.preview_text(preview, options.verbose),
+            lambda style: render.preview_text(preview, style, options.verbose),
             lambda: render.preview_json(preview, options.verbose),
         )
         return 0
     from .narrator import Narrator
 
-    timeout = workspace.config.lock_timeout
-    if options.lock_timeout is not None:
-        timeout = options.lock_timeout
     style = _style(sys.stderr)
     with _stdout_kept_clean():
         done = run(
@@ -275,7 +346,8 @@ def _migrate(session: _Session, planner: Planner) -> int:
             options.command,
             session.done_by,
             Narrator(sys.stderr, style, options.verbose),
-            timeout,
+            session.lock_timeout(workspace),
+            with_backup=not options.no_backup,
         )
     if done.error is None:
         session.show(lambda style: render.run_text(done, style), lambda: render.run_json(done))
@@ -334,6 +406,87 @@ def _create(session: _Session) -> int:
     return 0
 
 
+def _history(session: _Session) -> int:
+    from . import render
+    from .history import read_history
+
+    options = session.options
+    version = Version.parse(options.version) if options.version is not None else None
+    events = read_history(session.locate(), options.limit, version)
+    session.show(
+        lambda style: render.history_text(events, style, options.format == "list"),
+        lambda: render.history_json(events),
+    )
+    return 0
+
+
+def _baseline(session: _Session) -> int:
+    from . import render
+    from .commands import baseline
+
+    workspace = session.locate()
+    target = Version.parse(session.options.target)
+    marked = baseline(workspace, target, session.done_by, session.lock_timeout(workspace))
+    session.show(
+        lambda style: render.baseline_text(marked, target, style),
+        lambda: render.baseline_json(marked),
+    )
+    return 0
+
+
+def _repair(session: _Session) -> int:
+    from . import render
+    from .commands import Decisions, repair
+
+    options = session.options
+    workspace = session.locate()
+    decisions = Decisions(
+        keep_live=options.keep_live,
+        take_migrated=options.take_migrated,
+        as_applied=options.applied,
+        as_pending=options.pending,
+        take_database=options.take_database,
+    )
+    versions = [Version.parse(text) for text in options.versions]
+    timeout = session.lock_timeout(workspace)
+    done = repair(workspace, versions, decisions, session.done_by, timeout)
+    session.show(lambda style: render.repair_text(done, style), lambda: render.repair_json(done))
+    return 0
+
+
+def _restore(session: _Session) -> int:
+    from . import render
+    from .backup import list_backups
+    from .commands import restore
+
+    options = session.options
+    workspace = session.locate()
+    if options.backup is None:
+        backups = list_backups(workspace)
+        session.show(
+            lambda style: render.backups_text(backups, style),
+            lambda: render.backups_json(backups),
+        )
+        return 0
+    timeout = session.lock_timeout(workspace)
+    restored = restore(workspace, options.backup, options.force, session.done_by, timeout)
+    session.show(
+        lambda style: render.restored_text(restored, style),
+        lambda: render.restored_json(restored),
+    )
+    return 0
+
+
+def _check(session: _Session) -> int:
+    from . import render
+    from .commands import look
+    from .plan import UNAPPLIED
+
+    seen = look(session.locate())
+    session.show(lambda style: render.check_text(seen), lambda: render.check_json(seen))
+    return _PENDING if any(entry.state in UNAPPLIED for entry in seen.entries) else 0
+
+
 # --- arguments -------------------------------------------------------------------------------
 
 
@@ -379,7 +532,7 @@ def _parser() -> argparse.ArgumentParser:
     upgrade.add_argument(
         "--strict", action="store_true", help="refuse migrations below the current version"
     )
-    _add_dry_run(upgrade)
+    _add_run_options(upgrade)
     downgrade = add(
         "downgrade", _downgrade, "roll migrations back", _DOWNGRADE_EXAMPLES, "text", "json"
     )
@@ -389,7 +542,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="X.Y.Z|N",
         help="the version to go back to, or a number of steps (default: 1)",
     )
-    _add_dry_run(downgrade)
+    _add_run_options(downgrade)
     status = add(
         "status", _status, "show every migration and its state", _STATUS_EXAMPLES,
         "table", "json", "list",
@@ -412,27 +565,90 @@ def _parser() -> argparse.ArgumentParser:
         "--bump", choices=("patch", "minor", "major"), default="minor",
         help="which part of the newest version to raise (default: %(default)s)",
     )  # fmt: skip
+    _add_caring_commands(add)
     return parser
+
+
+def _add_caring_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the commands that look after what has happened."""
+    history = add(
+        "history", _history, "show everything that happened", _HISTORY_EXAMPLES,
+        "table", "json", "list",
+    )  # fmt: skip
+    history.add_argument("--limit", metavar="N", type=_count, help="at most N, the newest first")
+    history.add_argument("--version", metavar="X.Y.Z", help="only this migration")
+    baseline = add(
+        "baseline", _baseline, "mark migrations as applied without running them",
+        _BASELINE_EXAMPLES, "text", "json",
+    )  # fmt: skip
+    baseline.add_argument("target", metavar="X.Y.Z", help="the last version to mark")
+    repair = add(
+        "repair", _repair, "accept edited files and settle what was interrupted",
+        _REPAIR_EXAMPLES, "text", "json",
+    )  # fmt: skip
+    repair.add_argument("versions", nargs="*", metavar="X.Y.Z", help="only these edited files")
+    files = repair.add_mutually_exclusive_group()
+    files.add_argument(
+        "--keep-live", action="store_true", help="keep files that were edited meanwhile"
+    )
+    files.add_argument(
+        "--take-migrated", action="store_true", help="replace them by the migration's result"
+    )
+    which = repair.add_mutually_exclusive_group()
+    which.add_argument("--applied", action="store_true", help="the interrupted step is applied")
+    which.add_argument("--pending", action="store_true", help="the interrupted step is not applied")
+    repair.add_argument(
+        "--take-database", action="store_true", help="this project was moved; its database stayed"
+    )
+    restore = add(
+        "restore", _restore, "list automatic backups, or go back to one", _RESTORE_EXAMPLES,
+        "text", "json",
+    )  # fmt: skip
+    restore.add_argument("backup", nargs="?", metavar="BACKUP", help="its id, from the list")
+    restore.add_argument(
+        "--force", action="store_true", help="also over files that were edited since"
+    )
+    add("check", _check, "exit 3 when something is pending", _CHECK_EXAMPLES, "text", "json")
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError
+    return count
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     """Add what may stand before and behind the command; the defaults are set once, in `_parser`."""
     add = functools.partial(parser.add_argument, default=argparse.SUPPRESS)
-    add("--project", metavar="DIR", help="the folder that holds .claude/")
-    add("--database", metavar="PATH", help="the state database")
-    add("--migrations", metavar="DIR", help="the migrations folder")
+    add("--project", metavar="DIR", type=_path, help="the folder that holds .claude/")
+    add("--database", metavar="PATH", type=_path, help="the state database")
+    add("--migrations", metavar="DIR", type=_path, help="the migrations folder")
     add("--lock-timeout", metavar="SECONDS", type=_seconds, help="wait for another run")
     add("--verbose", action="store_true", help="show sources, steps and tracebacks")
 
 
+def _path(text: str) -> str:
+    # `--project="$unset"` must not mean the current directory.
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return text
+
+
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
     if not 0 <= seconds < 1e6:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds")
     return seconds
 
 
-def _add_dry_run(parser: argparse.ArgumentParser) -> None:
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-backup", action="store_true", help="keep no copy of what the run changes"
+    )
     parser.add_argument(
         "--dry-run", action="store_true", help="show the plan and check it, run nothing"
     )

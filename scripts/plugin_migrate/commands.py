@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .errors import MigrateError
@@ -17,7 +18,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .engine import Reporter, StepResult
     from .prepare import Prepared
-    from .recovery import Unsettled
+    from .repair import Repair
+    from .restore import Restored
+    from .signals import Signals
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +61,6 @@ class Run:
     current: Version | None
     error: MigrateError | None = None
     failed: Prepared | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Repaired:
-    """What a repair settled, or, with nothing decided, what there is to decide."""
-
-    problems: tuple[Unsettled, ...]
-    started: Mapping[Version, str]
-    settled: bool
 
 
 Planner = Callable[[tuple[Entry, ...]], Plan]
@@ -110,6 +104,7 @@ def run(
     done_by: str,
     reporter: Reporter,
     lock_timeout: float,
+    with_backup: bool = True,
 ) -> Run:
     """Recover, plan and execute under the run lock.
 
@@ -119,18 +114,17 @@ def run(
         done_by: for the ledger.
         reporter: hears of every step.
         lock_timeout: seconds to wait for another run.
+        with_backup: keep what the run changes as it was before.
 
     Raises:
         MigrateError: nothing was run. A failure of a step is part of the result instead.
     """
     from . import recovery
+    from .backup import BackupWriter
     from .engine import Engine
-    from .lock import run_lock
     from .prepare import prepare
-    from .signals import Signals
 
-    signals = Signals()
-    with signals.caught(), run_lock(workspace, command, lock_timeout):
+    with _writing(workspace, command, lock_timeout) as signals:
         recovery.refuse(recovery.recover(workspace, done_by))
         seen = look(workspace)
         plan = planner(seen.entries)
@@ -138,10 +132,20 @@ def run(
         results: list[StepResult] = []
         error: MigrateError | None = None
         started = time.perf_counter()
-        try:
-            results.extend(Engine(workspace, done_by, signals, reporter).execute(prepared))
-        except MigrateError as caught:
-            error = caught
+        if prepared:
+            current = str(seen.current) if seen.current else None
+            backup = BackupWriter(workspace, command, current, with_backup)
+            engine = Engine(workspace, done_by, signals, reporter, backup)
+            try:
+                for result in engine.execute(prepared):
+                    results.append(result)  # noqa: PERF402 - keeps those before a failure
+            except MigrateError as caught:
+                error = caught
+            finally:
+                if engine.has_changed:
+                    backup.prune()
+                else:
+                    backup.discard()
         duration = time.perf_counter() - started
     return Run(
         seen,
@@ -162,3 +166,129 @@ def _current_after(seen: Look, results: list[StepResult]) -> Version | None:
         else:
             versions.discard(result.version)
     return max(versions, default=None)
+
+
+@contextmanager
+def _writing(workspace: Workspace, command: str, lock_timeout: float) -> Iterator[Signals]:
+    """Hold the run lock and catch signals, as every command that may write does."""
+    from .lock import run_lock
+    from .signals import Signals, Stop
+
+    signals = Signals()
+    with signals.caught():
+        try:
+            with run_lock(workspace, command, lock_timeout):
+                yield signals
+        except Stop:
+            raise signals.as_error(None) from None
+
+
+def baseline(
+    workspace: Workspace, target: Version, done_by: str, lock_timeout: float
+) -> tuple[Entry, ...]:
+    """Mark every pending migration up to ``target`` as applied, without running any.
+
+    Returns:
+        What was marked.
+
+    Raises:
+        MigrateError: there is no such migration, or something must be settled first.
+    """
+    from . import recovery
+    from .ledger import LedgerWriter
+    from .plan import plan_upgrade
+    from .repair import add_row, with_text
+    from .transaction import in_own_transaction, make_ledger
+
+    with _writing(workspace, "baseline", lock_timeout):
+        recovery.refuse(recovery.recover(workspace, done_by))
+        steps = plan_upgrade(look(workspace).entries, target).steps
+        migrations = [with_text(step.entry) for step in steps]
+
+        def write(ledger: LedgerWriter) -> None:
+            for migration in migrations:
+                add_row(ledger, migration)
+                ledger.log("baseline", "done", migration.version)
+
+        if steps:
+            make_ledger(workspace)
+            in_own_transaction(workspace, done_by, write)
+    return tuple(step.entry for step in steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What the user said about things that only a person can judge."""
+
+    keep_live: bool = False
+    take_migrated: bool = False
+    as_applied: bool = False
+    as_pending: bool = False
+    take_database: bool = False
+
+
+def repair(
+    workspace: Workspace,
+    versions: Sequence[Version],
+    decisions: Decisions,
+    done_by: str,
+    lock_timeout: float,
+) -> list[Repair]:
+    """Settle what stops upgrades and downgrades.
+
+    Parameters:
+        versions: accept only these edited files; all when empty.
+
+    Raises:
+        MigrateError: a decision is missing, or cannot be carried out.
+    """
+    from . import recovery
+    from . import repair as repairs
+    from .transaction import make_ledger
+
+    with _writing(workspace, "repair", lock_timeout):
+        done: list[Repair] = []
+        if decisions.take_database:
+            done += repairs.take_database(workspace, done_by)
+        problems = recovery.recover(workspace, done_by)
+        done += repairs.settle_files(
+            workspace, done_by, problems, decisions.keep_live, decisions.take_migrated
+        )
+        seen = look(workspace)
+        if seen.ledger.applied:
+            make_ledger(workspace)
+        done += repairs.settle_started(
+            workspace,
+            done_by,
+            seen.entries,
+            seen.ledger.started or {},
+            decisions.as_applied,
+            decisions.as_pending,
+        )
+        done += repairs.accept_files(workspace, done_by, look(workspace).entries, versions)
+    return done
+
+
+def restore(
+    workspace: Workspace, backup_id: str, force: bool, done_by: str, lock_timeout: float
+) -> Restored:
+    """Go back to an automatic backup; see :func:`plugin_migrate.restore.restore`.
+
+    Raises:
+        MigrateError: nothing was restored.
+    """
+    from . import recovery
+    from . import restore as restoring
+
+    with _writing(workspace, "restore", lock_timeout) as signals, signals.held():
+        if not (force and _is_broken(workspace)):
+            recovery.refuse(recovery.recover(workspace, done_by))
+        return restoring.restore(workspace, backup_id, done_by, force)
+
+
+def _is_broken(workspace: Workspace) -> bool:
+    try:
+        read_ledger(workspace)
+    except MigrateError:
+        return True
+    return False

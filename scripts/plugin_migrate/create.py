@@ -17,6 +17,9 @@ from .workspace import Workspace
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _LONGEST_SLUG = 100
+# What YAML reads as the same text without quotes, and the words that it does not.
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9 ,.()/_-]*[A-Za-z0-9.)]")
+_YAML_WORDS = frozenset({"yes", "no", "true", "false", "on", "off", "null"})
 _SUFFIXES = {"python": "py", "sql": "sql"}
 LANGUAGES = tuple(_SUFFIXES)
 TEMPLATES = ("empty", "plugin", "schema", "data")
@@ -64,9 +67,15 @@ def create(
         StateUnreadable: the file cannot be written.
     """
     require_slug(name)
+    if version is not None and version == Version(0, 0, 0):
+        raise UsageError(
+            "0.0.0 is the version before the first migration",
+            hint="Give the migration a version above it.",
+        )
     newest = entries[-1].version if entries else None
     if version is None:
-        version = newest.bump(bump) if newest else FIRST
+        # Parsed, because a number has its limit.
+        version = Version.parse(str(newest.bump(bump))) if newest else FIRST
     taken = next((entry for entry in entries if entry.version == version), None)
     if taken is not None:
         where = taken.migration.path if taken.migration else workspace.migrations
@@ -100,8 +109,8 @@ def require_slug(name: str) -> None:
 
 
 def _filled(template: str, language: str, version: Version, description: str, author: str) -> str:
-    if "\n" in description or "\r" in description:
-        raise UsageError("A description is one line")
+    if not _is_plain_line(description):
+        raise UsageError("A description is one line of text, without control characters")
     name = f"{template}.{_SUFFIXES[language]}.txt"
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates", name)
     if not os.path.exists(path):
@@ -120,13 +129,20 @@ def _filled(template: str, language: str, version: Version, description: str, au
     )
 
 
+def _is_plain_line(text: str) -> bool:
+    from unicodedata import category
+
+    # Control characters, surrogates (bytes that are no UTF-8), ends of line, what YAML refuses.
+    refused = ("Cc", "Cs", "Zl", "Zp")
+    return all(category(char) not in refused and char not in "\ufffe\uffff" for char in text)
+
+
 def _as_literal(text: str, language: str) -> str:
     """Return ``text`` as a literal of the language's header: JSON is YAML, and nearly Python."""
     import json
 
-    if language == "sql":
-        plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9 ,.()/_-]*[A-Za-z0-9.)]", text)
-        return text if plain else json.dumps(text, ensure_ascii=False)
+    if language == "sql" and _PLAIN.fullmatch(text) and text.lower() not in _YAML_WORDS:
+        return text
     return json.dumps(text, ensure_ascii=False)
 
 

@@ -15,17 +15,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from . import audit, database, recovery
+from .backup import BackupWriter
 from .context import Context
 from .errors import MigrateError, StateUnreadable, StepFailed, Unpublished
-from .ledger import LedgerWriter, Publish, ensure_ledger
+from .ledger import LedgerWriter, Publish
 from .prepare import Prepared
 from .publish import publish
 from .redo import Log, LogWriter, Manifest
 from .side_database import SideDatabase
 from .signals import Signals, Stop
 from .staging import Change, Staging
-from .transaction import Transaction, in_own_transaction
-from .tree import discard, make_folder
+from .transaction import Transaction, in_own_transaction, make_ledger
+from .tree import discard
 from .version import Version
 from .workspace import Workspace
 
@@ -69,11 +70,21 @@ class Engine:
         done_by: who runs this, for the ledger.
         signals: requests to stop.
         reporter: hears of every step.
+        backup: keeps what each step is about to change.
+
+    ``has_changed`` tells whether anything durable has happened.
     """
 
     def __init__(
-        self, workspace: Workspace, done_by: str, signals: Signals, reporter: Reporter
+        self,
+        workspace: Workspace,
+        done_by: str,
+        signals: Signals,
+        reporter: Reporter,
+        backup: BackupWriter,
     ) -> None:
+        self.has_changed = False
+        self._backup = backup
         self._workspace = workspace
         self._done_by = done_by
         self._signals = signals
@@ -91,7 +102,7 @@ class Engine:
         left = list(steps)
         try:
             if left:
-                self._make_ledger()
+                make_ledger(self._workspace)
             while left:
                 self._stop_if_asked()
                 results = self._run_next(left)
@@ -102,24 +113,6 @@ class Engine:
         finally:
             with suppress(OSError):
                 discard(self._workspace.scratch)
-
-    def _make_ledger(self) -> None:
-        path = self._workspace.database
-        try:
-            make_folder(os.path.dirname(path))
-            connection = database.open_for_writing(path, sqlite3.Connection)
-        except OSError as error:
-            raise StateUnreadable(
-                f"The database cannot be created: {error.strerror}",
-                file=path,
-                hint="Check the folder's permissions, and that the disk is writable and not full.",
-            ) from None
-        try:
-            ensure_ledger(connection, self._workspace)
-        except sqlite3.Error as error:
-            raise database.unreadable(path, error) from error
-        finally:
-            connection.close()
 
     def _run_next(self, left: list[Prepared]) -> list[StepResult]:
         shareable = _count_shareable(left)
@@ -152,6 +145,7 @@ class Engine:
             transaction.check_foreign_keys()
             with self._signals.held():
                 transaction.commit()
+                self.has_changed = True
         except (MigrateError, sqlite3.Error):
             transaction.abandon()
             self._stop_if_asked()
@@ -196,6 +190,7 @@ class Engine:
             transaction.check_foreign_keys()
             written = self._write_log(prepared, changes, context)
             if written is not None:
+                self._back_up(changes, written[1])
                 transaction.ledger.add_publish(self._publish_row(written[1]))
             with self._signals.held():
                 arrived = self._commit(transaction, context, written)
@@ -221,7 +216,7 @@ class Engine:
         def commit() -> None:
             nonlocal is_committed
             transaction.commit()
-            is_committed = True
+            is_committed = self.has_changed = True
 
         changed = {entry.path for entry in written[1].databases} if written else set()
         sides = [side for side in context.side_databases.values() if side.path in changed]
@@ -257,6 +252,19 @@ class Engine:
                 error.message, file=error.file, details=error.details, hint=error.hint
             ) from error
 
+    def _back_up(self, changes: Sequence[Change], manifest: Manifest) -> None:
+        try:
+            self._backup.add_files(changes)
+            for entry in manifest.databases:
+                self._backup.add_database(entry.path, entry.after)
+            self._backup.commit()
+        except OSError as error:
+            raise StateUnreadable(
+                f"The backup cannot be written: {error.strerror}",
+                file=error.filename,
+                hint="Free some space or correct the permissions, or run with --no-backup",
+            ) from error
+
     def _publish_row(self, manifest: Manifest) -> Publish:
         project = self._workspace.project
         return Publish(manifest.id, manifest.version, project, manifest.to_json())
@@ -267,6 +275,7 @@ class Engine:
         History gets a ``started`` row first; while no other row follows it, the step is
         interrupted until the user says which way it went.
         """
+        self.has_changed = True
         fields = (prepared.version, prepared.description)
         self._note(lambda ledger: ledger.log(prepared.direction, "started", *fields))
         started = time.perf_counter()

@@ -146,8 +146,17 @@ def _load_applied(
             raise _impossible(workspace, f"row {row[0]} has the version {row[1]!r}") from None
         if version in applied:
             raise _impossible(workspace, f"version {version} is applied twice")
+        if not _has_right_types(row):
+            raise _impossible(workspace, f"row {row[0]} has values of wrong types")
         applied[version] = Applied(row[0], version, *row[2:])
     return applied
+
+
+def _has_right_types(row: Sequence[object]) -> bool:
+    """Return whether the values are what the columns promise; SQLite itself takes anything."""
+    _, _, description, applied_at, _, duration, checksum, *_ = row
+    texts = (description, applied_at, checksum)
+    return all(isinstance(text, str) for text in texts) and isinstance(duration, (int, float))
 
 
 def _impossible(workspace: Workspace, what: str) -> NotALedger:
@@ -361,11 +370,14 @@ class LedgerWriter:
             " checksum, direction) VALUES (?, ?, ?, ?, ?, 'up')",
             (version, description, self._done_by, duration_ms, migration.checksum),
         )
+        self._keep_source(migration, metadata)
+
+    def _keep_source(self, migration: Migration, metadata: str) -> None:
         self._connection.execute(
             "INSERT OR REPLACE INTO main.plugin_migrate_sources"
             " (version, file_name, language, checksum, metadata, text) VALUES (?, ?, ?, ?, ?, ?)",
             (
-                version,
+                str(migration.version),
                 os.path.basename(migration.path),
                 migration.language,
                 migration.checksum,
@@ -373,6 +385,14 @@ class LedgerWriter:
                 migration.text,
             ),
         )
+
+    def accept(self, migration: Migration, description: str, metadata: str) -> None:
+        """Record another text for a migration that is applied, keeping when and by whom."""
+        self._connection.execute(
+            f"UPDATE {self._table} SET description = ?, checksum = ? WHERE version = ?",
+            (description, migration.checksum, str(migration.version)),
+        )
+        self._keep_source(migration, metadata)
 
     def remove(self, version: Version) -> None:
         """Mark a migration as not applied and forget its source."""
@@ -404,6 +424,12 @@ class LedgerWriter:
                 __version__,
                 error,
             ),
+        )
+
+    def set_project(self, project: str) -> None:
+        """Record the project that a database outside ``.claude/`` belongs to."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO main.plugin_migrate_facts VALUES ('project', ?)", (project,)
         )
 
     def add_publish(self, publish: Publish) -> None:

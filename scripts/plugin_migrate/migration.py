@@ -56,7 +56,9 @@ def load(folder: str, known: Mapping[str, str]) -> list[Migration]:
         return []
     except OSError as error:
         raise StateUnreadable(
-            f"The migrations folder cannot be read: {error.strerror}", file=folder
+            f"The migrations folder cannot be read: {error.strerror}",
+            file=folder,
+            hint="Make it a folder that you may read, or name another with --migrations.",
         ) from None
     found: dict[Version, Migration] = {}
     for name in names:
@@ -92,12 +94,17 @@ def parse_name(name: str, path: str) -> tuple[Version, str]:
     match = _STRICT_NAME.fullmatch(name)
     try:
         if match is None:
-            return Version.parse(name.partition("-")[0]), _no_slug(path)
+            return Version.parse(_before_slug(name)), _no_slug(path)
         return Version.parse(match[1]), match[2]
     except InvalidVersion as error:
         error.file = path
         error.exit_code = 1
         raise
+
+
+def _before_slug(name: str) -> str:
+    """Return what stands where the version should: ``1.2`` in ``1.2-x.py``, ``1`` in ``1.py``."""
+    return name.rpartition(".")[0].partition("-")[0]
 
 
 def _no_slug(path: str) -> str:

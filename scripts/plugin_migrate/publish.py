@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from . import side_database
+from . import live_database
 from .errors import NeedsRepair
 from .redo import DatabaseEntry, Entry, Log, Manifest
 from .tree import Node, observe, sync_folder
@@ -39,7 +39,7 @@ def publish(workspace: Workspace, log: Log, manifest: Manifest, force: bool = Fa
     for database in manifest.databases:
         live = os.path.join(workspace.claude, database.path)
         copy = log.path_of(database.copy)
-        if not side_database.bring(
+        if not live_database.bring(
             live, copy, database.before, database.after, workspace.scratch, force
         ):
             kept.append(database.path)
@@ -63,7 +63,7 @@ def has_arrived(workspace: Workspace, manifest: Manifest) -> bool:
 
 def _database_arrived(workspace: Workspace, database: DatabaseEntry) -> bool:
     live = os.path.join(workspace.claude, database.path)
-    return side_database.digest_of_live(live, workspace.scratch) == database.after
+    return live_database.digest_of_live(live, workspace.scratch) == database.after
 
 
 def stands(workspace: Workspace, entry: Entry, node: Node | None) -> bool:
@@ -149,7 +149,8 @@ class _Publisher:
         now = observe(live, through_links=False)
         if now is None or now.kind != "dir" or now.mode == after.mode:
             return
-        if self._force or entry.before is None or now.mode == entry.before.mode:
+        before = entry.before
+        if self._force or before is None or before.kind != "dir" or now.mode == before.mode:
             os.chmod(live, after.mode)
         else:
             self.kept.append(entry.path)

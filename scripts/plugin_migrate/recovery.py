@@ -46,17 +46,14 @@ def recover(workspace: Workspace, done_by: str) -> tuple[Unsettled, ...]:
     discard(workspace.scratch)
     left_logs = logs(workspace)
     rows = {row.id: row for row in read_ledger(workspace).publishes}
-    unsettled = []
-    for log in left_logs:
-        row = rows.pop(log.id, None)
-        problem = _settle_log(workspace, done_by, log, row)
-        if problem is not None:
-            unsettled.append(problem)
-    for row in rows.values():
-        problem = _settle_row(workspace, done_by, row)
-        if problem is not None:
-            unsettled.append(problem)
-    return tuple(unsettled)
+    try:
+        problems = [
+            _settle_log(workspace, done_by, log, rows.pop(log.id, None)) for log in left_logs
+        ]
+        problems += [_settle_row(workspace, done_by, row) for row in rows.values()]
+    finally:
+        discard(workspace.scratch)
+    return tuple(problem for problem in problems if problem is not None)
 
 
 def refuse(unsettled: tuple[Unsettled, ...]) -> None:

@@ -39,7 +39,7 @@ class Entry:
 class DatabaseEntry:
     """A further database of a manifest: ``copy`` names the file in the log that holds the result.
 
-    ``before`` and ``after`` are digests of its pages (see ``side_database.py``).
+    ``before`` and ``after`` are digests of its pages (see ``live_database.py``).
     """
 
     path: str
@@ -80,7 +80,7 @@ class Manifest:
                 document["project"],
                 tuple(_entry(item) for item in document["entries"]),
                 tuple(
-                    DatabaseEntry(**{**item, "path": _inside(item["path"])})
+                    DatabaseEntry(**{**item, "path": inside(item["path"])})
                     for item in document["databases"]
                 ),
             )
@@ -94,14 +94,14 @@ def _entry(item: dict[str, object]) -> Entry:
     before, after = item["before"], item["after"]
     fields = {
         **item,
-        "path": _inside(item["path"]),
+        "path": inside(item["path"]),
         "before": Node(**before) if isinstance(before, dict) else None,
         "after": Node(**after) if isinstance(after, dict) else None,
     }
     return Entry(**fields)  # type: ignore[arg-type]
 
 
-def _inside(path: object) -> str:
+def inside(path: object) -> str:
     """Return ``path`` if it stays below the folder it is joined to.
 
     A log may come with a cloned repository: it must not reach for ``../../.bashrc``.

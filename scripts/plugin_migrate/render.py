@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from .commands import Look, Preview, Run
-from .create import Created
 from .errors import MigrateError
-from .plan import Entry, State
+from .plan import UNAPPLIED, Entry, Plan, State
 from .prepare import describe, description_of
+from .version import Version
 from .workspace import Workspace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .backup import Backup
+    from .create import Created
+    from .history import Event
+    from .repair import Repair
+    from .restore import Restored
 
 _CHECKSUM_DIGITS = 12
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -31,6 +40,8 @@ _STATE_COLORS = {
     State.INTERRUPTED: "red",
 }
 _NARROWEST_DESCRIPTION = 12
+_FILLER = "\0"  # `printable` leaves none in a text
+_WIDEST_WHAT = 60
 
 
 class Style:
@@ -120,10 +131,22 @@ def _paint_states(table: str, shown: Sequence[Entry], style: Style) -> str:
 def _table(headers: list[str], rows: list[list[str]], width: int | None) -> str:
     from tabulate import tabulate
 
+    rows = [[_as_columns(cell) for cell in row] for row in rows]
     headers, rows = _fitted(headers, rows, width)
-    return tabulate(
+    table = tabulate(
         rows, headers=headers, tablefmt="simple_outline", disable_numparse=True, stralign="left"
     )
+    return table.replace(_FILLER, "")
+
+
+def _as_columns(text: str) -> str:
+    """Return ``text`` with one character per column of the terminal: wide ones get a filler."""
+    if text.isascii():
+        return text
+    from unicodedata import east_asian_width, normalize
+
+    composed = normalize("NFC", text)
+    return "".join(char + _FILLER if east_asian_width(char) in "WF" else char for char in composed)
 
 
 def _fitted(
@@ -153,7 +176,11 @@ def _fitted(
 
 
 def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+    if len(text) <= length:
+        return text
+    # A filler goes with its character.
+    end = length - 2 if text[length - 1] == _FILLER else length - 1
+    return text[:end] + "…"
 
 
 def _moment(applied_at: str) -> str:
@@ -165,7 +192,8 @@ def _short_checksum(entry: Entry) -> str:
     checksum = entry.applied.checksum if entry.applied else ""
     if not checksum and entry.migration:
         checksum = entry.migration.checksum
-    return printable(str(checksum)).partition(":")[2][:_CHECKSUM_DIGITS] or "-"
+    # Another engine's has no tag.
+    return printable(checksum).rpartition(":")[2][:_CHECKSUM_DIGITS] or "-"
 
 
 def _summary(entries: Iterable[Entry]) -> str:
@@ -252,7 +280,7 @@ def _metadata(entry: Entry) -> Mapping[str, object]:
 def run_text(run: Run, style: Style) -> str:
     """Return what an upgrade or a downgrade did; a failure is told by :func:`error_text`."""
     if not run.results and run.error is None:
-        return _nothing_to_do(run, style)
+        return _nothing_to_do(run.look, run.plan, style)
     if not run.results:
         return ""
     count = len(run.results)
@@ -271,10 +299,11 @@ def run_text(run: Run, style: Style) -> str:
 
 def _run_remarks(run: Run) -> list[str]:
     lines = []
-    if run.plan.direction == "down":
+    if run.plan.direction == "down" and run.error is None:
         took = f"to version {run.plan.target}" if run.plan.target else _steps(run.plan.count or 1)
         lines += ["", f"Downgraded {took}. Current version: {run.current or 'none'}"]
-    late = [str(version) for version in run.plan.out_of_order]
+    done = {result.version for result in run.results}
+    late = [str(version) for version in run.plan.out_of_order if version in done]
     if late:
         lines += ["", f"Applied out of order, below the version before: {', '.join(late)}"]
     return lines
@@ -284,17 +313,17 @@ def _steps(count: int) -> str:
     return "1 step" if count == 1 else f"{count} steps"
 
 
-def _nothing_to_do(run: Run, style: Style) -> str:
+def _nothing_to_do(look: Look, plan: Plan, style: Style) -> str:
     tick = style.paint("green", "✓")
-    current = f"  Current version: {run.current or 'none'}"
-    if run.plan.direction == "down":
-        what = f" above {run.plan.target}" if run.plan.target and run.current else ""
+    current = f"  Current version: {look.current or 'none'}"
+    if plan.direction == "down":
+        what = f" above {plan.target}" if plan.target and look.current else ""
         return f"{tick} Nothing to roll back{what}\n{current}"
-    if not run.look.entries:
-        return f"{tick} No pending migrations\n{current}\n  " + _no_migrations(run.look.workspace)
-    if run.plan.beyond:
-        rest = f"  {run.plan.beyond} pending above {run.plan.target}"
-        return f"{tick} No pending migrations up to {run.plan.target}\n{current}\n{rest}"
+    if not look.entries:
+        return f"{tick} No pending migrations\n{current}\n  " + _no_migrations(look.workspace)
+    if plan.beyond:
+        rest = f"  {plan.beyond} pending above {plan.target}"
+        return f"{tick} No pending migrations up to {plan.target}\n{current}\n{rest}"
     return f"{tick} No pending migrations\n{current}\n  All migrations up to date"
 
 
@@ -325,8 +354,10 @@ def run_json(run: Run) -> dict[str, object]:
     return document
 
 
-def preview_text(preview: Preview, with_sources: bool) -> str:
+def preview_text(preview: Preview, style: Style, with_sources: bool) -> str:
     """Return the plan of a dry run for people."""
+    if not preview.prepared:
+        return _nothing_to_do(preview.look, preview.plan, style)
     verb = "apply" if preview.plan.direction == "up" else "roll back"
     lines = [f"Dry run: would {verb} {len(preview.prepared)} migration(s)"]
     for prepared in preview.prepared:
@@ -402,12 +433,194 @@ def created_json(created: Created, workspace: Workspace) -> dict[str, object]:
     return {"version": str(created.version), "path": workspace.shown(created.path)}
 
 
+# --- history, baseline, repair, restore, check -----------------------------------------------
+
+
+def history_text(events: Sequence[Event], style: Style, as_list: bool = False) -> str:
+    """Return what happened, for people."""
+    if not events:
+        return "Nothing has happened yet"
+    if as_list:
+        return "\n".join(
+            f"{event.at}  {event.version or '-'}  {event.action}  {event.outcome}"
+            f"  {one_line(event.error or event.description or '')}".rstrip()
+            for event in events
+        )
+    headers = ["Version", "What", "Action", "Outcome", "At", "By", "Took"]
+    rows = [
+        [
+            event.version or "-",
+            one_line(event.error or event.description or "-"),
+            event.action,
+            event.outcome,
+            event.at,
+            one_line(event.done_by),
+            f"{event.duration_ms} ms",
+        ]
+        for event in events
+    ]
+    if style.width is None:
+        rows = [[row[0], _cut(row[1], _WIDEST_WHAT), *row[2:]] for row in rows]
+    return "History:\n" + _table(headers, rows, style.width)
+
+
+def history_json(events: Sequence[Event]) -> dict[str, object]:
+    """Return the keys of the ``history`` document."""
+    from dataclasses import asdict
+
+    return {"history": [asdict(event) for event in events]}
+
+
+def baseline_text(marked: Sequence[Entry], target: Version, style: Style) -> str:
+    """Return what a baseline marked."""
+    tick = style.paint("green", "✓")
+    if not marked:
+        return f"{tick} Nothing to mark: everything up to {target} is applied"
+    lines = [f"{tick} Marked {len(marked)} migration(s) as applied, without running them"]
+    lines += [f"  • {entry.version} - {one_line(description_of(entry))}" for entry in marked]
+    return "\n".join(lines)
+
+
+def baseline_json(marked: Sequence[Entry]) -> dict[str, object]:
+    """Return the keys of the ``baseline`` document."""
+    return {
+        "marked": [
+            {"version": str(entry.version), "description": description_of(entry)}
+            for entry in marked
+        ]
+    }
+
+
+def repair_text(done: Sequence[Repair], style: Style) -> str:
+    """Return what a repair settled, with the difference of every accepted file."""
+    tick = style.paint("green", "✓")
+    if not done:
+        return f"{tick} Nothing to repair"
+    lines = [f"{tick} Repaired {len(done)} thing(s)"]
+    for item in done:
+        name = f"{item.version}: " if item.version else ""
+        lines.append(f"  • {name}{one_line(item.what)}")
+        if item.diff:
+            lines += _indented(_painted_diff(printable(item.diff), style))
+    return "\n".join(lines)
+
+
+def _painted_diff(diff: str, style: Style) -> str:
+    colors = {"+": "green", "-": "red"}
+    return "\n".join(
+        style.paint(colors[line[0]], line) if line[:1] in colors else line
+        for line in diff.split("\n")
+    )
+
+
+def repair_json(done: Sequence[Repair]) -> dict[str, object]:
+    """Return the keys of the ``repair`` document."""
+    return {
+        "repaired": [
+            {
+                "version": str(item.version) if item.version else None,
+                "what": item.what,
+                "diff": item.diff or None,
+            }
+            for item in done
+        ]
+    }
+
+
+def backups_text(backups: Sequence[Backup], style: Style) -> str:
+    """Return the list of backups, the newest first."""
+    if not backups:
+        return "There are no backups yet: each upgrade and downgrade makes one"
+    headers = ["Backup", "Version before", "Files", "Databases", "Created"]
+    rows = [
+        [
+            backup.id,
+            backup.current_version or "none",
+            str(len(backup.files)) if backup.is_complete else "not kept",
+            str(len(backup.databases) + backup.has_state) if backup.is_complete else "not kept",
+            backup.created_at,
+        ]
+        for backup in backups
+    ]
+    newest = backups[0].id
+    return (
+        "Backups:\n"
+        + _table(headers, rows, style.width)
+        + "\n\nTo go back to the state before one: plugin-migrate restore "
+        + newest
+    )
+
+
+def backups_json(backups: Sequence[Backup]) -> dict[str, object]:
+    """Return the keys of the document of ``restore`` without an argument."""
+    return {
+        "backups": [
+            {
+                "id": backup.id,
+                "created_at": backup.created_at,
+                "command": backup.command,
+                "current_version": backup.current_version,
+                "complete": backup.is_complete,
+                "files": [saved.path for saved in backup.files],
+                "databases": [saved.path for saved in backup.databases],
+            }
+            for backup in backups
+        ]
+    }
+
+
+def restored_text(restored: Restored, style: Style) -> str:
+    """Return what a restore brought back."""
+    tick = style.paint("green", "✓")
+    lines = [f"{tick} Restored {restored.backup.id}"]
+    lines += [f"  • .claude/{path}" for path in map(one_line, restored.paths)]
+    lines += ["", f"Current version: {restored.current or 'none'}"]
+    return "\n".join(lines)
+
+
+def restored_json(restored: Restored) -> dict[str, object]:
+    """Return the keys of the ``restore`` document."""
+    return {
+        "restored": restored.backup.id,
+        "paths": list(restored.paths),
+        "current_version": str(restored.current) if restored.current else None,
+    }
+
+
+def check_text(look: Look) -> str:
+    """Return one line for a hook or a log."""
+    pending = sum(entry.state in UNAPPLIED for entry in look.entries)
+    current = f"current version: {look.current or 'none'}"
+    troubled = _listed_states(look)
+    trouble = f"; {troubled}" if troubled else ""
+    if pending:
+        return f"{pending} pending migration(s) ({current}){trouble}"
+    return f"No pending migrations ({current}){trouble}"
+
+
+def _listed_states(look: Look) -> str:
+    counts = Counter(entry.state for entry in look.entries)
+    states = (State.MODIFIED, State.MISSING, State.INTERRUPTED)
+    return ", ".join(f"{counts[state]} {state.value}" for state in states if counts[state])
+
+
+def check_json(look: Look) -> dict[str, object]:
+    """Return the keys of the ``check`` document."""
+    counts = Counter(entry.state.value for entry in look.entries)
+    return {
+        "current_version": str(look.current) if look.current else None,
+        "pending": [str(entry.version) for entry in look.entries if entry.state in UNAPPLIED],
+        "counts": dict(counts),
+    }
+
+
 # --- errors ----------------------------------------------------------------------------------
 
 
 def error_text(error: MigrateError, shown: Callable[[str], str], style: Style) -> str:
     """Return what happened, where, and what to do next."""
-    lines = [f"{style.paint('red', '✗')} Error: {printable(error.message)}"]
+    first, *rest = printable(error.message).split("\n")
+    lines = [f"{style.paint('red', '✗')} Error: {first}", *(f"  {line}" for line in rest)]
     if error.file is not None:
         line = f":{error.line}" if error.line is not None else ""
         lines.append(f"  {printable(shown(error.file))}{line}")
@@ -465,7 +678,9 @@ def _next_steps(run: Run) -> list[str]:
                 f" plugin-migrate downgrade {count}"
             )
         return [*lines, "Fix it, then run: plugin-migrate upgrade"]
-    lines = [f"Rolled back before it: {count} migration(s), which stay rolled back."]
+    lines = []
+    if count:
+        lines.append(f"Rolled back before it: {count} migration(s), which stay rolled back.")
     if run.failed is not None and run.failed.action.atomic:
         lines.append("The state is as before the failed step; its down may need a fix by hand.")
     else:

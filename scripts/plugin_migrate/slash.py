@@ -21,14 +21,15 @@ def read_command(text: str) -> tuple[str, list[str]]:
     Raises:
         UsageError: the arguments were cut, or a quote in them is not closed.
     """
-    project, _, rest = text.partition("\n")
+    # The bracket as well: a folder's name may hold a line feed.
+    project, _, rest = text.partition("\n[")
     rest = rest.rstrip("\n")
-    if not rest.startswith("[") or not rest.endswith("]") or len(rest) < 2:
+    if not rest.endswith("]"):
         raise UsageError(
             "Claude Code cut the arguments, as it does at three backticks",
             hint="Leave the backticks out.",
         )
-    typed = _ESCAPED_BANG.sub(r"\1!", rest[1:-1])
+    typed = _ESCAPED_BANG.sub(r"\1!", rest[:-1])
     try:
         return project, shlex.split(typed)
     except ValueError:

@@ -88,7 +88,9 @@ class Staging:
             os.makedirs(self.claude, mode=0o700, exist_ok=True)
             self._excluded = {}
             seen = set(self._copy_folder(self._live, "", None, (self._live,)))
-            for path in sorted(self._baseline.keys() - seen, reverse=True):
+            # What an earlier step made and somebody deleted since is in no baseline.
+            staged = {path for path, _ in self._scan(self.claude, "")}
+            for path in sorted((self._baseline.keys() | staged) - seen, reverse=True):
                 self._forget(path)
         except OSError as error:
             raise StateUnreadable(
@@ -114,13 +116,13 @@ class Staging:
             base = self._baseline.get(path)
             if base is not None and self._is_untouched(base, status):
                 continue
-            before = base.node if base else None
             after = self._describe(path, status, base)
+            before = _node_before(base, after)
             if after != before:
                 changes.append(Change(path, before, after, os.path.join(self.claude, path)))
         for path in self._baseline.keys() - seen:
-            staged = os.path.join(self.claude, path)
-            changes.append(Change(path, self._baseline[path].node, None, staged))
+            before = _node_before(self._baseline[path], None)
+            changes.append(Change(path, before, None, os.path.join(self.claude, path)))
         changes.sort(key=lambda change: change.path)
         self._refuse_conflicts(changes)
         return tuple(changes)
@@ -187,7 +189,8 @@ class Staging:
         for suffix in _SIDE_SUFFIXES:
             if self._excluded.get(path.removesuffix(suffix), "").startswith("a database"):
                 return "a database's side file"
-        if entry.is_dir():
+        # `entry.is_dir()` raises for a link that leads to itself.
+        if os.path.isdir(real) if entry.is_symlink() else entry.is_dir():
             is_environment = os.path.exists(os.path.join(entry.path, "pyvenv.cfg"))
             return "a virtual environment" if is_environment else None
         if entry.is_symlink() or entry.is_file(follow_symlinks=False):
@@ -355,7 +358,8 @@ class Staging:
             if change.before and change.before.kind == "dir" and not stays:
                 self._refuse_leftovers(live, change.path, deleted)
             real = os.path.realpath(live)
-            if change.after is not None and targets.setdefault(real, change.path) != change.path:
+            is_file = change.after is not None and change.after.kind == "file"
+            if is_file and targets.setdefault(real, change.path) != change.path:
                 raise Conflict(
                     f"The migration changed {change.path} and {targets[real]}, which are one file",
                     hint="Change only one of them: one is a link to the other.",
@@ -404,6 +408,20 @@ class Staging:
                 f" {', '.join(sorted(left)[:5])}",
                 hint="Delete only the files the migration knows. Nothing was changed.",
             )
+
+
+def _node_before(base: _Baseline | None, after: Node | None) -> Node | None:
+    """Return what stood at a path that a step changed into ``after``.
+
+    A link that is deleted, or replaced by something that is no file, changes itself; what it led
+    to does not, and may go in the same step.
+    """
+    if base is None:
+        return None
+    node = base.node
+    if node.kind == "file" and node.link is not None and (after is None or after.kind != "file"):
+        return Node("link", link=node.link)
+    return node
 
 
 def _signature(status: os.stat_result) -> Signature:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import time
@@ -10,11 +11,12 @@ from contextlib import suppress
 
 from . import database, foreign_keys
 from .context import Context
-from .errors import Conflict, ForbiddenStatement
+from .errors import Conflict, ForbiddenStatement, StateUnreadable
 from .guard import RESERVED_SAVEPOINT, Guard, StepConnection
-from .ledger import LedgerWriter, ledger_tables
+from .ledger import LedgerWriter, ensure_ledger, ledger_tables
 from .prepare import Prepared
 from .signals import Signals
+from .tree import make_folder
 from .workspace import Workspace
 
 # Virtual machine instructions between two looks at a waiting signal: about a millisecond.
@@ -169,5 +171,30 @@ def in_own_transaction(
         connection.execute("COMMIT")
     except sqlite3.Error as error:
         raise database.unreadable(workspace.database, error) from error
+    finally:
+        connection.close()
+
+
+def make_ledger(workspace: Workspace) -> None:
+    """Create the state database and its ledger, or bring an older ledger up to date.
+
+    Raises:
+        StateUnreadable, Busy: the database cannot be created or written.
+        NotALedger: its table of that name is something else.
+    """
+    path = workspace.database
+    try:
+        make_folder(os.path.dirname(path))
+    except OSError as error:
+        raise StateUnreadable(
+            f"The database cannot be created: {error.strerror}",
+            file=path,
+            hint="Check the folder's permissions, and that the disk is writable and not full.",
+        ) from None
+    connection = database.open_for_writing(path, sqlite3.Connection)
+    try:
+        ensure_ledger(connection, workspace)
+    except sqlite3.Error as error:
+        raise database.unreadable(path, error) from error
     finally:
         connection.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -20,6 +21,7 @@ CONFIG_NAME = "plugin-migrate.yaml"
 BOOKKEEPING_NAME = ".plugin-migrate"
 DEFAULT_MIGRATIONS = "core/versioning/migrations"
 DEFAULT_DATABASE = "orchestration/db/orchestration.db"
+_LARGEST_CONFIG = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,8 @@ def _named_project(project: str, create: bool) -> str:
 
 def _nearest_project(environment: Mapping[str, str]) -> str:
     home = os.path.realpath(os.path.expanduser("~"))
-    for start in filter(None, (environment.get("CLAUDE_PROJECT_DIR"), os.getcwd())):
+    here = _current_folder()
+    for start in filter(None, (environment.get("CLAUDE_PROJECT_DIR"), here)):
         folder = os.path.realpath(start)
         while True:
             if os.path.isdir(os.path.join(folder, ".claude")):
@@ -155,7 +158,11 @@ def _nearest_project(environment: Mapping[str, str]) -> str:
             if parent == folder:
                 break
             folder = parent
-    if os.path.realpath(os.getcwd()) == home:
+    if here is None:
+        raise NoProject(
+            "The current directory was deleted", hint="Go to the project, or name it: --project DIR"
+        )
+    if here == home:
         raise NoProject(
             "The home directory is not taken for a project",
             hint="If you mean it, name it: --project ~",
@@ -166,6 +173,13 @@ def _nearest_project(environment: Mapping[str, str]) -> str:
     )
 
 
+def _current_folder() -> str | None:
+    try:
+        return os.path.realpath(os.getcwd())
+    except FileNotFoundError:
+        return None
+
+
 def read_config(path: str) -> Config:
     """Return the settings in the file at ``path``; the defaults when there is none.
 
@@ -173,21 +187,37 @@ def read_config(path: str) -> Config:
         BadConfig: not YAML, an unknown key (a typing error must not be ignored) or a wrong value.
     """
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            text = file.read()
+        content = _read_plain_file(path)
+        text = content.decode("utf-8-sig")
     except FileNotFoundError:
         return Config()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadConfig(f"The settings cannot be read: {error}", file=path) from None
+    except OSError as error:
+        raise BadConfig(f"The settings cannot be read: {error.strerror}", file=path) from None
+    except UnicodeDecodeError:
+        raise BadConfig("The settings are not UTF-8", file=path) from None
     return _parse_config(text, path)
 
 
+def _read_plain_file(path: str) -> bytes:
+    """Return a small file's bytes; a cloned project may hold a pipe or a link to a device."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_CONFIG:
+            raise BadConfig("The settings must be a plain, small file", file=path)
+        return os.read(descriptor, status.st_size + 1)
+    finally:
+        os.close(descriptor)
+
+
 def _parse_config(text: str, path: str) -> Config:
+    import reprlib
+
     import yaml
 
     try:
         given = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         raise BadConfig(
             "The settings are not valid YAML",
@@ -207,7 +237,9 @@ def _parse_config(text: str, path: str) -> Config:
             )
         name, accepts, expected = check
         if not accepts(value):
-            raise BadConfig(f"Setting '{key}' must be {expected}, not {value!r}", file=path)
+            # Shortened: with YAML's aliases a small file can hold an endless value.
+            shown = reprlib.repr(value)
+            raise BadConfig(f"Setting '{key}' must be {expected}, not {shown}", file=path)
         values[name] = tuple(value) if isinstance(value, list) else value
     return Config(**values)
 
@@ -243,7 +275,7 @@ def _is_count(value: object) -> bool:
 
 
 def _is_seconds(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e6
 
 
 _CHECKS = {

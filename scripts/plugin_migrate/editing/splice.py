@@ -130,6 +130,7 @@ class _Splicer:
         elif not cut.pieces:
             head, tail = self._opened(tail, indent)
         usual_lead = self._usual_lead(node, head, cut.pieces)
+        compact = self._compact_kinds(node)
 
         chunks = [self.text[node.start : node.inner[0]], head]
         for position, (key, value, index) in enumerate(pairs):
@@ -140,7 +141,7 @@ class _Splicer:
                 lead = usual_lead
             old = _Piece(None, "") if index is None else cut.pieces[index]
             own_indent = self._indent(node, head + lead if position == 0 else lead)
-            place = Place(own_indent, node.block, self._compact(node, value), bool(old.after))
+            place = Place(own_indent, node.block, kind_of(value) in compact, bool(old.after))
             child = None if index is None else node.children[index]
             chunks += [lead, self._child(child, key, value, place, node), old.before]
             if not node.block and (position < len(pairs) - 1 or cut.trailing_comma):
@@ -270,13 +271,14 @@ class _Splicer:
         _, newline, line = lead.rpartition("\n")
         return line[: _end(_BLANKS, line)] if newline else None
 
-    def _compact(self, node: Node, value: Any) -> bool:
-        siblings = [
-            self.text[child.start : child.end]
-            for child in node.children
-            if child.node.kind == kind_of(value) != "scalar" and child.node.children
-        ]
-        return bool(siblings) and not any("\n" in text for text in siblings)
+    def _compact_kinds(self, node: Node) -> set[str]:
+        """Return the kinds of children that are all written on one line each."""
+        kinds: dict[str, bool] = {}
+        for child in node.children:
+            if child.node.children:
+                one_line = "\n" not in self.text[child.start : child.end]
+                kinds[child.node.kind] = kinds.get(child.node.kind, True) and one_line
+        return {kind for kind, one_line in kinds.items() if one_line}
 
     def _join(self, chunks: list[str]) -> str:
         """Join, but never let a comment swallow what used to stand on the next line."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from ..errors import BrokenMigration
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .protocol import Language
@@ -21,6 +23,15 @@ def language_of(name: str) -> str | None:
 
 
 def load_language(name: str) -> Language:
-    """Return the language called ``name``: ``sql`` or ``python``."""
+    """Return the language called ``name``: ``sql`` or ``python``.
+
+    Raises:
+        BrokenMigration: a ledger names one that this version does not know.
+    """
+    if name not in _BY_SUFFIX.values():
+        raise BrokenMigration(
+            f"This plugin-migrate cannot run migrations in '{name}'",
+            hint="Update the plugin-migrate plugin, then try again.",
+        )
     language: Language = import_module(f".{name}", __name__).LANGUAGE
     return language

@@ -12,6 +12,7 @@ import linecache
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -82,6 +83,9 @@ class PythonAction:
             if not frame.filename.startswith((_OWN_FOLDER, "<frozen"))
         ]
         own = [frame for frame in frames if frame.filename == self.file]
+        if own:
+            # What stands before is the way there: asyncio, for an `async` function.
+            frames = frames[frames.index(own[0]) :]
         message = "".join(traceback.format_exception_only(error)).strip()
         if isinstance(error, SystemExit):
             message = f"The migration called sys.exit({error.code!r})"
@@ -146,7 +150,10 @@ async def _awaited(result: object) -> None:
 
 def _syntax_tree(text: str, file: str) -> ast.Module:
     try:
-        return ast.parse(text, file)
+        with warnings.catch_warnings():
+            # They are for the author, who gets them when the file is compiled to run.
+            warnings.simplefilter("ignore")
+            return ast.parse(text, file)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise BrokenMigration(
             f"The migration is not valid Python: {getattr(error, 'msg', None) or error}",
@@ -167,7 +174,7 @@ def _literals(tree: ast.Module, file: str) -> Iterator[tuple[str, tuple[object, 
         if isinstance(target, ast.Name) and target.id in ("description", "version", "metadata"):
             try:
                 yield target.id, (ast.literal_eval(value), node.lineno)
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, RecursionError, MemoryError):
                 raise BrokenMigration(
                     f"{target.id} must be a plain literal: it is read without running the file",
                     file=file,
@@ -185,9 +192,16 @@ def _text(found: Mapping[str, tuple[object, int]], name: str, file: str) -> str 
 
 def _mapping(found: Mapping[str, tuple[object, int]], name: str, file: str) -> Mapping[str, object]:
     value, line = found.get(name, ({}, 0))
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+    if not isinstance(value, dict) or not _has_text_keys(value):
         raise BrokenMigration(f"{name} must be a dictionary with string keys", file=file, line=line)
     return value
+
+
+def _has_text_keys(value: object) -> bool:
+    """Return whether ``value`` can be kept as JSON."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _has_text_keys(value[key]) for key in value)
+    return not isinstance(value, (list, tuple)) or all(map(_has_text_keys, value))
 
 
 def _first_line(docstring: str | None) -> str | None:
@@ -201,13 +215,14 @@ def _importable_folder(folder: str) -> Iterator[None]:
     The folder comes last, so that a file there cannot take a standard module's place.
     """
     before = set(sys.modules)
+    path = list(sys.path)
     wrote_bytecode = sys.dont_write_bytecode
     sys.dont_write_bytecode = True
     sys.path.append(folder)
     try:
         yield
     finally:
-        sys.path.remove(folder)
+        sys.path[:] = path
         sys.dont_write_bytecode = wrote_bytecode
         for name in set(sys.modules) - before:
             origin = getattr(sys.modules[name], "__file__", None) or ""

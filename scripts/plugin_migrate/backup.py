@@ -1,0 +1,295 @@
+"""Automatic backups: what a run is about to change, kept as it was before.
+
+``backups/<time>-<command>/`` holds ``state.db`` (the state database before the run, by the backup
+API), the earlier content of every file and further database the run touched, and a manifest that
+grows before each step commits. A run that changed nothing leaves no backup behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from . import __version__, database
+from .errors import StateUnreadable
+from .live_database import copy_database
+from .redo import inside
+from .staging import Change
+from .tree import Node, discard, make_folder, observe, sync_file, sync_folder
+from .workspace import Workspace
+
+_MANIFEST = "manifest.json"
+_STATE = "state.db"
+# What a run needs beside the copy of its database: redo logs, journals, the ledger's growth.
+_SPARE_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A path that the run changed.
+
+    ``before`` is what stood there first, ``after`` what the run's last step put there; ``content``
+    names the file in the backup that holds the earlier content, if there was any.
+    """
+
+    path: str
+    before: Node | None
+    after: Node | None
+    content: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SavedDatabase:
+    """A further database that the run changed; ``after`` is its digest behind the last step."""
+
+    path: str
+    content: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """One backup; a later one has a higher ``sequence``.
+
+    ``is_complete`` is false for a run with ``--no-backup``, which only left a note;
+    ``has_state`` tells whether there was a state database before the run.
+    """
+
+    sequence: int
+    id: str
+    folder: str
+    created_at: str
+    command: str
+    current_version: str | None
+    is_complete: bool
+    has_state: bool
+    files: tuple[Saved, ...]
+    databases: tuple[SavedDatabase, ...]
+
+    @property
+    def state(self) -> str:
+        """The path of the copy of the state database."""
+        return os.path.join(self.folder, _STATE)
+
+    def content(self, name: str) -> str:
+        """Return the path of a saved content."""
+        return os.path.join(self.folder, name)
+
+
+def backups_folder(workspace: Workspace) -> str:
+    """Return the folder that holds the backups."""
+    return os.path.join(workspace.bookkeeping, "backups")
+
+
+def list_backups(workspace: Workspace) -> list[Backup]:
+    """Return every readable backup, the newest first; unfinished and damaged ones are left out."""
+    try:
+        names = os.listdir(backups_folder(workspace))
+    except FileNotFoundError:
+        return []
+    found = (_read(os.path.join(backups_folder(workspace), name)) for name in names)
+    readable = [backup for backup in found if backup is not None]
+    return sorted(readable, key=lambda backup: backup.sequence, reverse=True)
+
+
+def _read(folder: str) -> Backup | None:
+    try:
+        with open(os.path.join(folder, _MANIFEST), encoding="utf-8") as file:
+            document = json.load(file)
+        return Backup(
+            int(document["sequence"]),
+            os.path.basename(folder),
+            folder,
+            document["created_at"],
+            document["command"],
+            document["current_version"],
+            document["is_complete"],
+            document["has_state"],
+            tuple(_saved(item) for item in document["files"]),
+            tuple(
+                SavedDatabase(**{**item, "path": inside(item["path"])})
+                for item in document["databases"]
+            ),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _saved(item: dict[str, object]) -> Saved:
+    before, after = item["before"], item["after"]
+    return Saved(
+        inside(item["path"]),
+        Node(**before) if isinstance(before, dict) else None,
+        Node(**after) if isinstance(after, dict) else None,
+        inside(item["content"]) if item["content"] else None,
+    )
+
+
+class BackupWriter:
+    """Keeps what one run changes, step by step.
+
+    Parameters:
+        workspace: whose state.
+        command: ``upgrade``, ``downgrade`` or ``restore``.
+        current_version: the version before the run.
+        is_complete: ``False`` for a run that the user wants no backup of.
+
+    Raises:
+        StateUnreadable: there is not enough free space, or the state cannot be read.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        command: str,
+        current_version: str | None,
+        is_complete: bool = True,
+    ) -> None:
+        self._workspace = workspace
+        self._is_complete = is_complete
+        earlier = list_backups(workspace)
+        has_state = is_complete and os.path.exists(workspace.database)
+        if has_state:
+            _require_space(workspace)
+        self._document: dict[str, object] = {
+            "format": 1,
+            # Names sort by second and command only, and several runs can fit into one second.
+            "sequence": 1 + max((backup.sequence for backup in earlier), default=0),
+            "created_at": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
+            "command": command,
+            "current_version": current_version,
+            "tool_version": __version__,
+            "is_complete": is_complete,
+            "has_state": has_state,
+        }
+        self._files: dict[str, Saved] = {}
+        self._databases: dict[str, SavedDatabase] = {}
+        try:
+            self.folder = _new_folder(workspace, command)
+            if has_state:
+                self._copy_database(workspace.database, _STATE)
+            self._write_manifest()
+        except OSError as error:
+            raise _unwritable(error) from error
+
+    def add_files(self, changes: Sequence[Change]) -> None:
+        """Keep the earlier content of files before the step that changes them commits."""
+        for change in changes:
+            known = self._files.get(change.path)
+            if known is None:
+                content = self._save_file(change) if self._is_complete else None
+                known = Saved(change.path, change.before, None, content)
+            self._files[change.path] = Saved(change.path, known.before, change.after, known.content)
+
+    def add_database(self, path: str, after: str) -> None:
+        """Keep a further database as it was before the step; ``after`` is the step's result."""
+        known = self._databases.get(path)
+        content = known.content if known else f"database-{len(self._databases)}.db"
+        if known is None and self._is_complete:
+            self._copy_database(os.path.join(self._workspace.claude, path), content)
+        self._databases[path] = SavedDatabase(path, content, after)
+
+    def commit(self) -> None:
+        """Bring what was added to the disk; the step may commit now."""
+        self._write_manifest()
+
+    def prune(self) -> None:
+        """Remove all but the newest backups, as many as the settings keep."""
+        for backup in list_backups(self._workspace)[self._workspace.config.backups_keep :]:
+            discard(backup.folder)
+        parent = backups_folder(self._workspace)
+        for name in os.listdir(parent):
+            # The manifest is written first: without one, a command was killed just then.
+            if not os.path.exists(os.path.join(parent, name, _MANIFEST)):
+                discard(os.path.join(parent, name))
+
+    def discard(self) -> None:
+        """Remove this backup: the run changed nothing."""
+        discard(self.folder)
+
+    def _copy_database(self, path: str, name: str) -> None:
+        source = database.open_for_reading(path, "mode=rw")
+        copy = os.path.join(self.folder, name)
+        try:
+            copy_database(source, copy)
+        except sqlite3.Error as error:
+            raise database.unreadable(path, error) from error
+        finally:
+            source.close()
+        sync_file(copy)
+
+    def _save_file(self, change: Change) -> str | None:
+        if change.before is None or change.before.kind != "file":
+            return None
+        name = f"file-{len(self._files)}"
+        copy = os.path.join(self.folder, name)
+        shutil.copyfile(os.path.join(self._workspace.claude, change.path), copy)
+        saved = observe(copy)
+        if saved is None or saved.sha256 != change.before.sha256:
+            raise StateUnreadable(
+                f"{change.path} was changed by somebody else while it was backed up",
+                file=change.path,
+                hint="Nothing was changed. Run the command again.",
+            )
+        sync_file(copy)
+        return name
+
+    def _write_manifest(self) -> None:
+        document = self._document | {
+            "files": [asdict(saved) for saved in self._files.values()],
+            "databases": [asdict(saved) for saved in self._databases.values()],
+        }
+        path = os.path.join(self.folder, _MANIFEST)
+        with open(path + ".part", "w", encoding="utf-8") as file:
+            json.dump(document, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(path + ".part", path)
+        sync_folder(self.folder)
+
+
+def _new_folder(workspace: Workspace, command: str) -> str:
+    """Create a folder that no earlier backup has, however many start in one second."""
+    parent = backups_folder(workspace)
+    make_folder(parent)
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    number = 1
+    while True:
+        suffix = f"-{number}" if number > 1 else ""
+        folder = os.path.join(parent, f"{stamp}-{command}{suffix}")
+        try:
+            os.mkdir(folder, 0o700)
+        except FileExistsError:
+            number += 1
+            continue
+        sync_folder(parent)
+        return folder
+
+
+def _require_space(workspace: Workspace) -> None:
+    needed = os.path.getsize(workspace.database) + _SPARE_BYTES
+    free = shutil.disk_usage(workspace.bookkeeping).free
+    if free < needed:
+        raise StateUnreadable(
+            f"There is not enough free space for a backup: {_megabytes(needed)} needed,"
+            f" {_megabytes(free)} free",
+            file=workspace.bookkeeping,
+            hint="Free some space, or run without one: --no-backup",
+        )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / (1 << 20):.1f} MiB"
+
+
+def _unwritable(error: OSError) -> StateUnreadable:
+    return StateUnreadable(
+        f"The backup cannot be written: {error.strerror}",
+        file=error.filename,
+        hint="Free some space or correct the permissions, or run without one: --no-backup",
+    )

@@ -1,0 +1,237 @@
+"""A live SQLite database as this process found it: copied, compared, and replaced if unchanged.
+
+A plain file copy would miss what still stands in a write-ahead log, so contents always travel
+through ``sqlite3_backup``. It retries a busy database for ever; every use here has a deadline.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+
+from . import database
+from .errors import Busy, Conflict
+
+_PATIENCE = 5.0
+_CHUNK = 1 << 20
+# Header bytes that say how the file was written rather than what it holds: journal kind, change
+# counter, schema cookie, version-valid-for and library version
+# (https://www.sqlite.org/fileformat.html, 1.3).
+_HEADER_NOISE = ((18, 20), (24, 28), (40, 44), (92, 100))
+_HEADER_SIZE = 100
+_COUNTER = slice(24, 28)
+_WAL = 2
+
+
+class LiveDatabase:
+    """Watches one existing database from its copying to its replacing.
+
+    Parameters:
+        path: the database's real path.
+
+    Raises:
+        StateUnreadable: the file is not a database.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        # Opened before any connection and closed after the last one: closing it in between would
+        # drop SQLite's locks (https://www.sqlite.org/howtocorrupt.html, 2.2).
+        self._descriptor: int | None = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+        self._version: tuple[object, ...] = ()
+
+    def copy_to(self, copy: str) -> None:
+        """Copy the database to the file ``copy`` and remember which state that is.
+
+        Raises:
+            StateUnreadable, Busy: it cannot be read.
+        """
+        try:
+            self._connection.execute("BEGIN")
+            self._connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+            self._version = self._current_version()
+            copy_database(self._connection, copy)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise database.unreadable(self._path, error) from error
+
+    def replace_by(self, copy: str, meanwhile: Callable[[], None]) -> None:
+        """Lock the database, call ``meanwhile``, then give it the content of ``copy``.
+
+        With one page done the write lock is held, so nobody can change the database between the
+        check and ``meanwhile`` (design, "Further SQLite databases"). What ``meanwhile`` raises
+        leaves the database as it was. ``copy`` must have at least two pages: see
+        :func:`pad_to_two_pages`.
+
+        Raises:
+            Conflict: another program changed it since the copy was made.
+            Busy: another program held it for too long.
+        """
+        is_locked = False
+        deadline = time.monotonic() + _PATIENCE
+
+        def on_progress(status: int, _remaining: int, _total: int) -> None:
+            nonlocal is_locked
+            if is_locked:
+                return
+            if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                _check_deadline(deadline, self._path)
+                return
+            is_locked = True
+            self._refuse_changed()
+            meanwhile()
+
+        source = sqlite3.connect(copy, isolation_level=None)
+        target = sqlite3.connect(self._path, timeout=0.1, isolation_level=None)
+        try:
+            target.execute("PRAGMA synchronous=EXTRA")
+            source.backup(target, pages=1, progress=on_progress, sleep=0.05)
+        finally:
+            target.close()
+            source.close()
+
+    def close(self) -> None:
+        """Stop watching; may be called again."""
+        self._connection.close()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _refuse_changed(self) -> None:
+        if self._current_version() != self._version:
+            raise Conflict(
+                f"The database {self._path} was changed by another program meanwhile",
+                hint="Nothing was changed. Run the command again.",
+            )
+
+    def _current_version(self) -> tuple[object, ...]:
+        """Return what changes with every commit.
+
+        While another connection holds the exclusive lock of a rollback journal, SQLite answers
+        nothing, but the header's change counter can still be read; under WAL that counter stands
+        still, and ``PRAGMA data_version`` answers.
+        """
+        assert self._descriptor is not None
+        header = os.pread(self._descriptor, _HEADER_SIZE, 0)
+        if header[18] == _WAL:
+            return ("wal", self._connection.execute("PRAGMA data_version").fetchone()[0])
+        return ("journal", header[_COUNTER], os.stat(self._path).st_ino)
+
+
+def pad_to_two_pages(connection: sqlite3.Connection) -> None:
+    """Give a one-page database a second page.
+
+    Its backup would be complete before its lock could be seen (:meth:`LiveDatabase.replace_by`).
+    """
+    if connection.execute("PRAGMA page_count").fetchone()[0] == 1:
+        connection.execute("CREATE TABLE plugin_migrate_filler (x)")
+        connection.execute("DROP TABLE plugin_migrate_filler")
+
+
+def bring(live: str, copy: str, before: str, after: str, scratch: str, force: bool) -> bool:
+    """Publish ``copy`` into ``live`` after the fact, unless somebody changed it since.
+
+    Parameters:
+        live, copy: paths of the two databases.
+        before, after: digests of the live database before and after the step.
+        scratch: a folder of ours for a temporary copy.
+        force: publish over somebody's change.
+
+    Returns:
+        Whether the live database now stands as after the step.
+    """
+    now = digest_of_live(live, scratch)
+    if now == after:
+        return True
+    if now != before and not force:
+        return False
+    source = sqlite3.connect(copy, isolation_level=None)
+    target = sqlite3.connect(live, timeout=_PATIENCE, isolation_level=None)
+    try:
+        target.execute("PRAGMA synchronous=EXTRA")
+        source.backup(target, progress=_deadline_for(live))
+    except sqlite3.Error as error:
+        raise database.unreadable(live, error) from error
+    finally:
+        target.close()
+        source.close()
+    return True
+
+
+def digest_of_live(live: str, scratch: str) -> str | None:
+    """Return the digest of a live database's pages, or ``None`` when there is no such database.
+
+    Parameters:
+        live: the database's path.
+        scratch: a folder of ours for a temporary copy; created when missing.
+
+    Raises:
+        StateUnreadable, Busy: it cannot be read.
+    """
+    if not os.path.exists(live):
+        return None
+    os.makedirs(scratch, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        copy = os.path.join(folder, "copy.db")
+        source = sqlite3.connect(live, timeout=_PATIENCE, isolation_level=None)
+        try:
+            copy_database(source, copy)
+        except sqlite3.Error as error:
+            raise database.unreadable(live, error) from error
+        finally:
+            source.close()
+        return digest_of_closed(copy)
+
+
+def copy_database(source: sqlite3.Connection, path: str) -> None:
+    """Copy the database behind ``source`` to the file ``path``; nothing is synced.
+
+    Raises:
+        sqlite3.Error: it cannot be read or written.
+        Busy: another program held it for too long.
+    """
+    target = sqlite3.connect(path, isolation_level=None)
+    try:
+        target.execute("PRAGMA synchronous=OFF")
+        source.backup(target, progress=_deadline_for(path))
+    finally:
+        target.close()
+
+
+def _deadline_for(path: str) -> Callable[[int, int, int], None]:
+    deadline = time.monotonic() + _PATIENCE
+
+    def on_progress(status: int, _remaining: int, _total: int) -> None:
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            _check_deadline(deadline, path)
+
+    return on_progress
+
+
+def _check_deadline(deadline: float, path: str) -> None:
+    if time.monotonic() > deadline:
+        raise Busy(
+            f"The database is held by another program: {path}",
+            hint="Close it, or let it finish, and run the command again.",
+        )
+
+
+def digest_of_closed(path: str) -> str:
+    """Return the SHA-256 of a closed database file's pages without the header's noise.
+
+    Two copies of one state have one digest, however often the original was written.
+    """
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        header = bytearray(file.read(_HEADER_SIZE))
+        for start, end in _HEADER_NOISE:
+            header[start:end] = bytes(len(header[start:end]))
+        digest.update(header)
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

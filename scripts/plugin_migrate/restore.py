@@ -1,0 +1,283 @@
+"""Going back to an automatic backup, as one unit of files, databases and ledger.
+
+The restored state database carries the publish row of the restored files, so the commit protocol
+and its recovery hold here too. History is never taken back: what happened since stays in it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from . import database, recovery
+from .backup import Backup, BackupWriter, Saved, SavedDatabase, list_backups
+from .errors import Conflict, MigrateError, StateUnreadable, UsageError
+from .ledger import LedgerWriter, Publish, ensure_ledger, read_ledger
+from .live_database import LiveDatabase, digest_of_closed, digest_of_live, pad_to_two_pages
+from .publish import stands
+from .redo import DatabaseEntry, Entry, Log, LogWriter, Manifest
+from .staging import Change
+from .tree import Node, discard, make_folder, observe, sync_file, sync_folder
+from .version import Version
+from .workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore brought back; paths are relative to ``.claude/``."""
+
+    backup: Backup
+    paths: tuple[str, ...]
+    current: Version | None
+
+
+def restore(workspace: Workspace, backup_id: str, done_by: str, force: bool) -> Restored:
+    """Go back to the state before the run that a backup belongs to, undoing later runs too.
+
+    The run lock must be held and recovery done.
+
+    Parameters:
+        backup_id: as ``list_backups`` gives it.
+        done_by: for the history.
+        force: also over files that were edited since, an incomplete chain of backups, or a state
+            database that is broken (which is kept beside the new one).
+
+    Raises:
+        UsageError: there is no such backup.
+        Conflict: files were edited since, or a later run kept no backup; lists them.
+        StateUnreadable: something cannot be read or written.
+    """
+    chain = _chain(workspace, backup_id)
+    chosen = chain[-1]
+    files = _oldest_and_newest(chain)
+    databases = _oldest_and_newest_databases(chain)
+    if not force:
+        _refuse_gaps(chain)
+        _refuse_edits(workspace, files, databases)
+    else:
+        _set_broken_state_aside(workspace)
+    writer = BackupWriter(workspace, "restore", _version_now(workspace))
+    try:
+        _swap(workspace, chosen, files, databases, done_by, writer)
+    except OSError as error:
+        raise StateUnreadable(
+            f"The backup could not be restored: {error.strerror}",
+            file=error.filename,
+            hint="Free some space or correct the permissions, then try again.",
+        ) from error
+    finally:
+        discard(workspace.scratch)
+    recovery.refuse(recovery.recover(workspace, done_by))
+    writer.prune()
+    paths = tuple(sorted([*files, *databases]))
+    return Restored(chosen, paths, max(read_ledger(workspace).applied, default=None))
+
+
+def _chain(workspace: Workspace, backup_id: str) -> list[Backup]:
+    """Return the chosen backup and every later one, the newest first."""
+    backups = list_backups(workspace)
+    for number, backup in enumerate(backups):
+        if backup.id == backup_id:
+            return backups[: number + 1]
+    raise UsageError(
+        f"There is no backup {backup_id}",
+        hint="List them with: plugin-migrate restore",
+    )
+
+
+# What stood at a path before the oldest run of the chain, and what the newest run left there.
+_Span = tuple[Backup, Saved, Saved]
+_DatabaseSpan = tuple[Backup, SavedDatabase, SavedDatabase]
+
+
+def _oldest_and_newest(chain: Sequence[Backup]) -> dict[str, _Span]:
+    spans: dict[str, _Span] = {}
+    for backup in chain:
+        for saved in backup.files:
+            newest = spans[saved.path][2] if saved.path in spans else saved
+            spans[saved.path] = (backup, saved, newest)
+    return spans
+
+
+def _oldest_and_newest_databases(chain: Sequence[Backup]) -> dict[str, _DatabaseSpan]:
+    spans: dict[str, _DatabaseSpan] = {}
+    for backup in chain:
+        for saved in backup.databases:
+            newest = spans[saved.path][2] if saved.path in spans else saved
+            spans[saved.path] = (backup, saved, newest)
+    return spans
+
+
+def _refuse_gaps(chain: Sequence[Backup]) -> None:
+    gaps = [backup for backup in chain if not backup.is_complete]
+    if gaps:
+        raise Conflict(
+            f"{len(gaps)} run(s) since then kept no backup (--no-backup), so their files would"
+            " stay as they are",
+            details=tuple(f"{gap.id} ({gap.command} at {gap.created_at})" for gap in gaps),
+            hint="To go back all the same: restore --force",
+        )
+
+
+def _refuse_edits(
+    workspace: Workspace, files: dict[str, _Span], databases: dict[str, _DatabaseSpan]
+) -> None:
+    edited = [
+        path
+        for path, (_, oldest, newest) in files.items()
+        if not _stands(workspace, newest, newest.after)
+        and not _stands(workspace, oldest, oldest.before)
+    ]
+    for path, (backup, oldest, newest) in databases.items():
+        now = digest_of_live(os.path.join(workspace.claude, path), workspace.scratch)
+        if now not in (newest.after, digest_of_closed(backup.content(oldest.content))):
+            edited.append(path)
+    if edited:
+        raise Conflict(
+            f"{len(edited)} file(s) were edited since",
+            details=tuple(f".claude/{path}" for path in sorted(edited)),
+            hint="To overwrite them (they are backed up first): restore --force",
+        )
+
+
+def _stands(workspace: Workspace, saved: Saved, node: Node | None) -> bool:
+    return stands(workspace, Entry(saved.path, saved.before, saved.after), node)
+
+
+def _swap(
+    workspace: Workspace,
+    chosen: Backup,
+    files: dict[str, _Span],
+    databases: dict[str, _DatabaseSpan],
+    done_by: str,
+    writer: BackupWriter,
+) -> None:
+    """Log the earlier files, then put the earlier state database in place: that is the commit."""
+    make_folder(workspace.scratch)
+    changes = [
+        change for change in (_change(workspace, *span) for span in files.values()) if change
+    ]
+    log = LogWriter(workspace)
+    entries = tuple(
+        _log_database(workspace, log.log, number, span)
+        for number, span in enumerate(databases.values())
+    )
+    version = Version.parse(chosen.current_version or "0.0.0")
+    manifest = log.finish(version, "restore", changes, entries)
+    writer.add_files(changes)
+    for entry in entries:
+        writer.add_database(entry.path, entry.after)
+    writer.commit()
+    copy = os.path.join(workspace.scratch, "state.db")
+    make_folder(os.path.dirname(workspace.database))
+    live = LiveDatabase(workspace.database) if os.path.exists(workspace.database) else None
+    try:
+        if live is not None:
+            live.copy_to(os.path.join(workspace.scratch, "now.db"))
+        _make_state(workspace, chosen, copy, done_by, manifest)
+        if live is not None:
+            live.replace_by(copy, lambda: None)
+        else:
+            sync_file(copy)
+            os.replace(copy, workspace.database)
+            sync_folder(os.path.dirname(workspace.database))
+    finally:
+        if live is not None:
+            live.close()
+
+
+def _change(workspace: Workspace, backup: Backup, oldest: Saved, newest: Saved) -> Change | None:
+    live = os.path.join(workspace.claude, oldest.path)
+    now = observe(live, through_links="link" not in (_kind(oldest.before), _kind(newest.after)))
+    after = oldest.before
+    if now == after:
+        return None
+    if after is not None and after.link is not None and not os.path.lexists(live):
+        # The run removed a link; what it led to is still there.
+        after = Node("link", link=after.link)
+    staged = backup.content(oldest.content) if oldest.content else live
+    return Change(oldest.path, now, after, staged)
+
+
+def _kind(node: Node | None) -> str | None:
+    return node.kind if node else None
+
+
+def _log_database(
+    workspace: Workspace, log: Log, number: int, span: _DatabaseSpan
+) -> DatabaseEntry:
+    backup, oldest, _ = span
+    name = f"database-{number}.sqlite"
+    shutil.copyfile(backup.content(oldest.content), log.path_of(name))
+    live = os.path.join(workspace.claude, oldest.path)
+    before = digest_of_live(live, workspace.scratch) or ""
+    return DatabaseEntry(oldest.path, name, before, digest_of_closed(log.path_of(name)))
+
+
+def _set_broken_state_aside(workspace: Workspace) -> None:
+    """Rename a state database that cannot be read, so that nothing of it is lost."""
+    if not os.path.exists(workspace.database):
+        return
+    try:
+        digest_of_live(workspace.database, workspace.scratch)
+    except StateUnreadable:
+        aside = f"{workspace.database}.broken-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            # An old log beside a new database would bring the old content back.
+            if os.path.exists(workspace.database + suffix):
+                os.rename(workspace.database + suffix, aside + suffix)
+
+
+def _make_state(
+    workspace: Workspace, chosen: Backup, copy: str, done_by: str, manifest: Manifest
+) -> None:
+    """Write the state database to restore: the backup's, with the history up to now."""
+    if chosen.has_state:
+        shutil.copyfile(chosen.state, copy)
+    connection = database.open_for_writing(copy, sqlite3.Connection)
+    try:
+        connection.execute("PRAGMA journal_mode=DELETE").fetchall()
+        ensure_ledger(connection, replace(workspace, database=copy))
+        connection.execute("BEGIN IMMEDIATE")
+        _carry_history_over(connection, os.path.join(workspace.scratch, "now.db"))
+        ledger = LedgerWriter(connection, workspace.config.ledger_table, done_by)
+        ledger.log("restore", "done", None, f"to {chosen.id}")
+        ledger.add_publish(
+            Publish(manifest.id, manifest.version, workspace.project, manifest.to_json())
+        )
+        connection.execute("COMMIT")
+        pad_to_two_pages(connection)
+    finally:
+        connection.close()
+
+
+def _carry_history_over(connection: sqlite3.Connection, now: str) -> None:
+    if not os.path.exists(now):
+        return
+    source = sqlite3.connect(now)
+    try:
+        (last,) = connection.execute(
+            "SELECT coalesce(max(id), 0) FROM main.plugin_migrate_history"
+        ).fetchone()
+        rows = source.execute(
+            "SELECT * FROM plugin_migrate_history WHERE id > ? ORDER BY id", (last,)
+        ).fetchall()
+    except sqlite3.OperationalError:
+        return
+    finally:
+        source.close()
+    for row in rows:
+        marks = ", ".join("?" * len(row))
+        connection.execute(f"INSERT INTO main.plugin_migrate_history VALUES ({marks})", row)
+
+
+def _version_now(workspace: Workspace) -> str | None:
+    try:
+        current = max(read_ledger(workspace).applied, default=None)
+    except MigrateError:
+        return None
+    return str(current) if current else None

@@ -1,0 +1,221 @@
+"""Hypothesis strategies: documents in many styles, values, and edits."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+from plugin_migrate.editing.tree import EditableDict
+
+TEXTS = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(
+        ["", " a", "a ", "a: b", "a #b", "- a", "yes", "null", "1", "1.0", "1e3", "0x1f", "12:30"]
+        + ["2024-01-01", "a\nb\n", "a\n\n", "\n", "it's", 'say "x"', "[a", "a, b", "*x", "&x", "!x"]
+        + ["//a", "/* a", "#a", "{a: 1, a: 2}", "---", "\\u00e9", "é", "😀", "\u2028", "\x85", "\t"]
+    ),
+)
+KEYS = st.one_of(st.sampled_from("abcdefg"), TEXTS)
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    TEXTS,
+)
+
+
+def nested(leaves: st.SearchStrategy[Any], keys: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        leaves,
+        lambda values: st.lists(values, max_size=4) | st.dictionaries(keys, values, max_size=4),
+        max_leaves=12,
+    )
+
+
+VALUES = nested(SCALARS, KEYS)
+MAPPINGS = st.dictionaries(KEYS, VALUES, max_size=5)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What an author does to one container of the document."""
+
+    seed: int
+    action: str
+    key: str
+    value: Any
+
+    def __call__(self, document: Any) -> None:
+        target = self._container(document)
+        if isinstance(target, dict):
+            self._entry(target)
+        else:
+            self._item(target)
+
+    def _container(self, document: Any) -> Any:
+        found = [document]
+        for container in found:
+            children = container.values() if isinstance(container, dict) else container
+            found += [child for child in children if isinstance(child, dict | list)]
+        return found[self.seed % len(found)]
+
+    def _entry(self, target: Any) -> None:
+        keys = list(target)
+        old = keys[self.seed % len(keys)] if keys else None
+        if self.action == "set" or old is None:
+            target[self.key] = self.value
+        elif self.action == "replace":
+            target[old] = self.value
+        elif self.action == "delete":
+            del target[old]
+        elif self.action == "rename":
+            # A mapping that an earlier edit put there is a plain dict.
+            if self.key not in target and isinstance(target, EditableDict):
+                target.rename(old, self.key)
+        elif self.action == "clear":
+            target.clear()
+        else:
+            target[old] = target.pop(old)
+
+    def _item(self, target: list[Any]) -> None:
+        at = self.seed % (len(target) + 1)
+        if self.action in ("set", "rename"):
+            target.insert(at, self.value)
+        elif self.action == "replace":
+            target[at : at + 1] = [self.value]
+        elif self.action == "delete":
+            del target[at : at + 1]
+        elif self.action == "clear":
+            target.clear()
+        else:
+            target.reverse()
+
+
+ACTIONS = st.sampled_from(["set", "replace", "delete", "rename", "reorder", "clear"])
+EDITS = st.lists(st.builds(Edit, st.integers(0, 99), ACTIONS, KEYS, VALUES), max_size=4)
+
+
+@st.composite
+def tidy_json(draw: st.DrawFn, values: st.SearchStrategy[Any] = VALUES) -> str:
+    """A document as programs write them: one style throughout."""
+    indent = draw(st.sampled_from([None, 2, 4, "\t"]))
+    tight = draw(st.booleans()) if indent is None else False
+    text = json.dumps(
+        draw(values),
+        indent=indent,
+        ensure_ascii=draw(st.booleans()),
+        separators=(",", ":") if tight else None,
+    )
+    text += draw(st.sampled_from(["", "\n"]))
+    if draw(st.booleans()):
+        text = text.replace("\n", "\r\n")
+    return draw(st.sampled_from(["", "\ufeff"])) + text
+
+
+JSON_TRIVIA = st.sampled_from(
+    ["", "", " ", "\n", "\n  ", "\r\n\t", " // c, }\n", "/* c, } */", "\n  // c\r\n  ", "/* a\n */ "]
+)
+
+
+@st.composite
+def wild_json(draw: st.DrawFn, values: st.SearchStrategy[Any] = VALUES) -> str:
+    """A document as people write them: comments, commas and line breaks anywhere."""
+
+    def trivia() -> str:
+        return draw(JSON_TRIVIA)
+
+    def write(value: Any) -> str:
+        if isinstance(value, dict):
+            parts = [f"{scalar(k)}{trivia()}:{trivia()}{write(v)}" for k, v in value.items()]
+            return "{" + joined(parts) + "}"
+        if isinstance(value, list):
+            return "[" + joined([write(item) for item in value]) + "]"
+        return scalar(value)
+
+    def scalar(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=draw(st.booleans()))
+
+    def joined(parts: list[str]) -> str:
+        inner = ",".join(trivia() + part + trivia() for part in parts)
+        comma = "," if parts and draw(st.booleans()) else ""
+        return inner + comma + trivia()
+
+    return trivia() + write(draw(values)) + trivia()
+
+
+PLAIN = st.from_regex(r"[A-Za-z][A-Za-z ]{0,8}[A-Za-z]", fullmatch=True).filter(
+    lambda text: text.lower() not in ("yes", "no", "on", "off", "true", "false", "null")
+)
+# What this package would write in just this way, so that changing it and back gives the same.
+CANONICAL_YAML = st.one_of(st.integers(), st.booleans(), st.none(), PLAIN)
+
+
+@st.composite
+def front_matter(draw: st.DrawFn, values: st.SearchStrategy[Any] | None = None) -> str:
+    """A Markdown document; its front matter mixes styles, with comments and blank lines."""
+    newline = draw(st.sampled_from(["\n", "\r\n"]))
+    dash_indent = draw(st.sampled_from(["", "  "]))
+
+    def comment() -> str:
+        return draw(st.sampled_from(["", "", "", "  # c: [", " # - 'd"]))
+
+    def lines_between(indent: str) -> str:
+        return draw(st.sampled_from(["", "", "", "\n", f"{indent}# about: it\n", "# left\n\n"]))
+
+    def scalar(value: Any, inside: bool) -> str:
+        if isinstance(value, str):
+            quoted = json.dumps(value, ensure_ascii=True)
+            single = "'" + value.replace("'", "''") + "'"
+            styles = [quoted, single] if value.isascii() and value.isprintable() else [quoted]
+            if value.replace(" ", "").isalpha() and value.isascii() and value == value.strip():
+                if value.lower() not in ("true", "false", "null"):
+                    styles.append(value)
+            return draw(st.sampled_from(styles))
+        return json.dumps(value) if value is not None else draw(st.sampled_from(["null", "~"]))
+
+    def flow(value: Any) -> str:
+        gap = draw(st.sampled_from(["", " "]))
+        if isinstance(value, dict):
+            parts = [f"{json.dumps(k)}: {flow(v)}" for k, v in value.items()]
+            return "{" + gap + f",{gap} ".join(parts) + gap + "}"
+        if isinstance(value, list):
+            return "[" + gap + f",{gap} ".join(map(flow, value)) + gap + "]"
+        return scalar(value, True)
+
+    def after(value: Any, indent: str) -> str:
+        """What follows a key or a dash, with its line end."""
+        if isinstance(value, dict | list) and value and draw(st.booleans()):
+            if isinstance(value, dict):
+                inner = indent + draw(st.sampled_from(["  ", "    "]))
+            else:
+                inner = indent + dash_indent
+            return f"{comment()}\n" + block(value, inner)
+        if isinstance(value, str) and value.isprintable() and value.strip() and draw(st.booleans()):
+            style = draw(st.sampled_from(["|-", ">-"]))
+            if value == value.strip():
+                return f" {style}{comment()}\n{indent}    {value}\n"
+        return f" {flow(value)}{comment()}\n"
+
+    def block(value: Any, indent: str) -> str:
+        if isinstance(value, dict):
+            parts = [f"{indent}{key(k)}:{after(v, indent)}" for k, v in value.items()]
+        else:
+            parts = [f"{indent}-{after(item, indent + '  ')}" for item in value]
+        return "".join(
+            (lines_between(indent) if i else "") + part for i, part in enumerate(parts)
+        )
+
+    def key(text: str) -> str:
+        return text if text in "abcdefg" and text else json.dumps(text)
+
+    value = draw(values if values is not None else MAPPINGS)
+    head = draw(st.sampled_from(["", "# header\n", "\n"]))
+    tail = draw(st.sampled_from(["", "# end\n", "\n"]))
+    text = head + block(value, "") + tail
+    bom = draw(st.sampled_from(["", "\ufeff"]))
+    body = draw(st.sampled_from(["", "\n", "\nbody\n", "\r\n---\nx", "\nno end", "\n\udcff"]))
+    return bom + f"---\n{text}---".replace("\n", newline) + body
