@@ -33,6 +33,9 @@ LEDGER_TABLES = (
     "plugin_migrate_schema",
 )
 
+# How code for `meanwhile` begins that works on files: `live` is the live `.claude/`.
+LIVE = "import sys, pathlib, shutil, os; live = pathlib.Path(sys.argv[1])\n"
+
 # What a child process runs: the command line, after a chance to watch it through audit events.
 _CHILD = """
 import sys
@@ -46,9 +49,11 @@ import os
 state = {{"seen": 0}}
 def hook(event, arguments):
     paths = [os.fsdecode(a) for a in arguments if isinstance(a, (str, bytes))]
-    path = paths[-1] if paths else ""
-    if state["seen"] == 0 and ({condition}):
-        state["seen"] = 1
+    path = (paths[0] if event == "open" else paths[-1]) if paths else ""
+    if {condition}:
+        state["seen"] += 1
+    if state["seen"] == {nth}:
+        state["seen"] += 1
         os.kill(os.getpid(), {number})
 sys.addaudithook(hook)
 """
@@ -184,7 +189,17 @@ class Project:
             key: value for key, value in os.environ.items() if not key.startswith("CLAUDE")
         }
         return subprocess.Popen(
-            [*wrapper, sys.executable, "-I", "-B", "-c", code, "--project", str(self.root), *arguments],
+            [
+                *wrapper,
+                sys.executable,
+                "-I",
+                "-B",
+                "-c",
+                code,
+                "--project",
+                str(self.root),
+                *arguments,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -197,26 +212,27 @@ class Project:
     ) -> subprocess.CompletedProcess[str]:
         """Run the command line on this project to its end; see :meth:`child`."""
         with self.child(*arguments, before=before, wrapper=wrapper) as process:
-            out, err = process.communicate(timeout=60)
+            out, err = ended(process)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
-    def killed_at(self, condition: str, *arguments: str) -> None:
+    def killed_at(self, condition: str, *arguments: str, nth: int = 1) -> None:
         """Run a command that dies of SIGKILL at an audit event.
 
-        ``condition`` is a Python expression of ``event``, ``path`` (its last path) and ``state``.
+        ``condition`` is a Python expression of ``event`` and ``path``, the last of its paths; it
+        happens when that is true for the ``nth`` time.
         """
-        done = self.signalled_at(condition, signal.SIGKILL, *(arguments or ("upgrade",)))
+        arguments = arguments or ("upgrade", "--no-backup")
+        done = self.signalled_at(condition, signal.SIGKILL, *arguments, nth=nth)
         assert done.returncode == -signal.SIGKILL, done.stderr
 
     def signalled_at(
-        self, condition: str, number: int, *arguments: str
+        self, condition: str, number: int, *arguments: str, nth: int = 1
     ) -> subprocess.CompletedProcess[str]:
         """Run a command that gets a signal at an audit event; see :meth:`killed_at`."""
-        return self.cli(
-            *arguments, before=_SIGNAL_AT.format(condition=condition, number=int(number))
-        )
+        before = _SIGNAL_AT.format(condition=condition, number=int(number), nth=nth)
+        return self.cli(*arguments, before=before)
 
-    # --- looking -----------------------------------------------------------------------------------
+    # --- looking -------------------------------------------------------------------------------
 
     def read(self, path: str) -> str:
         """Return the text of a file below ``.claude/``."""
@@ -304,6 +320,23 @@ def fails_unchanged(project: Project) -> MigrateError:
         error = project.failure()
     assert project.history()[-1][2] == "failed"
     return error
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Wait for a child's end and return what it printed; one that hangs is killed."""
+    try:
+        return process.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
+def meanwhile(project: Project, action: str) -> str:
+    """Return code by which another process acts on the live state while the step runs."""
+    return (
+        "import subprocess, sys\n"
+        f"subprocess.run([sys.executable, '-c', {action!r}, {str(project.claude)!r}], check=True)"
+    )
 
 
 def things(

@@ -5,75 +5,24 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from plugin_migrate.engine import Reporter, StepResult
 from plugin_migrate.errors import Conflict, ForbiddenStatement, MigrateError
 from plugin_migrate.prepare import Prepared
-from plugin_migrate.publish import has_arrived, has_started, publish
 from plugin_migrate.redo import LogWriter
-from plugin_migrate.staging import Staging
 from plugin_migrate.version import Version
-from plugin_migrate.workspace import Workspace, locate
-from project import Project, Thing, fails_unchanged, things, unchanged
-from random_trees import Edit, Tree, edits, trees
-
-FAST = settings(
-    max_examples=100,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-
-
-class Stage:
-    """A live state, its staged copy, and the model: what plain edits make of the same tree."""
-
-    def __init__(self, root: str, tree: Tree) -> None:
-        self.workspace = _workspace(root)
-        self.live = os.path.join(self.workspace.claude, "state")
-        self.model = os.path.join(root, "model")
-        for folder in (self.live, self.model):
-            os.mkdir(folder)
-            tree.build(folder)
-        self.staging = Staging(self.workspace, os.path.join(self.workspace.scratch, "1"))
-        self.staging.refresh()
-        self.staged = os.path.join(self.staging.claude, "state")
-
-    def edit(self, edits: list[Edit]) -> None:
-        for edit in edits:
-            edit.apply(self.staged)
-            edit.apply(self.model)
-
-    def publish(self) -> None:
-        writer = LogWriter(self.workspace)
-        manifest = writer.finish(Version(1, 0, 0), "up", self.staging.changes())
-        assert not has_started(self.workspace, manifest)
-        assert publish(self.workspace, writer.log, manifest) == []
-        assert has_arrived(self.workspace, manifest)
-        # A second time there is nothing left to do.
-        assert publish(self.workspace, writer.log, manifest) == []
-        writer.log.close()
-        shutil.rmtree(writer.log.folder)
-
-
-def _folder() -> tempfile.TemporaryDirectory[str]:
-    """Return a folder in memory where there is one: nothing here is about syncing."""
-    return tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
-
-
-def _workspace(root: str) -> Workspace:
-    os.makedirs(os.path.join(root, "project/.claude"))
-    return locate(project=os.path.join(root, "project"), environment={})
+from project import LIVE, Project, Thing, fails_unchanged, meanwhile, things, unchanged
+from random_trees import FAST, Edit, Stage, Tree, edits, temporary, trees
 
 
 @FAST
 @given(trees(), edits())
 def test_commit_equals_the_edit_for_any_tree_and_any_edit(tree: Tree, edits: list[Edit]) -> None:
-    with _folder() as root:
+    with temporary() as root:
         stage = Stage(root, tree)
         stage.edit(edits)
         stage.publish()
@@ -85,7 +34,7 @@ def test_commit_equals_the_edit_for_any_tree_and_any_edit(tree: Tree, edits: lis
 def test_failure_leaves_the_original_for_any_tree_and_any_edit(
     tree: Tree, edits: list[Edit]
 ) -> None:
-    with _folder() as root:
+    with temporary() as root:
         stage = Stage(root, tree)
         before = things(Path(stage.live))
         stage.edit(edits)
@@ -101,7 +50,7 @@ def test_failure_leaves_the_original_for_any_tree_and_any_edit(
 def test_one_staged_copy_serves_step_after_step_whatever_others_edit_between(
     tree: Tree, first: list[Edit], foreign: list[Edit], second: list[Edit]
 ) -> None:
-    with _folder() as root:
+    with temporary() as root:
         stage = Stage(root, tree)
         stage.edit(first)
         stage.publish()
@@ -118,7 +67,7 @@ def test_one_staged_copy_serves_step_after_step_whatever_others_edit_between(
 @FAST
 @given(trees(with_links=True), edits())
 def test_every_link_that_was_not_edited_stays_a_link(tree: Tree, edits: list[Edit]) -> None:
-    with _folder() as root:
+    with temporary() as root:
         stage = Stage(root, tree)
         before = things(Path(stage.live))
         links = {path: thing for path, thing in before.items() if thing.kind == "link"}
@@ -153,7 +102,7 @@ def _contents(root: str) -> dict[str, bytes | str | None]:
 @settings(FAST, max_examples=15)
 @given(trees(), edits())
 def test_a_python_step_commits_exactly_what_its_code_did(tree: Tree, edits: list[Edit]) -> None:
-    with _folder() as root:
+    with temporary() as root:
         project, model = _with_tree(root, tree)
         project.python("1.0.0", _code(edits), top=_IMPORT)
         for edit in edits:
@@ -167,7 +116,7 @@ def test_a_python_step_commits_exactly_what_its_code_did(tree: Tree, edits: list
 def test_a_failing_python_step_leaves_every_byte_mode_and_row(
     tree: Tree, edits: list[Edit]
 ) -> None:
-    with _folder() as root:
+    with temporary() as root:
         project, _ = _with_tree(root, tree)
         project.sql("1.0.0", "CREATE TABLE t (x); INSERT INTO t VALUES (1);")
         project.upgrade()
@@ -234,7 +183,7 @@ def test_replacing_a_link_s_content_atomically_keeps_the_link(project: Project) 
     (project.claude / "link.json").symlink_to("real.json")
     project.python(
         "1.0.0",
-        "(ctx.claude / 'x').write_text('new'); (ctx.claude / 'x').replace(ctx.claude / 'link.json')",
+        "(ctx.claude / 'x').write_text('new');(ctx.claude / 'x').replace(ctx.claude / 'link.json')",
     )
     project.upgrade()
     assert os.readlink(project.claude / "link.json") == "real.json"
@@ -250,16 +199,16 @@ def test_deleting_a_link_deletes_the_link_only(project: Project) -> None:
     assert project.read("real.json") == "old"
 
 
-def test_a_link_that_leaves_claude_may_be_read(project: Project, tmp_path: Path) -> None:
-    _linked_outside(project, tmp_path)
+def test_a_link_that_leaves_claude_may_be_read(project: Project, folder: Path) -> None:
+    _linked_outside(project, folder)
     project.python("1.0.0", "assert (ctx.claude / 'out.json').read_text() == 'outside'")
     project.upgrade()
 
 
 def test_changing_what_a_link_outside_leads_to_is_a_conflict(
-    project: Project, tmp_path: Path
+    project: Project, folder: Path
 ) -> None:
-    outside = _linked_outside(project, tmp_path)
+    outside = _linked_outside(project, folder)
     project.python("1.0.0", "(ctx.claude / 'out.json').write_text('new')")
     error = fails_unchanged(project)
     assert isinstance(error, Conflict)
@@ -268,9 +217,9 @@ def test_changing_what_a_link_outside_leads_to_is_a_conflict(
 
 
 def test_follow_links_publishes_through_a_link_that_leaves_claude(
-    project: Project, tmp_path: Path
+    project: Project, folder: Path
 ) -> None:
-    outside = _linked_outside(project, tmp_path)
+    outside = _linked_outside(project, folder)
     outside.chmod(0o600)
     project.config("follow_links: true")
     project.python("1.0.0", "(ctx.claude / 'out.json').write_text('new')")
@@ -352,19 +301,19 @@ def test_a_migration_may_not_make_a_link_that_leaves_claude(project: Project, ta
 
 
 def test_a_claude_folder_that_is_a_link_itself_is_migrated_where_it_is(
-    project: Project, tmp_path: Path
+    project: Project, folder: Path
 ) -> None:
     project.write("a.json", "old")
-    project.claude.rename(tmp_path / "elsewhere")
-    project.claude.symlink_to(tmp_path / "elsewhere")
+    project.claude.rename(folder / "elsewhere")
+    project.claude.symlink_to(folder / "elsewhere")
     project.python("1.0.0", "(ctx.claude / 'a.json').write_text('new')")
     project.upgrade()
-    assert (tmp_path / "elsewhere/a.json").read_text() == "new"
+    assert (folder / "elsewhere/a.json").read_text() == "new"
     assert project.claude.is_symlink()
 
 
-def _linked_outside(project: Project, tmp_path: Path) -> Path:
-    outside = tmp_path / "outside.json"
+def _linked_outside(project: Project, folder: Path) -> Path:
+    outside = folder / "outside.json"
     outside.write_text("outside")
     (project.claude / "out.json").symlink_to(outside)
     return outside
@@ -417,17 +366,6 @@ def test_rewriting_a_file_with_the_same_content_is_no_change(project: Project) -
 
 
 # --- other writers -----------------------------------------------------------------------------
-
-
-def meanwhile(project: Project, action: str) -> str:
-    """Return code by which another process acts on the live state while the step runs."""
-    return (
-        "import subprocess, sys\n"
-        f"subprocess.run([sys.executable, '-c', {action!r}, {str(project.claude)!r}], check=True)"
-    )
-
-
-LIVE = "import sys, pathlib, shutil, os; live = pathlib.Path(sys.argv[1])\n"
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,11 @@ class Outside(PermissionError):
 class Watch:
     """What is off limits: the live state but for the staged copy, and database files.
 
-    ``databases`` holds real paths of databases (and their side files) this process has open.
+    ``live`` holds the real paths of the state, and of what it is a shadow copy of; ``databases``
+    those of databases (and their side files) that this process has open.
     """
 
-    live: str
+    live: tuple[str, ...]
     staged: str
     databases: frozenset[str]
 
@@ -90,14 +91,14 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
 def _check_open(watch: Watch, path: object, flags: object) -> None:
     if not isinstance(path, (str, bytes)):
         return
-    if isinstance(flags, int) and flags & _WRITING:
-        _check_write(watch, path)
     real = os.path.realpath(os.fsdecode(path))
     if real in watch.databases:
         raise Outside(
             f"{path!r} is a database in use, and opening it as a file would drop its locks; use"
             " ctx.db or ctx.database(path)"
         )
+    if isinstance(flags, int) and flags & _WRITING:
+        _check_write(watch, path)
 
 
 def _check_write(watch: Watch, path: object) -> None:
@@ -107,11 +108,15 @@ def _check_write(watch: Watch, path: object) -> None:
     # The link itself is written, not its target; so only the folder is resolved.
     folder, last = os.path.split(os.path.abspath(name))
     for real in (os.path.join(os.path.realpath(folder), last), os.path.realpath(name)):
-        if is_inside(real, watch.live) and not is_inside(real, watch.staged):
+        if _is_live(watch, real) and not is_inside(real, watch.staged):
             raise Outside(
                 f"{name} is the live state: a migration writes to its staged copy; use ctx.claude"
                 " or a path relative to the working directory"
             )
+
+
+def _is_live(watch: Watch, real: str) -> bool:
+    return any(is_inside(real, folder) for folder in watch.live)
 
 
 def _check_connect(watch: Watch, database: object) -> None:
@@ -123,7 +128,7 @@ def _check_connect(watch: Watch, database: object) -> None:
     elif name in ("", ":memory:"):
         return
     real = os.path.realpath(name)
-    if is_inside(real, watch.live) or is_inside(real, watch.staged) or real in watch.databases:
+    if _is_live(watch, real) or is_inside(real, watch.staged) or real in watch.databases:
         raise Outside(
             f"sqlite3.connect({name!r}) would be outside the step: use ctx.db for the state"
             " database and ctx.database(path) for another one in .claude/"

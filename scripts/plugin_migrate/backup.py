@@ -13,6 +13,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from . import __version__, database
@@ -200,17 +201,18 @@ class BackupWriter:
 
     def prune(self) -> None:
         """Remove all but the newest backups, as many as the settings keep."""
-        for backup in list_backups(self._workspace)[self._workspace.config.backups_keep :]:
-            discard(backup.folder)
-        parent = backups_folder(self._workspace)
-        for name in os.listdir(parent):
-            # The manifest is written first: without one, a command was killed just then.
-            if not os.path.exists(os.path.join(parent, name, _MANIFEST)):
-                discard(os.path.join(parent, name))
+        # What cannot be removed now can be by the next run; this one's work is done.
+        with suppress(OSError):
+            for backup in list_backups(self._workspace)[self._workspace.config.backups_keep :]:
+                discard(backup.folder)
+            parent = backups_folder(self._workspace)
+            for name in os.listdir(parent):
+                _remove_unfinished(os.path.join(parent, name))
 
     def discard(self) -> None:
         """Remove this backup: the run changed nothing."""
-        discard(self.folder)
+        with suppress(OSError):
+            discard(self.folder)
 
     def _copy_database(self, path: str, name: str) -> None:
         source = database.open_for_reading(path, "mode=rw")
@@ -251,6 +253,15 @@ class BackupWriter:
             os.fsync(file.fileno())
         os.replace(path + ".part", path)
         sync_folder(self.folder)
+
+
+def _remove_unfinished(folder: str) -> None:
+    """Remove what a killed command left: a backup without its manifest, or a half manifest."""
+    manifest = os.path.join(folder, _MANIFEST)
+    if not os.path.exists(manifest):
+        discard(folder)
+    elif os.path.exists(manifest + ".part"):
+        os.unlink(manifest + ".part")
 
 
 def _new_folder(workspace: Workspace, command: str) -> str:

@@ -65,6 +65,13 @@ examples:
   plugin-migrate create split-users --template=schema --language=sql
   plugin-migrate create hotfix --version=1.2.1
 """
+_VERIFY_EXAMPLES = """\
+examples:
+  plugin-migrate verify                       rehearse what is pending, on a copy
+  plugin-migrate verify 1.2.0                 rehearse this one
+  plugin-migrate verify --all                 rehearse everything: for CI
+  plugin-migrate verify --lint-only           look for mistakes, execute nothing
+"""
 _HISTORY_EXAMPLES = """\
 examples:
   plugin-migrate history                      a table, the newest first
@@ -162,7 +169,10 @@ def _run(arguments: list[str]) -> int:
         if not arguments:
             _parser().print_help(sys.stderr)
             return UsageError.exit_code
-        options = _parser().parse_args(arguments)
+        try:
+            options = _parser().parse_args(arguments)
+        except SystemExit:  # --help and --version have printed it
+            return 0
         command = options.command
         return int(options.run(_Session(options, environment)))
     except MigrateError as error:
@@ -200,6 +210,10 @@ def _print_error(error: MigrateError, command: str | None, is_json: bool, verbos
         _print_json(document)
     else:
         print(render.error_text(error, _shown_as_is, _style(sys.stderr)), file=sys.stderr)
+    _print_cause(error, verbose)
+
+
+def _print_cause(error: MigrateError, verbose: bool) -> None:
     if verbose and error.__cause__ is not None:
         import traceback
 
@@ -330,22 +344,25 @@ def _migrate(session: _Session, planner: Planner) -> int:
     options = session.options
     workspace = session.locate()
     if options.dry_run:
-        preview = dry_run(workspace, planner)
+        planned = dry_run(workspace, planner)
         session.show(
-            lambda style: render.preview_text(preview, style, options.verbose),
-            lambda: render.preview_json(preview, options.verbose),
+            lambda style: render.dry_run_text(planned, style, options.verbose),
+            lambda: render.dry_run_json(planned, options.verbose),
         )
         return 0
+    if options.preview:
+        return _preview(session, workspace, planner)
     from .narrator import Narrator
 
     style = _style(sys.stderr)
-    with _stdout_kept_clean():
+    narrator = Narrator(sys.stderr, style, options.verbose)
+    with _stdout_kept_clean(), narrator:
         done = run(
             workspace,
             planner,
             options.command,
             session.done_by,
-            Narrator(sys.stderr, style, options.verbose),
+            narrator,
             session.lock_timeout(workspace),
             with_backup=not options.no_backup,
         )
@@ -359,11 +376,55 @@ def _migrate(session: _Session, planner: Planner) -> int:
         if done.results:
             print(render.run_text(done, _style(sys.stdout)), flush=True)
         print(render.failure_text(done, workspace.shown, style), file=sys.stderr)
-    if options.verbose and done.error.__cause__ is not None:
-        import traceback
-
-        traceback.print_exception(done.error, file=sys.stderr)
+    _print_cause(done.error, options.verbose)
     return done.error.exit_code
+
+
+def _preview(session: _Session, workspace: Workspace, planner: Planner) -> int:
+    from . import render, render_rehearsal
+    from .preview import preview
+
+    with _stdout_kept_clean():
+        rehearsed = preview(workspace, planner, session.options.command)
+    error = rehearsed.run.error
+    if error is None:
+        session.show(
+            lambda style: render_rehearsal.preview_text(rehearsed, style),
+            lambda: render_rehearsal.preview_json(rehearsed),
+        )
+        return 0
+    if session.is_json:
+        document = _document(session.options.command, False)
+        document |= render_rehearsal.preview_json(rehearsed)
+        _print_json(document | {"error": render.error_json(error, workspace.shown)})
+    else:
+        print(render_rehearsal.preview_text(rehearsed, _style(sys.stdout)), flush=True)
+        print("", file=sys.stderr)
+        print(
+            render.run_error_text(rehearsed.run, workspace.shown, _style(sys.stderr)),
+            file=sys.stderr,
+        )
+    _print_cause(error, session.options.verbose)
+    return error.exit_code
+
+
+def _verify(session: _Session) -> int:
+    from . import render_rehearsal
+    from .verify import verify
+
+    options = session.options
+    workspace = session.locate()
+    versions = [Version.parse(text) for text in options.versions]
+    with _stdout_kept_clean():
+        verified = verify(workspace, versions, options.all, options.lint_only)
+    ok = not any(item.has_failed for item in verified)
+    if session.is_json:
+        document = _document("verify", ok)
+        _print_json(document | render_rehearsal.verified_json(verified, workspace.shown))
+    else:
+        style = _style(sys.stdout)
+        print(render_rehearsal.verified_text(verified, workspace.shown, style, options.lint_only))
+    return 0 if ok else 1
 
 
 @contextmanager
@@ -505,7 +566,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(
         project=None, database=None, migrations=None, lock_timeout=None, verbose=False
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    # `prog` given: to find it out, argparse would import shutil, bz2 and lzma.
+    commands = parser.add_subparsers(
+        prog=parser.prog, dest="command", metavar="COMMAND", required=True
+    )
 
     def add(
         name: str, run: Callable[[_Session], int], summary: str, examples: str, *formats: str
@@ -565,6 +629,13 @@ def _parser() -> argparse.ArgumentParser:
         "--bump", choices=("patch", "minor", "major"), default="minor",
         help="which part of the newest version to raise (default: %(default)s)",
     )  # fmt: skip
+    verify = add(
+        "verify", _verify, "rehearse migrations on a copy: up, down, up; and lint them",
+        _VERIFY_EXAMPLES, "text", "json",
+    )  # fmt: skip
+    verify.add_argument("versions", nargs="*", metavar="X.Y.Z", help="these (default: pending)")
+    verify.add_argument("--all", action="store_true", help="every migration, from the first")
+    verify.add_argument("--lint-only", action="store_true", help="read them, execute nothing")
     _add_caring_commands(add)
     return parser
 
@@ -646,9 +717,13 @@ def _seconds(text: str) -> float:
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    rehearsals = parser.add_mutually_exclusive_group()
     parser.add_argument(
         "--no-backup", action="store_true", help="keep no copy of what the run changes"
     )
-    parser.add_argument(
+    rehearsals.add_argument(
         "--dry-run", action="store_true", help="show the plan and check it, run nothing"
+    )
+    rehearsals.add_argument(
+        "--preview", action="store_true", help="run the plan on a copy and show what would change"
     )

@@ -38,7 +38,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class DryRun:
     """A plan that was made and checked, and not run."""
 
     look: Look
@@ -51,7 +51,8 @@ class Run:
     """What one upgrade or downgrade did.
 
     ``failed`` is the step that ``error`` stopped; the ``results`` before it stay. ``current`` is
-    the highest applied version afterwards.
+    the highest applied version afterwards. ``written`` holds the lower-case names of the tables
+    that the steps wrote in the state database, or ``None`` when that is unknown.
     """
 
     look: Look
@@ -61,6 +62,7 @@ class Run:
     current: Version | None
     error: MigrateError | None = None
     failed: Prepared | None = None
+    written: frozenset[str] | None = frozenset()
 
 
 Planner = Callable[[tuple[Entry, ...]], Plan]
@@ -84,7 +86,7 @@ def look(workspace: Workspace) -> Look:
     return Look(workspace, entries, ledger)
 
 
-def dry_run(workspace: Workspace, planner: Planner) -> Preview:
+def dry_run(workspace: Workspace, planner: Planner) -> DryRun:
     """Return the plan of a run with its steps checked; executes nothing.
 
     Raises:
@@ -94,7 +96,7 @@ def dry_run(workspace: Workspace, planner: Planner) -> Preview:
 
     seen = look(workspace)
     plan = planner(seen.entries)
-    return Preview(seen, plan, prepare(workspace, plan))
+    return DryRun(seen, plan, prepare(workspace, plan))
 
 
 def run(
@@ -131,6 +133,7 @@ def run(
         prepared = prepare(workspace, plan)
         results: list[StepResult] = []
         error: MigrateError | None = None
+        written: frozenset[str] | None = frozenset()
         started = time.perf_counter()
         if prepared:
             current = str(seen.current) if seen.current else None
@@ -142,6 +145,7 @@ def run(
             except MigrateError as caught:
                 error = caught
             finally:
+                written = engine.written
                 if engine.has_changed:
                     backup.prune()
                 else:
@@ -155,6 +159,7 @@ def run(
         _current_after(seen, results),
         error,
         prepared[len(results)] if error is not None and len(results) < len(prepared) else None,
+        written,
     )
 
 

@@ -118,10 +118,13 @@ class Context:
             raise ForbiddenStatement(f"{relative} leaves .claude/ (to {live})")
         if is_inside(live, self._workspace.bookkeeping):
             raise ForbiddenStatement(f"{relative} belongs to plugin-migrate itself")
-        return relative
+        # A link's own path would make a second copy of what it leads to.
+        return os.path.relpath(live, self._workspace.claude)
 
     def _open(self, relative: str) -> SideDatabase:
         assert self._workspace is not None
-        live = os.path.realpath(os.path.join(self._workspace.claude, relative))
+        live = os.path.join(self._workspace.claude, relative)
+        # A new one's folder may be new as well.
+        (self.claude / relative).parent.mkdir(parents=True, exist_ok=True)
         copy = os.path.join(self._scratch, f"database-{len(self.side_databases)}.sqlite")
         return SideDatabase(relative, live, copy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -24,6 +25,9 @@ WRITE_PATIENCE = 5.0
 
 _SIDE_FILES = ("-wal", "-journal", "-shm")
 _ATTEMPTS = 20
+_ENVIRONMENTAL = tuple(
+    f"SQLITE_{name}" for name in "READONLY CANTOPEN PERM IOERR FULL CORRUPT NOTADB".split()
+)
 
 
 def read(path: str, query: Callable[[sqlite3.Connection], T]) -> T:
@@ -38,6 +42,7 @@ def read(path: str, query: Callable[[sqlite3.Connection], T]) -> T:
         Busy: a writer's commit lasted longer than 250 ms.
         StateUnreadable: the file is not a database, or cannot be read.
     """
+    _require_plain(path)
     for _ in range(_ATTEMPTS):
         before = _fingerprint(path)
         options = "mode=ro" if before[1] else "mode=ro&immutable=1"
@@ -74,6 +79,25 @@ def _ask(path: str, options: str, query: Callable[[sqlite3.Connection], T]) -> T
         return query(connection)
     finally:
         connection.close()
+
+
+def _require_plain(path: str) -> None:
+    """Refuse what is no file: SQLite would wait for ever at a named pipe."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode):
+        raise StateUnreadable(
+            "The database is not a plain file",
+            file=path,
+            hint="Point to the right one with --database, or move what is there out of the way.",
+        )
+
+
+def is_environmental(error: sqlite3.Error) -> bool:
+    """Return whether an error is about the file, the disk or permissions and not about the SQL."""
+    return getattr(error, "sqlite_errorname", "").startswith(_ENVIRONMENTAL)
 
 
 def _quoted(path: str) -> str:
@@ -120,6 +144,7 @@ def open_for_writing(
     Raises:
         StateUnreadable: the file cannot be opened or is not a database.
     """
+    _require_plain(path)
     try:
         connection = sqlite3.connect(
             path, timeout=timeout, isolation_level=None, cached_statements=0, factory=factory
@@ -134,7 +159,8 @@ def open_for_writing(
         connection.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
         connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
     except sqlite3.Error as error:
-        connection.close()
+        # Not `connection.close()`, which a factory may have refused to migrations' code.
+        sqlite3.Connection.close(connection)
         raise unreadable(path, error) from error
     return connection
 

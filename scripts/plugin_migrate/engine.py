@@ -17,10 +17,11 @@ from dataclasses import dataclass, replace
 from . import audit, database, recovery
 from .backup import BackupWriter
 from .context import Context
-from .errors import MigrateError, StateUnreadable, StepFailed, Unpublished
+from .errors import MigrateError, NeedsRepair, StateUnreadable, StepFailed, Unpublished
 from .ledger import LedgerWriter, Publish
 from .prepare import Prepared
 from .publish import publish
+from .publishable import refuse_unpublishable
 from .redo import Log, LogWriter, Manifest
 from .side_database import SideDatabase
 from .signals import Signals, Stop
@@ -72,7 +73,8 @@ class Engine:
         reporter: hears of every step.
         backup: keeps what each step is about to change.
 
-    ``has_changed`` tells whether anything durable has happened.
+    ``has_changed`` tells whether anything durable has happened; ``written`` holds the lower-case
+    names of the state database's tables that steps wrote, or ``None`` once that is unknown.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Engine:
         backup: BackupWriter,
     ) -> None:
         self.has_changed = False
+        self.written: frozenset[str] | None = frozenset()
         self._backup = backup
         self._workspace = workspace
         self._done_by = done_by
@@ -110,6 +113,10 @@ class Engine:
                 for result in results:
                     self._reporter.finished(result)
                     yield result
+        except Unpublished:
+            # Committed all the same: its backup is needed.
+            self.has_changed, self.written = True, None
+            raise
         finally:
             with suppress(OSError):
                 discard(self._workspace.scratch)
@@ -138,14 +145,17 @@ class Engine:
         try:
             for prepared in steps:
                 duration = transaction.run(prepared, self._context(transaction, prepared))
+                # After each, so that the verdict on a step does not depend on its company.
+                transaction.check_foreign_keys()
                 transaction.record(prepared, duration)
                 results.append(_result(prepared, duration))
                 if time.perf_counter() > deadline or transaction.guard.leaves_traces:
                     break
-            transaction.check_foreign_keys()
             with self._signals.held():
                 transaction.commit()
-                self.has_changed = True
+                self._note_written(transaction)
+        except Unpublished:
+            raise
         except (MigrateError, sqlite3.Error):
             transaction.abandon()
             self._stop_if_asked()
@@ -216,7 +226,8 @@ class Engine:
         def commit() -> None:
             nonlocal is_committed
             transaction.commit()
-            is_committed = self.has_changed = True
+            is_committed = True
+            self._note_written(transaction)
 
         changed = {entry.path for entry in written[1].databases} if written else set()
         sides = [side for side in context.side_databases.values() if side.path in changed]
@@ -247,9 +258,15 @@ class Engine:
                 file=error.filename,
                 hint="Free some space or correct the permissions; the next command finishes it.",
             ) from error
-        except MigrateError as error:
+        except NeedsRepair as error:
             raise Unpublished(
                 error.message, file=error.file, details=error.details, hint=error.hint
+            ) from error
+        except MigrateError as error:
+            raise Unpublished(
+                f"The step is committed, but could not be finished: {error.message}",
+                file=error.file,
+                hint="The next command finishes it.",
             ) from error
 
     def _back_up(self, changes: Sequence[Change], manifest: Manifest) -> None:
@@ -275,7 +292,7 @@ class Engine:
         History gets a ``started`` row first; while no other row follows it, the step is
         interrupted until the user says which way it went.
         """
-        self.has_changed = True
+        self.has_changed, self.written = True, None
         fields = (prepared.version, prepared.description)
         self._note(lambda ledger: ledger.log(prepared.direction, "started", *fields))
         started = time.perf_counter()
@@ -333,8 +350,9 @@ class Engine:
             yield
             return
         path = self._workspace.database
+        live = (self._workspace.claude, self._workspace.live_claude)
         watch = audit.Watch(
-            self._workspace.claude,
+            tuple(folder for folder in live if folder is not None),
             staging.project,
             frozenset({path, path + "-wal", path + "-shm", path + "-journal"}),
         )
@@ -349,6 +367,7 @@ class Engine:
         if not changes and not sides:
             return None
         try:
+            refuse_unpublishable(self._workspace, changes)
             writer = LogWriter(self._workspace)
             databases = tuple(
                 side.move_into(writer.log.folder, f"database-{number}.sqlite")
@@ -409,6 +428,11 @@ class Engine:
     def _note(self, write: Callable[[LedgerWriter], None]) -> None:
         in_own_transaction(self._workspace, self._done_by, write)
 
+    def _note_written(self, transaction: Transaction) -> None:
+        self.has_changed = True
+        if self.written is not None:
+            self.written |= {table.lower() for table in transaction.written}
+
     def _stop_if_asked(self) -> None:
         if self._signals.received is not None:
             raise self._signals.as_error(None)
@@ -457,7 +481,10 @@ def _commit_holding(sides: Sequence[SideDatabase], commit: Callable[[], None]) -
 
 @contextmanager
 def _working_in(folder: str) -> Iterator[None]:
-    before = os.getcwd()
+    try:
+        before = os.getcwd()
+    except FileNotFoundError:  # somebody deleted it
+        before = os.sep
     os.chdir(folder)
     # What the migration starts must find the staged project too.
     variable = os.environ.get("CLAUDE_PROJECT_DIR")

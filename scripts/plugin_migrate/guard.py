@@ -48,7 +48,6 @@ _NAMES_TABLE_FIRST = frozenset(
         sqlite3.SQLITE_DROP_TEMP_TABLE,
         sqlite3.SQLITE_CREATE_TEMP_VIEW,
         sqlite3.SQLITE_DROP_TEMP_VIEW,
-        sqlite3.SQLITE_ANALYZE,
     }
 )
 _NAMES_TABLE_SECOND = frozenset(
@@ -87,31 +86,34 @@ class Guard:
         connection: whose authorizer this becomes.
         reserved: lower-case names of tables that only the engine may write.
 
-    ``written`` and ``made_triggers`` collect the tables that the guarded statements wrote and the
-    triggers they made; ``leaves_traces`` tells that no other step may share the connection.
+    ``written``, ``altered`` and ``made_triggers`` collect the tables that the guarded statements
+    wrote, those that ALTER TABLE named, and the triggers they made; ``leaves_traces`` tells that
+    no other step may share the connection; ``is_armed`` that statements count as the migration's
+    rather than the engine's.
     """
 
     def __init__(
         self, connection: sqlite3.Connection, reserved: frozenset[str] = frozenset()
     ) -> None:
         self.written: set[str] = set()
+        self.altered: set[str] = set()
         self.made_triggers: set[str] = set()
         self.leaves_traces = False
         self.refusal: str | None = None
         self._connection = connection
         self._reserved = reserved
-        self._is_armed = False
+        self.is_armed = False
         connection.set_authorizer(self._authorize)
 
     @contextmanager
     def armed(self) -> Iterator[None]:
         """Within this block statements count as the migration's, outside it as the engine's."""
-        self._is_armed = True
+        self.is_armed = True
         self.refusal = None
         try:
             yield
         finally:
-            self._is_armed = False
+            self.is_armed = False
 
     def refuse(self, sentence: str) -> Refused:
         """Return the error for a habit that the connection's methods catch themselves."""
@@ -120,7 +122,8 @@ class Guard:
 
     def explained(self, error: sqlite3.Error) -> sqlite3.Error:
         """Return ``error``, or the sentence behind SQLite's "not authorized"."""
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_AUTH and self.refusal:
+        # Not by its code: a CREATE TABLE that is refused within has the general one.
+        if str(error) == "not authorized" and self.refusal:
             return Refused(self.refusal)
         if "VACUUM" in str(error):
             return Refused(f"{error}: put it in a migration of its own, with transaction:false")
@@ -134,7 +137,7 @@ class Guard:
         database: str | None,
         trigger: str | None,
     ) -> int:
-        if not self._is_armed:
+        if not self.is_armed:
             return sqlite3.SQLITE_OK
         sentence = self._objection(action, first or "", second or "")
         if sentence is None:
@@ -181,6 +184,8 @@ class Guard:
                 " .claude/plugin-migrate.yaml"
             )
         self.written.add(table)
+        if action == sqlite3.SQLITE_ALTER_TABLE:
+            self.altered.add(table)
         self.leaves_traces |= action in _LEAVES_TRACES
         return None
 
@@ -252,6 +257,18 @@ class StepConnection(sqlite3.Connection):
     def cursor(self, factory: Any = StepCursor) -> Any:
         """Return a cursor whose refusals are sentences."""
         return super().cursor(factory)
+
+    # sqlite3's own two make a plain cursor, whatever `cursor` returns.
+
+    def execute(self, *arguments: Any) -> StepCursor:
+        """Execute one statement; see :class:`sqlite3.Connection`."""
+        cursor: StepCursor = self.cursor()
+        return cursor.execute(*arguments)
+
+    def executemany(self, *arguments: Any) -> StepCursor:
+        """Execute one statement for many rows; see :class:`sqlite3.Connection`."""
+        cursor: StepCursor = self.cursor()
+        return cursor.executemany(*arguments)
 
     def commit(self) -> None:
         """Refuse: the engine commits."""

@@ -152,7 +152,7 @@ def _load_applied(
     return applied
 
 
-def _has_right_types(row: Sequence[object]) -> bool:
+def _has_right_types(row: tuple[object, ...]) -> bool:
     """Return whether the values are what the columns promise; SQLite itself takes anything."""
     _, _, description, applied_at, _, duration, checksum, *_ = row
     texts = (description, applied_at, checksum)
@@ -354,6 +354,8 @@ class LedgerWriter:
         self._connection = connection
         self._table = f'main."{table}"'
         self._done_by = done_by
+        # The number of the history row written last.
+        self.last_logged: int | None = None
 
     def has(self, version: Version) -> bool:
         """Return whether ``version`` is applied."""
@@ -411,7 +413,7 @@ class LedgerWriter:
         error: str | None = None,
     ) -> None:
         """Append what happened to the history."""
-        self._connection.execute(
+        cursor = self._connection.execute(
             "INSERT INTO main.plugin_migrate_history (version, description, action, outcome,"
             " duration_ms, done_by, tool_version, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -425,6 +427,7 @@ class LedgerWriter:
                 error,
             ),
         )
+        self.last_logged = cursor.lastrowid
 
     def set_project(self, project: str) -> None:
         """Record the project that a database outside ``.claude/`` belongs to."""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from . import database
-from .errors import Busy, Conflict
+from .errors import Busy, Conflict, NeedsRepair
 
 _PATIENCE = 5.0
 _CHUNK = 1 << 20
@@ -144,12 +144,22 @@ def bring(live: str, copy: str, before: str, after: str, scratch: str, force: bo
 
     Returns:
         Whether the live database now stands as after the step.
+
+    Raises:
+        NeedsRepair: the copy is damaged.
+        StateUnreadable, Busy: the live database cannot be read or written.
     """
     now = digest_of_live(live, scratch)
     if now == after:
         return True
     if now != before and not force:
         return False
+    if not os.path.exists(copy) or digest_of_closed(copy) != after:
+        raise NeedsRepair(
+            "A redo log is damaged: its copy of a database is not what the step wrote",
+            file=copy,
+            hint="Accept the live database: plugin-migrate repair --keep-live",
+        )
     source = sqlite3.connect(copy, isolation_level=None)
     target = sqlite3.connect(live, timeout=_PATIENCE, isolation_level=None)
     try:

@@ -42,8 +42,9 @@ def run_lock(workspace: Workspace, command: str, timeout: float) -> Iterator[Non
         _write_holder(path, command)
         yield
     finally:
-        with suppress(OSError):
-            os.unlink(_holder_path(path))
+        for left in (_holder_path(path), _holder_path(path) + ".part"):
+            with suppress(OSError):
+                os.unlink(left)
         connection.close()
 
 
@@ -70,7 +71,10 @@ def _prepare_folder(workspace: Workspace) -> None:
 
 
 def _acquire(path: str, timeout: float) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+    try:
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+    except sqlite3.Error as error:
+        raise database.unreadable(path, error) from error
     deadline = time.monotonic() + timeout
     try:
         while True:
@@ -100,7 +104,8 @@ def _write_holder(path: str, command: str) -> None:
         "command": command,
         "since": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
     }
-    part = f"{_holder_path(path)}.{os.getpid()}"
+    # Only the lock's holder writes here, so one name will do, and a killed one leaves no second.
+    part = _holder_path(path) + ".part"
     try:
         with open(part, "w", encoding="utf-8") as file:
             json.dump(holder, file)

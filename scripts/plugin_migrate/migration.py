@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .checksum import checksum_of
 from .errors import BrokenMigration, DuplicateVersion, InvalidVersion, StateUnreadable
-from .languages import language_of
+from .languages import is_unsupported, language_of
 from .version import Version
 
 # A migration is source text that a person wrote; anything larger is data in the wrong place, and
@@ -64,10 +64,16 @@ def load(folder: str, known: Mapping[str, str]) -> list[Migration]:
     for name in names:
         if not name[0].isdigit():
             continue
+        path = os.path.join(folder, name)
         language = language_of(name)
         if language is None:
+            if is_unsupported(name):
+                raise BrokenMigration(
+                    "TypeScript and JavaScript migrations are not supported by this version",
+                    file=path,
+                    hint="Write it in Python or SQL, or move it out of the folder.",
+                )
             continue
-        path = os.path.join(folder, name)
         version, slug = parse_name(name, path)
         earlier = found.get(version)
         if earlier is not None:

@@ -6,7 +6,7 @@ import time
 
 from .engine import Reporter, StepResult
 from .prepare import Prepared
-from .render import Style, one_line, printable
+from .render import Style, cut_text, one_line, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ _SECONDS_BETWEEN_UPDATES = 0.1
 
 class Narrator(Reporter):
     """Writes a line per finished step, a progress line that replaces itself, and the logs.
+
+    As a context manager it erases the progress line that a failure leaves.
 
     Parameters:
         stream: where to write; steps and progress are shown only if it is a terminal.
@@ -31,6 +33,12 @@ class Narrator(Reporter):
         self._shows_steps = self._is_terminal or verbose
         self._has_progress = False
         self._updated = 0.0
+
+    def __enter__(self) -> Narrator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._clear_progress()
 
     def started(self, prepared: Prepared) -> None:
         """Show what runs now, until something else is to be shown."""
@@ -65,8 +73,8 @@ class Narrator(Reporter):
 
     def _show_progress(self, text: str) -> None:
         if self._is_terminal:
-            width = (self._style.width or 80) - 3
-            self._stream.write(f"\r\x1b[K  {text[:width]}")
+            shown = cut_text(text, (self._style.width or 80) - 3)
+            self._stream.write(f"\r\x1b[K  {shown}")
             self._stream.flush()
             self._has_progress = True
 

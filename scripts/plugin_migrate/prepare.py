@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, replace
 
@@ -100,9 +99,16 @@ def _prepare(workspace: Workspace, step: Step) -> Prepared:
         step.direction,
         migration,
         script.description or title_of(migration.slug),
-        json.dumps(script.metadata, default=str, ensure_ascii=False),
+        metadata_text(script),
         action,
     )
+
+
+def metadata_text(script: Script) -> str:
+    """Return a script's metadata as the JSON text that the ledger keeps."""
+    import json
+
+    return json.dumps(script.metadata, default=str, ensure_ascii=False)
 
 
 def _source(workspace: Workspace, entry: Entry) -> tuple[Migration, bool]:

@@ -7,6 +7,7 @@ place; as *after*, it has arrived; anything else was edited by somebody since an
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 
@@ -38,6 +39,8 @@ def publish(workspace: Workspace, log: Log, manifest: Manifest, force: bool = Fa
     kept = publisher.kept
     for database in manifest.databases:
         live = os.path.join(workspace.claude, database.path)
+        if os.path.realpath(live) != live:
+            raise _leads_through_link(database.path, live)
         copy = log.path_of(database.copy)
         if not live_database.bring(
             live, copy, database.before, database.after, workspace.scratch, force
@@ -112,11 +115,7 @@ class _Publisher:
         live = os.path.join(self._workspace.claude, entry.path)
         parent = os.path.dirname(live)
         if os.path.realpath(parent) != parent:
-            raise NeedsRepair(
-                f"{entry.path} leads through a linked folder, which publishing never follows",
-                file=live,
-                hint="Accept the live files: plugin-migrate repair --keep-live",
-            )
+            raise _leads_through_link(entry.path, live)
         self._touched.add(parent)
         return live
 
@@ -127,13 +126,19 @@ class _Publisher:
             return
         if _kind(entry.before) == "dir":
             if now.kind == "dir":
-                # Not empty: somebody put a file there since, which keeps its folder.
-                with suppress(OSError):
-                    os.rmdir(live)
+                self._remove_folder(live)
         elif now == entry.before or (self._force and now.kind != "dir"):
             os.unlink(live)
         else:
             self.kept.append(entry.path)
+
+    def _remove_folder(self, live: str) -> None:
+        try:
+            os.rmdir(live)
+        except OSError as error:
+            # Somebody put a file there since, which keeps its folder.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
 
     def _make_folder(self, entry: Entry) -> None:
         live = self._path(entry)
@@ -206,6 +211,14 @@ class _Publisher:
                 " files: plugin-migrate repair --keep-live",
             )
         return target
+
+
+def _leads_through_link(path: str, live: str) -> NeedsRepair:
+    return NeedsRepair(
+        f"{path} leads through a link, which publishing never follows",
+        file=live,
+        hint="Accept the live files: plugin-migrate repair --keep-live",
+    )
 
 
 def _keep_owner(descriptor: int, target: str) -> None:

@@ -7,6 +7,7 @@ without it was never finished. ``<id>.done`` is a log whose files have all arriv
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -80,7 +81,9 @@ class Manifest:
                 document["project"],
                 tuple(_entry(item) for item in document["entries"]),
                 tuple(
-                    DatabaseEntry(**{**item, "path": inside(item["path"])})
+                    DatabaseEntry(
+                        inside(item["path"]), _name(item["copy"]), item["before"], item["after"]
+                    )
                     for item in document["databases"]
                 ),
             )
@@ -111,6 +114,14 @@ def inside(path: object) -> str:
     if any(part in ("", ".", "..") for part in path.split("/")):
         raise ValueError(f"not a path below .claude/: {path!r}")
     return path
+
+
+def _name(copy: object) -> str:
+    """Return the name of a file that stands in the log itself."""
+    name = inside(copy)
+    if "/" in name:
+        raise ValueError(f"not a file of the log: {copy!r}")
+    return name
 
 
 class Log:
@@ -158,21 +169,25 @@ class Log:
         """Yield the content of ``node``, which stands at ``offset`` in the pack.
 
         Raises:
-            NeedsRepair: the pack is shorter than the manifest says.
+            NeedsRepair: the pack does not hold what the manifest says; perhaps only at the end.
         """
+        digest = hashlib.sha256()
         left = node.size
         with open(self.path_of("pack"), "rb", buffering=0) as pack:
             pack.seek(offset)
             while left:
                 chunk = pack.read(min(left, _CHUNK))
                 if not chunk:
-                    raise NeedsRepair(
-                        "A redo log is damaged: its pack ends too early",
-                        file=pack.name,
-                        hint="Accept the live files: plugin-migrate repair --keep-live",
-                    )
+                    break
                 left -= len(chunk)
+                digest.update(chunk)
                 yield chunk
+        if left or digest.hexdigest() != node.sha256:
+            raise NeedsRepair(
+                "A redo log is damaged: its pack is not what the step wrote",
+                file=self.path_of("pack"),
+                hint="Accept the live files: plugin-migrate repair --keep-live",
+            )
 
     def path_of(self, name: str) -> str:
         """Return the path of one of the log's files."""

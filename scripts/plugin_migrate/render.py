@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from .commands import Look, Preview, Run
+from .commands import DryRun, Look, Run
 from .errors import MigrateError
 from .plan import UNAPPLIED, Entry, Plan, State
 from .prepare import describe, description_of
@@ -39,7 +39,6 @@ _STATE_COLORS = {
     State.MISSING: "red",
     State.INTERRUPTED: "red",
 }
-_NARROWEST_DESCRIPTION = 12
 _FILLER = "\0"  # `printable` leaves none in a text
 _WIDEST_WHAT = 60
 
@@ -111,7 +110,7 @@ def _status_table(shown: Sequence[Entry], style: Style) -> str:
         ]
         for entry in shown
     ]
-    table = _table(headers, rows, style.width)
+    table = table_text(headers, rows, style.width)
     if not style.color:
         return table
     return _paint_states(table, shown, style)
@@ -128,7 +127,8 @@ def _paint_states(table: str, shown: Sequence[Entry], style: Style) -> str:
     return "\n".join(lines)
 
 
-def _table(headers: list[str], rows: list[list[str]], width: int | None) -> str:
+def table_text(headers: list[str], rows: list[list[str]], width: int | None) -> str:
+    """Return a box-drawn table that fits ``width`` columns; ``None`` is as wide as it gets."""
     from tabulate import tabulate
 
     rows = [[_as_columns(cell) for cell in row] for row in rows]
@@ -137,6 +137,11 @@ def _table(headers: list[str], rows: list[list[str]], width: int | None) -> str:
         rows, headers=headers, tablefmt="simple_outline", disable_numparse=True, stralign="left"
     )
     return table.replace(_FILLER, "")
+
+
+def cut_text(text: str, width: int) -> str:
+    """Return as much of ``text`` as fits ``width`` columns of the terminal."""
+    return _cut(_as_columns(text), width).replace(_FILLER, "")
 
 
 def _as_columns(text: str) -> str:
@@ -166,7 +171,7 @@ def _fitted(
     excess = sum(needed) + 1 - width
     if excess <= 0:
         return headers, rows
-    room = max(needed[1] - 3 - excess, _NARROWEST_DESCRIPTION)
+    room = max(needed[1] - 3 - excess, len(headers[1]) + 2)
     rows = [[row[0], _cut(row[1], room), *row[2:]] for row in rows]
     excess -= needed[1] - 3 - room
     while excess > 0 and len(headers) > 3:
@@ -354,18 +359,18 @@ def run_json(run: Run) -> dict[str, object]:
     return document
 
 
-def preview_text(preview: Preview, style: Style, with_sources: bool) -> str:
+def dry_run_text(dry_run: DryRun, style: Style, with_sources: bool) -> str:
     """Return the plan of a dry run for people."""
-    if not preview.prepared:
-        return _nothing_to_do(preview.look, preview.plan, style)
-    verb = "apply" if preview.plan.direction == "up" else "roll back"
-    lines = [f"Dry run: would {verb} {len(preview.prepared)} migration(s)"]
-    for prepared in preview.prepared:
+    if not dry_run.prepared:
+        return _nothing_to_do(dry_run.look, dry_run.plan, style)
+    verb = "apply" if dry_run.plan.direction == "up" else "roll back"
+    lines = [f"Dry run: would {verb} {len(dry_run.prepared)} migration(s)"]
+    for prepared in dry_run.prepared:
         lines.append(f"  • {prepared.version} - {one_line(prepared.description)}")
         if with_sources:
             lines += ["", *_indented(printable(prepared.source)), ""]
-    if preview.plan.out_of_order:
-        late = ", ".join(map(str, preview.plan.out_of_order))
+    if dry_run.plan.out_of_order:
+        late = ", ".join(map(str, dry_run.plan.out_of_order))
         lines.append(f"Out of order, below the current version: {late}")
     lines += ["", "Nothing was changed."]
     return "\n".join(lines)
@@ -375,10 +380,10 @@ def _indented(text: str) -> list[str]:
     return [f"    {line}".rstrip() for line in text.replace("\r\n", "\n").strip("\n").split("\n")]
 
 
-def preview_json(preview: Preview, with_sources: bool) -> dict[str, object]:
+def dry_run_json(dry_run: DryRun, with_sources: bool) -> dict[str, object]:
     """Return the keys of a dry run's document: the steps it would take, none of them run."""
     steps = []
-    for prepared in preview.prepared:
+    for prepared in dry_run.prepared:
         step: dict[str, object] = {
             "version": str(prepared.version),
             "description": prepared.description,
@@ -389,14 +394,14 @@ def preview_json(preview: Preview, with_sources: bool) -> dict[str, object]:
         if with_sources:
             step["source"] = prepared.source
         steps.append(step)
-    current = preview.look.current
+    current = dry_run.look.current
     return {
         "dry_run": True,
         "steps": steps,
         "current_version": str(current) if current else None,
-        "target": str(preview.plan.target) if preview.plan.target else None,
-        "count": preview.plan.count,
-        "out_of_order": [str(version) for version in preview.plan.out_of_order],
+        "target": str(dry_run.plan.target) if dry_run.plan.target else None,
+        "count": dry_run.plan.count,
+        "out_of_order": [str(version) for version in dry_run.plan.out_of_order],
     }
 
 
@@ -461,7 +466,7 @@ def history_text(events: Sequence[Event], style: Style, as_list: bool = False) -
     ]
     if style.width is None:
         rows = [[row[0], _cut(row[1], _WIDEST_WHAT), *row[2:]] for row in rows]
-    return "History:\n" + _table(headers, rows, style.width)
+    return "History:\n" + table_text(headers, rows, style.width)
 
 
 def history_json(events: Sequence[Event]) -> dict[str, object]:
@@ -545,7 +550,7 @@ def backups_text(backups: Sequence[Backup], style: Style) -> str:
     newest = backups[0].id
     return (
         "Backups:\n"
-        + _table(headers, rows, style.width)
+        + table_text(headers, rows, style.width)
         + "\n\nTo go back to the state before one: plugin-migrate restore "
         + newest
     )
@@ -645,6 +650,11 @@ def error_json(error: MigrateError, shown: Callable[[str], str]) -> dict[str, ob
 
 def failure_text(run: Run, shown: Callable[[str], str], style: Style) -> str:
     """Return why a run stopped, what stays, and what to do next."""
+    return run_error_text(run, shown, style) + "\n\n" + "\n".join(_next_steps(run))
+
+
+def run_error_text(run: Run, shown: Callable[[str], str], style: Style) -> str:
+    """Return why a run stopped, and at which migration."""
     error = run.error
     assert error is not None
     text = error_text(error, shown, style)
@@ -655,7 +665,7 @@ def failure_text(run: Run, shown: Callable[[str], str], style: Style) -> str:
             f" {one_line(run.failed.description)}"
         )
         text = head + "\n" + "\n".join(f"  {line}" for line in _body(text))
-    return text + "\n\n" + "\n".join(_next_steps(run))
+    return text
 
 
 def _body(text: str) -> list[str]:

@@ -7,7 +7,6 @@ a transaction, and carries out decisions about files on their way.
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from .ledger import LedgerWriter, read_source
 from .migration import Migration, decode_source, title_of
 from .migration import read_source as read_file
 from .plan import Entry, State
-from .prepare import describe
+from .prepare import describe, metadata_text
 from .recovery import Unsettled
 from .transaction import in_own_transaction
 from .version import Version
@@ -147,11 +146,10 @@ def _accept(workspace: Workspace, done_by: str, entry: Entry, what: str) -> Repa
     migration = with_text(entry)
     stored = read_source(workspace, entry.version) if os.path.exists(workspace.database) else None
     script = describe(migration)
-    metadata = json.dumps(script.metadata, default=str, ensure_ascii=False)
     description = script.description or title_of(migration.slug)
 
     def write(ledger: LedgerWriter) -> None:
-        ledger.accept(migration, description, metadata)
+        ledger.accept(migration, description, metadata_text(script))
         ledger.log("repair", "done", entry.version, what)
 
     in_own_transaction(workspace, done_by, write)
@@ -206,5 +204,5 @@ def take_database(workspace: Workspace, done_by: str) -> list[Repair]:
 def add_row(ledger: LedgerWriter, migration: Migration) -> None:
     """Record a migration as applied without having run it."""
     script = describe(migration)
-    metadata = json.dumps(script.metadata, default=str, ensure_ascii=False)
-    ledger.add(migration, script.description or title_of(migration.slug), metadata, 0)
+    description = script.description or title_of(migration.slug)
+    ledger.add(migration, description, metadata_text(script), 0)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 
 from . import database
-from .errors import ForbiddenStatement
+from .errors import Conflict, ForbiddenStatement
 from .guard import RESERVED_SAVEPOINT, Guard, StepConnection
 from .live_database import LiveDatabase, digest_of_closed, pad_to_two_pages
 from .redo import DatabaseEntry
 from .staging import Change
-from .tree import Node, digest_of
+from .tree import Node, digest_of, observe
 
 
 class SideDatabase:
@@ -37,10 +38,15 @@ class SideDatabase:
         self._copy = copy
         self._is_moved = False
         self._is_new = not os.path.exists(live) or os.path.getsize(live) == 0
+        self._file = observe(live) if self._is_new else None
         self._before: str | None = None
         self._live_database = None if self._is_new else LiveDatabase(live)
         if self._live_database is not None:
-            self._live_database.copy_to(copy)
+            try:
+                self._live_database.copy_to(copy)
+            except BaseException:
+                self._live_database.close()
+                raise
         self.connection = database.open_for_writing(copy, StepConnection)
         self.connection.execute("PRAGMA journal_mode=DELETE").fetchall()
         self.connection.execute("PRAGMA synchronous=OFF")
@@ -49,6 +55,7 @@ class SideDatabase:
         self.connection.execute("BEGIN IMMEDIATE")
         self.connection.execute(f"SAVEPOINT {RESERVED_SAVEPOINT}")
         self.guard = Guard(self.connection)
+        self.guard.is_armed = True
         self.connection.guard = self.guard
 
     def finish(self) -> None:
@@ -57,6 +64,7 @@ class SideDatabase:
         Raises:
             ForbiddenStatement: the author's statements ended the transaction.
         """
+        self.guard.is_armed = False
         try:
             self.connection.execute(f"RELEASE {RESERVED_SAVEPOINT}")
             self.connection.execute("COMMIT")
@@ -65,19 +73,31 @@ class SideDatabase:
                 f"A statement ended the transaction on {self.path} (OR ROLLBACK does that)",
                 hint="Use OR ABORT, or RAISE(ABORT, ...): the engine undoes the whole step.",
             ) from None
+        is_empty = self._is_new and not any(
+            self.connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("schema_version", "user_version", "application_id")
+        )
         pad_to_two_pages(self.connection)
         self.connection.end()
-        self._after = digest_of_closed(self._copy) if os.path.getsize(self._copy) else None
+        self._after = None if is_empty else digest_of_closed(self._copy)
 
     def as_change(self) -> Change | None:
-        """Return the change that a database made by this step is: simply a new file."""
+        """Return the change that a database made by this step is: simply a new file.
+
+        Raises:
+            Conflict: another program made one there meanwhile.
+        """
         if not self._is_new or self._after is None:
             return None
-        before = (
-            Node("file", 0o644, digest_of(self._live), 0) if os.path.exists(self._live) else None
-        )
-        after = Node("file", 0o644, digest_of(self._copy), os.path.getsize(self._copy))
-        return Change(self.path, before, after, self._copy)
+        if observe(self._live) != self._file:
+            raise Conflict(
+                f"{self.path} was made by another program while the migration ran",
+                hint="Nothing was changed. Run the command again.",
+            )
+        copy = os.stat(self._copy)
+        mode = stat.S_IMODE(copy.st_mode) if self._file is None else self._file.mode
+        after = Node("file", mode, digest_of(self._copy), copy.st_size)
+        return Change(self.path, self._file, after, self._copy)
 
     @property
     def has_changed(self) -> bool:
@@ -109,5 +129,6 @@ class SideDatabase:
         if self._live_database is not None:
             self._live_database.close()
         if not self._is_moved:
-            with suppress(FileNotFoundError):
+            # It lies in the scratch folder, which goes as a whole; the step may be committed.
+            with suppress(OSError):
                 os.unlink(self._copy)

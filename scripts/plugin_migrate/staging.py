@@ -5,23 +5,18 @@ Nothing here writes to the live state. See the design, "The commit protocol", cl
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import os
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import Conflict, ForbiddenStatement, StateUnreadable
+from .exclusions import Exclusions, holds_database
 from .tree import Node, digest_of, discard, observe
-from .workspace import BOOKKEEPING_NAME, Workspace, is_inside
+from .workspace import Workspace, is_inside
 
-_SQLITE_MAGIC = b"SQLite format 3\0"
-_DATABASE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
-_SIDE_SUFFIXES = ("-wal", "-shm", "-journal")
-_NEVER_STAGED = frozenset({".git", "node_modules"})
-_NEVER_STAGED_AT_TOP = frozenset({BOOKKEEPING_NAME, "worktrees"})
 _CHUNK = 1 << 20
 _COPY_ATTEMPTS = 5
 # Some file systems count time in ticks of up to 10 ms: within one, a changed file can look
@@ -74,8 +69,7 @@ class Staging:
         self._baseline: dict[str, _Baseline] = {}
         self._excluded: dict[str, str] = {}
         self._ready_ns = 0
-        database = workspace.database
-        self._state_database = {database, *(database + suffix for suffix in _SIDE_SUFFIXES)}
+        self._exclusions = Exclusions(workspace)
 
     def refresh(self) -> None:
         """Make the copy equal to the live state; copies only what changed since the last time.
@@ -87,6 +81,7 @@ class Staging:
         try:
             os.makedirs(self.claude, mode=0o700, exist_ok=True)
             self._excluded = {}
+            self._exclusions = Exclusions(self._workspace)
             seen = set(self._copy_folder(self._live, "", None, (self._live,)))
             # What an earlier step made and somebody deleted since is in no baseline.
             staged = {path for path, _ in self._scan(self.claude, "")}
@@ -141,7 +136,7 @@ class Staging:
             entries = sorted(listing, key=lambda entry: entry.name)
         for entry in entries:
             path = prefix + entry.name
-            reason = self._exclusion(path, entry)
+            reason = self._exclusions.reason(path, entry)
             if reason:
                 self._excluded[path] = reason
             elif entry.is_symlink():
@@ -174,28 +169,6 @@ class Staging:
             yield from self._copy_folder(real, path + "/", fixed, (*trail, real))
         else:
             self._excluded[path] = "a link that leads nowhere, or back to a folder above it"
-
-    def _exclusion(self, path: str, entry: os.DirEntry[str]) -> str | None:
-        """Return why a path is not staged, or ``None``; opens nothing."""
-        name = entry.name
-        if name in _NEVER_STAGED or path in _NEVER_STAGED_AT_TOP:
-            return "never part of the state"
-        for pattern in self._workspace.config.exclude:
-            if fnmatch.fnmatchcase(path, pattern):
-                return f"excluded by the pattern {pattern}"
-        real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
-        if real in self._state_database:
-            return "the state database"
-        for suffix in _SIDE_SUFFIXES:
-            if self._excluded.get(path.removesuffix(suffix), "").startswith("a database"):
-                return "a database's side file"
-        # `entry.is_dir()` raises for a link that leads to itself.
-        if os.path.isdir(real) if entry.is_symlink() else entry.is_dir():
-            is_environment = os.path.exists(os.path.join(entry.path, "pyvenv.cfg"))
-            return "a virtual environment" if is_environment else None
-        if entry.is_symlink() or entry.is_file(follow_symlinks=False):
-            return None
-        return "neither a file nor a folder"
 
     def _make_folder(
         self, path: str, status: os.stat_result, fixed: str | None, link: str | None
@@ -249,9 +222,7 @@ class Staging:
             if not stat.S_ISREG(status.st_mode):
                 return "neither a file nor a folder"
             chunk = original.read(_CHUNK)
-            if chunk.startswith(_SQLITE_MAGIC) or (
-                not chunk and source.endswith(_DATABASE_SUFFIXES)
-            ):
+            if self._exclusions.is_database(path, source, chunk):
                 return "a database; use ctx.database(path)"
             if os.path.lexists(staged):
                 self._forget(path)
@@ -309,17 +280,14 @@ class Staging:
         node = observe(staged)
         if node is None or node.kind == "other":
             raise ForbiddenStatement(f"The migration made {path}, which is no file or folder")
-        if node.kind == "file" and _is_database(staged):
+        if node.kind == "file" and holds_database(staged):
             raise ForbiddenStatement(
                 f"The migration made the database {path} as a plain file",
                 hint="Use ctx.database(path): it is created, staged and committed with the step.",
             )
         if base is None or base.node.kind != node.kind:
             return node
-        # The copy's folders carry extra permissions for the owner (see _make_folder).
-        same_mode = node.kind == "dir" and node.mode == stat.S_IMODE(base.staged[4])
-        mode = base.node.mode if same_mode else node.mode
-        return Node(node.kind, mode, node.sha256, node.size, base.node.link)
+        return replace(node, link=base.node.link)
 
     def _describe_link(self, path: str, staged: str) -> Node:
         text = os.readlink(staged)
@@ -437,8 +405,3 @@ def _signature(status: os.stat_result) -> Signature:
 def _open_plainly(path: str, flags: int) -> int:
     # Somebody may put a pipe in a file's place: opening one must not wait for ever.
     return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
-
-
-def _is_database(path: str) -> bool:
-    with open(path, "rb", buffering=0) as file:
-        return file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC

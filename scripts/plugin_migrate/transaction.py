@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from . import database, foreign_keys
+from . import database
 from .context import Context
-from .errors import Conflict, ForbiddenStatement, StateUnreadable
+from .errors import Conflict, ForbiddenStatement, MigrateError, StateUnreadable, Unpublished
+from .foreign_keys import ForeignKeys
 from .guard import RESERVED_SAVEPOINT, Guard, StepConnection
 from .ledger import LedgerWriter, ensure_ledger, ledger_tables
 from .prepare import Prepared
@@ -53,6 +54,8 @@ class Transaction:
         self.connection.set_progress_handler(signals.interrupts_sqlite, _INSTRUCTIONS_PER_LOOK)
         self.guard = Guard(self.connection, self._reserved)
         self.connection.guard = self.guard
+        self.written: set[str] = set()
+        self._foreign_keys = ForeignKeys(self.connection, self._open_earlier)
         self.ledger = LedgerWriter(self.connection, workspace.config.ledger_table, done_by)
 
     def run(self, prepared: Prepared, context: Context) -> int:
@@ -89,23 +92,35 @@ class Transaction:
         )
 
     def check_foreign_keys(self) -> None:
-        """Refuse rows that the transaction left without their parent.
+        """Refuse rows that the step left without their parent.
 
         Raises:
             StepFailed: names the tables.
         """
-        foreign_keys.check(self.connection, self.guard.written, self._open_earlier)
+        written, self.guard.written = self.guard.written, set()
+        altered, self.guard.altered = self.guard.altered, set()
+        self.written |= written
+        self._foreign_keys.check(written, altered)
 
     def commit(self) -> None:
         """Make everything durable: this is the instant the steps happen.
 
         Raises:
             Busy, StateUnreadable: SQLite could not commit; nothing has happened.
+            Unpublished: it did commit, and then met an error.
         """
         try:
             self.connection.execute("COMMIT")
         except sqlite3.Error as error:
-            raise database.unreadable(self._workspace.database, error) from error
+            self.abandon()
+            failure = database.unreadable(self._workspace.database, error)
+            if self._has_committed():
+                raise Unpublished(
+                    f"The step is committed, but perhaps not durably: {failure.message}",
+                    file=failure.file,
+                    hint="Check the disk; the next command finishes the step.",
+                ) from error
+            raise failure from error
 
     def close(self) -> None:
         """Close the connection after a commit."""
@@ -119,6 +134,17 @@ class Transaction:
                 self.connection.execute("ROLLBACK")
         with suppress(sqlite3.Error):
             self.connection.end()
+
+    def _has_committed(self) -> bool:
+        """Return whether a failed COMMIT took effect: SQLite syncs the folder after it."""
+        row = (self.ledger.last_logged,)
+        query = "SELECT 1 FROM main.plugin_migrate_history WHERE id = ?"
+        try:
+            return database.read(
+                self._workspace.database, lambda now: now.execute(query, row).fetchone() is not None
+            )
+        except MigrateError:
+            return False
 
     def _release(self) -> None:
         try:

@@ -50,10 +50,11 @@ def _expected(text: str) -> str:
 
     expected = "Expected semantic version: X.Y.Z"
     try:
-        release = pep440.Version(text).release
+        meant = pep440.Version(text)
     except (pep440.InvalidVersion, ValueError):
         return expected
-    if len(release) > 3:
+    release = ".".join(map(str, (*meant.release, 0, 0)[:3]))
+    # Equal only without a suffix: to PEP 440 even `1.a.0` is one, the first alpha of 1.
+    if meant != pep440.Version(release):
         return expected
-    meant = ".".join(map(str, (*release, 0, 0)[:3]))
-    return f"{expected}\nDid you mean {meant}?"
+    return f"{expected}\nDid you mean {release}?"

@@ -48,7 +48,8 @@ class Workspace:
 
     ``project`` is the real path of the folder that holds ``.claude/``; ``claude`` the real path
     of the live state, for ``.claude`` may be a link; ``database`` the real path of the state
-    database, which may lie elsewhere.
+    database, which may lie elsewhere. ``live_claude`` is set for a shadow copy: the state it was
+    copied from, which nothing may touch.
     """
 
     project: str
@@ -56,6 +57,7 @@ class Workspace:
     migrations: str
     database: str
     config: Config = field(default_factory=Config)
+    live_claude: str | None = None
 
     @property
     def bookkeeping(self) -> str:
@@ -110,6 +112,8 @@ def locate(
         root = _named_project(project, create)
     else:
         root = _nearest_project(environment)
+    if not root.isascii():
+        _require_utf8(root)
     config = read_config(os.path.join(root, ".claude", CONFIG_NAME))
     claude = os.path.realpath(os.path.join(root, ".claude"))
     return Workspace(
@@ -171,6 +175,17 @@ def _nearest_project(environment: Mapping[str, str]) -> str:
         "No project found: there is no .claude/ folder here or above",
         hint="Go to the project, or name it: --project DIR",
     )
+
+
+def _require_utf8(project: str) -> None:
+    """Refuse a path that the ledger, which is SQLite and JSON, cannot hold."""
+    try:
+        project.encode()
+    except UnicodeEncodeError:
+        raise NoProject(
+            f"The project's path is not UTF-8: {os.fsencode(project)!r}",
+            hint="Rename the folder, then try again.",
+        ) from None
 
 
 def _current_folder() -> str | None:

@@ -13,10 +13,17 @@ from plugin_migrate.editing.tree import EditableDict
 TEXTS = st.one_of(
     st.text(max_size=12),
     st.sampled_from(
-        ["", " a", "a ", "a: b", "a #b", "- a", "yes", "null", "1", "1.0", "1e3", "0x1f", "12:30"]
-        + ["2024-01-01", "a\nb\n", "a\n\n", "\n", "it's", 'say "x"', "[a", "a, b", "*x", "&x", "!x"]
-        + ["//a", "/* a", "#a", "{a: 1, a: 2}", "---", "\\u00e9", "é", "😀", "\u2028", "\x85", "\t"]
+        """
+        yes|null|~|1|1.0|1e3|0x1f|0o7|12:30|2024-01-01|1_000|=|<<|y|a: b|a #b|- a|? a|a:|[a|a, b
+        *x|&x|!x|%x|@x|`x|"x|'x|it's|say "x"|{a: 1, a: 2}|---|...|//a|/* a|#a|\\u00e9|é|😀|C:\\u
+        """.strip()
+        .replace("\n        ", "|")
+        .split("|")
     ),
+    st.sampled_from(
+        ["", "|", "> a", " a", "a ", "a\n", "a\nb\n", "a\n\n", "\n", " a\nb", "a\r\n", "\t"]
+    ),
+    st.sampled_from(["\u2028", "\x85", "\x00", "\x7f", "\ufeff", "\xa0"]),
 )
 KEYS = st.one_of(st.sampled_from("abcdefg"), TEXTS)
 SCALARS = st.one_of(
@@ -117,7 +124,18 @@ def tidy_json(draw: st.DrawFn, values: st.SearchStrategy[Any] = VALUES) -> str:
 
 
 JSON_TRIVIA = st.sampled_from(
-    ["", "", " ", "\n", "\n  ", "\r\n\t", " // c, }\n", "/* c, } */", "\n  // c\r\n  ", "/* a\n */ "]
+    [
+        "",
+        "",
+        " ",
+        "\n",
+        "\n  ",
+        "\r\n\t",
+        " // c, }\n",
+        "/* c, } */",
+        "\n  // c\r\n  ",
+        "/* a\n */ ",
+    ]
 )
 
 
@@ -166,14 +184,14 @@ def front_matter(draw: st.DrawFn, values: st.SearchStrategy[Any] | None = None) 
     def lines_between(indent: str) -> str:
         return draw(st.sampled_from(["", "", "", "\n", f"{indent}# about: it\n", "# left\n\n"]))
 
-    def scalar(value: Any, inside: bool) -> str:
+    def scalar(value: Any) -> str:
         if isinstance(value, str):
             quoted = json.dumps(value, ensure_ascii=True)
             single = "'" + value.replace("'", "''") + "'"
             styles = [quoted, single] if value.isascii() and value.isprintable() else [quoted]
-            if value.replace(" ", "").isalpha() and value.isascii() and value == value.strip():
-                if value.lower() not in ("true", "false", "null"):
-                    styles.append(value)
+            words = value.replace(" ", "").isalpha() and value.isascii() and value == value.strip()
+            if words and value.lower() not in ("true", "false", "null"):
+                styles.append(value)
             return draw(st.sampled_from(styles))
         return json.dumps(value) if value is not None else draw(st.sampled_from(["null", "~"]))
 
@@ -184,7 +202,7 @@ def front_matter(draw: st.DrawFn, values: st.SearchStrategy[Any] | None = None) 
             return "{" + gap + f",{gap} ".join(parts) + gap + "}"
         if isinstance(value, list):
             return "[" + gap + f",{gap} ".join(map(flow, value)) + gap + "]"
-        return scalar(value, True)
+        return scalar(value)
 
     def after(value: Any, indent: str) -> str:
         """What follows a key or a dash, with its line end."""
@@ -194,10 +212,10 @@ def front_matter(draw: st.DrawFn, values: st.SearchStrategy[Any] | None = None) 
             else:
                 inner = indent + dash_indent
             return f"{comment()}\n" + block(value, inner)
-        if isinstance(value, str) and value.isprintable() and value.strip() and draw(st.booleans()):
+        one_line = isinstance(value, str) and value.isprintable() and value == value.strip()
+        if one_line and value and draw(st.booleans()):
             style = draw(st.sampled_from(["|-", ">-"]))
-            if value == value.strip():
-                return f" {style}{comment()}\n{indent}    {value}\n"
+            return f" {style}{comment()}\n{indent}    {value}\n"
         return f" {flow(value)}{comment()}\n"
 
     def block(value: Any, indent: str) -> str:
@@ -205,9 +223,7 @@ def front_matter(draw: st.DrawFn, values: st.SearchStrategy[Any] | None = None) 
             parts = [f"{indent}{key(k)}:{after(v, indent)}" for k, v in value.items()]
         else:
             parts = [f"{indent}-{after(item, indent + '  ')}" for item in value]
-        return "".join(
-            (lines_between(indent) if i else "") + part for i, part in enumerate(parts)
-        )
+        return "".join((lines_between(indent) if i else "") + part for i, part in enumerate(parts))
 
     def key(text: str) -> str:
         return text if text in "abcdefg" and text else json.dumps(text)

@@ -6,16 +6,17 @@ import json
 import re
 from typing import Any
 
-from editing.documents import EDITS, KEYS, SCALARS, VALUES, Edit, tidy_json, wild_json
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from editing.documents import EDITS, KEYS, SCALARS, VALUES, Edit, tidy_json, wild_json
 from plugin_migrate.editing import json_edit
 from plugin_migrate.editing.tree import fingerprint
 
 ANY_STYLE = tidy_json() | wild_json()
 _EMPTY_LINES = re.compile(r"[\[{][ \t\r]*\n\s*[\]}]")
 CONTAINERS = st.lists(VALUES, max_size=5) | st.dictionaries(KEYS, VALUES, max_size=5)
+
 
 @given(tidy_json())
 def test_loads_what_the_json_module_loads(text: str) -> None:
@@ -61,7 +62,7 @@ def test_a_document_in_one_style_stays_in_it(
 def test_changing_a_scalar_and_back_gives_the_original(text: str, seed: int, new: Any) -> None:
     value, original = json_edit.load(text), json_edit.load(text)
     places = list(_scalar_places(value))
-    assume(places)
+    assume(places and "\\u" not in text)  # the last escape of a file tells that it has escapes
     container, key = places[seed % len(places)]
     container[key] = new
 

@@ -24,7 +24,7 @@ _INDENTED = re.compile(r"^([ \t]+)[^ \t\r\n/*]", re.MULTILINE)
 _COLON = re.compile(r"[ \t]*:[ \t]*")
 _COMMA = re.compile(r"[ \t]*,[ \t]*")
 # An escape that `ensure_ascii` would write; control characters are escaped either way.
-_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\u(?!00[0-7])[0-9a-fA-F]{4}")
+_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\u(?!00[01])[0-9a-fA-F]{4}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SHORT = 80
 

@@ -64,7 +64,7 @@ class Syntax(Protocol):
         Parameters:
             label: the text of its key, ``-`` or nothing.
             gap: what stood between label and value; ``None`` for a new child.
-            old: the text of the value before; empty for a new child.
+            old: the text of the value before, if that was a scalar, or else empty.
         """
 
 
@@ -107,10 +107,10 @@ def splice(text: str, root: Node, new: Any, syntax: Syntax) -> str:
     if fingerprint(root.value()) == fingerprint(new):
         return text
     splicer = _Splicer(text, syntax)
-    if root.kind == kind_of(new) and not root.whole:
+    if _can_enter(root, new):
         changed = splicer.container(root, new, "")
     else:
-        changed = syntax.child("", "", new, Place("", root.block), text[root.start : root.end])
+        changed = syntax.child("", "", new, Place("", root.block), "")
     return text[: root.start] + changed + text[root.end :]
 
 
@@ -124,7 +124,7 @@ class _Splicer:
         cut = self._cut(node)
         pairs = list(_pair(node, new))
         leads, orphans = self._leads(cut, {index for _, _, index in pairs})
-        head, tail = cut.head, orphans + cut.tail
+        head, tail = cut.head, self._join([orphans, cut.tail])
         if not pairs:
             head, tail = "", self._emptied(node, head, tail)
         elif not cut.pieces:
@@ -161,13 +161,13 @@ class _Splicer:
         label = self.text[child.start : child.label_end]
         if key is not None and key != child.key:
             label = self.syntax.label(key, label)
-        node, old = child.node, self.text[child.node.start : child.node.end]
+        node = child.node
         gap = self.text[child.label_end : node.start]
         if fingerprint(node.value()) == fingerprint(value):
-            return label + gap + old
-        enterable = node.kind == kind_of(value) != "scalar" and not node.whole
-        if enterable and (value or not node.block):
+            return label + gap + self.text[node.start : node.end]
+        if _can_enter(node, value) and (value or not node.block):
             return label + gap + self.container(node, value, place.indent)
+        old = self.text[node.start : node.end] if node.kind == "scalar" else ""
         return self.syntax.child(label, gap, value, place, old)
 
     def _cut(self, node: Node) -> _Cut:
@@ -220,7 +220,7 @@ class _Splicer:
         orphans = ""
         for index, piece in enumerate(cut.pieces):
             if index not in kept:
-                orphans += self._comments(piece.lead or "")
+                orphans = self._join([orphans, self._comments(piece.lead or "")])
             elif piece.lead is None:
                 leads[index] = None
             else:
@@ -238,7 +238,7 @@ class _Splicer:
     def _emptied(self, node: Node, head: str, tail: str) -> str:
         if node.block:
             return tail.lstrip()
-        inner = self._comments(head) + tail
+        inner = self._join([self._comments(head), tail])
         return "" if "\n" in inner and not self._comments(inner) else inner
 
     def _opened(self, inner: str, indent: str | None) -> tuple[str, str]:
@@ -246,12 +246,10 @@ class _Splicer:
         unit, newline = self.syntax.indent_unit, self.syntax.newline
         comments = self._comments(inner)
         rest = inner[len(comments) :]
-        expand = unit is not None and indent is not None and not inner
-        if not (comments or "\n" in inner or expand):
-            return inner, inner
-        outer = indent or ""
-        head = f"{comments}{newline}{outer}{unit or '  '}"
-        return head, rest if "\n" in rest else newline + outer
+        if "\n" in rest or (unit and indent is not None and not inner):
+            outer = indent or ""
+            return f"{comments}{newline}{outer}{unit or '  '}", rest or newline + outer
+        return comments + (rest or (" " if comments else "")), rest
 
     def _usual_lead(self, node: Node, head: str, pieces: tuple[_Piece, ...]) -> str:
         if node.block:
@@ -295,6 +293,10 @@ class _Splicer:
             return False  # a value, or whitespace only
         *_, last = self.syntax.comment.finditer(chunk)
         return last[0].startswith(self.syntax.line_comment) and "\n" not in chunk[last.end() :]
+
+
+def _can_enter(node: Node, new: Any) -> bool:
+    return node.kind == kind_of(new) != "scalar" and not node.whole
 
 
 def _pair(node: Node, new: Any) -> Iterator[tuple[str | None, Any, int | None]]:

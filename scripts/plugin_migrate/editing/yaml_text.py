@@ -132,9 +132,8 @@ def _string(value: str, old: str, is_plain: Callable[[str], bool]) -> str:
     """
     if old.startswith("'") and value.isprintable():
         return "'" + value.replace("'", "''") + "'"
-    if old.startswith('"') and is_plain(_read(old)):
-        return _double_quoted(value)
-    return value if is_plain(value) else _double_quoted(value)
+    by_choice = old.startswith('"') and is_plain(_read(old))
+    return value if is_plain(value) and not by_choice else _double_quoted(value)
 
 
 def _double_quoted(value: str) -> str:
@@ -184,5 +183,9 @@ def _reads_as(text: str, value: object) -> bool:
 
 
 def _read(text: str) -> str:
-    root = parse(text)
+    """Return the string that ``text`` spells; the text itself if that is no YAML."""
+    try:
+        root = parse(text)
+    except yaml.YAMLError:
+        return text
     return str(root.scalar) if root else ""

@@ -32,6 +32,7 @@ _COLON = re.compile(r"\s*:")
 _BLANK_LINES = re.compile(r"(?:\r?\n[ \t]*)*\Z")
 _ENTRY = re.compile(r"^([A-Za-z_][\w-]*):(?=[ \t\r\n]|\Z)[ \t]*", re.MULTILINE)
 
+_SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -185,20 +186,14 @@ class _Builder:
     def _scalar(self, source: yaml.ScalarNode, start: int, end: int) -> Node:
         if source.style in ("|", ">"):
             end = start + _block_scalar_length(self.text[start:end])
-        value: object = source.value
-        if source.tag in _READ:
-            try:
-                value = _READ[source.tag](source.value)
-            except ValueError:  # an explicit tag that does not fit, or thousands of digits
-                value = source.value
-        return Node("scalar", start, end, value)
+        return Node("scalar", start, end, _value(source))
 
     def _entry(self, key: Any, value: Any) -> Child:
         spelled = key.value if isinstance(key, _Alias) else key
         if not isinstance(spelled, yaml.ScalarNode):
             raise Unsupported("a key is a mapping or a list")
         start, label_end = self._span(key)
-        return Child(start, label_end, spelled.value, self.node(value))
+        return Child(start, label_end, _text(spelled), self.node(value))
 
     def _dashed(self, at: int, items: list[Any]) -> Iterator[Child]:
         at = _end(_PROPERTIES, self.text, at)
@@ -207,6 +202,22 @@ class _Builder:
             node = self.node(item)
             yield Child(dash, dash + 1, None, node)
             at = node.end
+
+
+def _value(source: yaml.ScalarNode) -> object:
+    text = _text(source)
+    try:
+        return _READ.get(source.tag, str)(text)
+    except ValueError:  # an explicit tag that does not fit, or thousands of digits
+        return text
+
+
+def _text(source: yaml.ScalarNode) -> str:
+    """Return the text of a scalar; two escapes may spell one character, as in JSON."""
+    text: str = source.value
+    if not _SURROGATES.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def _block(kind: Kind, text: str, start: int, children: list[Child]) -> Node:

@@ -15,11 +15,19 @@ if TYPE_CHECKING:
     from .protocol import Language
 
 _BY_SUFFIX = {"sql": "sql", "py": "python"}
+# Languages of the format whose migrations this version cannot run: skipping them silently would
+# leave a state half migrated.
+_NOT_YET = frozenset({"ts", "mts", "js", "mjs"})
 
 
 def language_of(name: str) -> str | None:
     """Return the language that a file's name stands for, or ``None``."""
     return _BY_SUFFIX.get(name.rpartition(".")[2])
+
+
+def is_unsupported(name: str) -> bool:
+    """Return whether a file's name stands for a migration that this version cannot run."""
+    return name.rpartition(".")[2] in _NOT_YET
 
 
 def load_language(name: str) -> Language:

@@ -6,7 +6,6 @@ The file is read with ``ast`` and only executed as a step of a run.
 from __future__ import annotations
 
 import ast
-import asyncio
 import inspect
 import linecache
 import os
@@ -18,9 +17,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import CodeType, ModuleType
 
-from ..context import Context
 from ..errors import BrokenMigration, Irreversible, MigrateError, StepFailed
 
+TYPE_CHECKING = False  # `status` reads Python files too, and must not load what only runs them
+if TYPE_CHECKING:
+    from ..context import Context
+
+_MODULE_NAME = "plugin_migrate_step"
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
@@ -57,23 +60,28 @@ class PythonAction:
         Raises:
             StepFailed: the author's code raised; carries the author's own traceback frames.
         """
+        from ..signals import Stop
+
         with _importable_folder(os.path.dirname(self.file)):
             try:
                 self._call(context)
-            except MigrateError:
+            except (MigrateError, Stop):
                 raise
-            except (Exception, SystemExit, KeyboardInterrupt) as error:
+            except BaseException as error:  # sys.exit, a cancelled task and the like
                 raise self._failure(error) from error
 
     def _call(self, context: Context) -> None:
         # A stored source has no file to take the traceback's lines from.
         lines = self.source.splitlines(keepends=True)
         linecache.cache[self.file] = (len(self.source), None, lines, self.file)
-        module = ModuleType("migration")
+        module = ModuleType(_MODULE_NAME)
         module.__file__ = self.file
+        sys.modules[_MODULE_NAME] = module  # where dataclasses and others look the module up
         exec(self.code, module.__dict__)  # noqa: S102 - running migrations is the purpose
         result = getattr(module, self.direction)(context)
         if inspect.isawaitable(result):
+            import asyncio
+
             asyncio.run(_awaited(result))
 
     def _failure(self, error: BaseException) -> StepFailed:
@@ -140,7 +148,8 @@ class Python:
                 file=file,
                 hint="Write a new migration that undoes it, or restore a backup.",
             )
-        code = compile(text, file, "exec", dont_inherit=True)
+        with _refused_as_broken(file):
+            code = compile(text, file, "exec", dont_inherit=True)
         return PythonAction(code, text, file, direction)
 
 
@@ -149,11 +158,17 @@ async def _awaited(result: object) -> None:
 
 
 def _syntax_tree(text: str, file: str) -> ast.Module:
+    with _refused_as_broken(file), warnings.catch_warnings():
+        # They are for the author, who gets them when the file is compiled to run.
+        warnings.simplefilter("ignore")
+        return ast.parse(text, file)
+
+
+@contextmanager
+def _refused_as_broken(file: str) -> Iterator[None]:
+    """Turn what the compiler says about a file into our error."""
     try:
-        with warnings.catch_warnings():
-            # They are for the author, who gets them when the file is compiled to run.
-            warnings.simplefilter("ignore")
-            return ast.parse(text, file)
+        yield
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise BrokenMigration(
             f"The migration is not valid Python: {getattr(error, 'msg', None) or error}",

@@ -6,10 +6,14 @@ import sqlite3
 import textwrap
 from dataclasses import dataclass
 
-from ..context import Context
+from ..database import is_environmental
 from ..errors import Irreversible, StepFailed
 from . import sql_text
 from .sql_text import Script, Section
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..context import Context
 
 _LONGEST_SHOWN = 400
 
@@ -50,6 +54,8 @@ class SqlAction:
                 for _ in context.db.execute(statement.text):
                     pass
             except sqlite3.Error as error:
+                if is_environmental(error):
+                    raise  # the engine says what is wrong with the database
                 raise StepFailed(
                     str(error),
                     file=self.file,

@@ -1,0 +1,270 @@
+"""What differs between two states of a file or of a database, for people and programs to read."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from . import database
+
+_LONGEST_FILE = 4 << 20
+_ROWS_SHOWN = 5
+_LONGEST_VALUE = 60
+_SPELLING = re.compile(
+    r"""(?P<text>'(?:[^']|'')*')|["`\[](?P<name>[A-Za-z_]\w*)["`\]]|(?P<space>\s+)"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TableDifference:
+    """What happened to one table's rows.
+
+    ``examples`` are the first few rows, each with ``+``, ``-`` or ``~`` in front.
+    """
+
+    table: str
+    added: int
+    removed: int
+    changed: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseDifference:
+    """What happened to one database: its schema as a unified diff, its rows table by table."""
+
+    path: str
+    schema: tuple[str, ...]
+    tables: tuple[TableDifference, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing differs."""
+        return not self.schema and not self.tables
+
+
+def text_difference(before: str | None, after: str | None, path: str) -> tuple[str, ...]:
+    """Return the unified diff of two texts, ``None`` standing for no file; without line ends."""
+    lines = difflib.unified_diff(
+        (before or "").splitlines(),
+        (after or "").splitlines(),
+        f"a/{path}" if before is not None else "/dev/null",
+        f"b/{path}" if after is not None else "/dev/null",
+        lineterm="",
+    )
+    return tuple(lines)
+
+
+def read_text(path: str) -> str | None:
+    """Return a file's text, or ``None`` when it is binary or too large to show as text."""
+    with open(path, "rb") as file:
+        content = file.read(_LONGEST_FILE + 1)
+    if len(content) > _LONGEST_FILE or b"\0" in content:
+        return None
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def database_difference(
+    before: str | None,
+    after: str | None,
+    path: str,
+    ignored: frozenset[str] = frozenset(),
+    written: frozenset[str] | None = None,
+) -> DatabaseDifference:
+    """Compare two SQLite databases by schema and, exactly, by every row.
+
+    Parameters:
+        before, after: paths of the databases; ``None`` or a missing file is an empty one.
+        path: how to call the database.
+        ignored: lower-case names of tables that do not count, such as the ledger's.
+        written: lower-case names of the tables that may differ; ``None`` when that is unknown.
+            Tables that only one side has are compared in any case.
+
+    Raises:
+        sqlite3.Error: one of them cannot be read.
+    """
+    with closing(_open(before)) as old, closing(_open(after)) as new:
+        old_schema, new_schema = _schema(old, ignored), _schema(new, ignored)
+        _drop_alike(old_schema, new_schema)
+        lines = difflib.unified_diff(
+            _schema_lines(old_schema), _schema_lines(new_schema), "before", "after", lineterm=""
+        )
+        old_tables, new_tables = _tables(old, ignored), _tables(new, ignored)
+        both = old_tables & new_tables
+        compared = (
+            table
+            for table in sorted(old_tables | new_tables)
+            if written is None or table not in both or table.lower() in written
+        )
+        differences = [
+            _table_difference(old, new, table, table in old_tables, table in new_tables)
+            for table in compared
+        ]
+    return DatabaseDifference(
+        path,
+        tuple(lines),
+        tuple(item for item in differences if item.added or item.removed or item.changed),
+    )
+
+
+def _open(path: str | None) -> sqlite3.Connection:
+    if path is None:
+        return sqlite3.connect(":memory:", isolation_level=None)
+    return database.open_for_reading(path, "mode=ro")
+
+
+def _schema(connection: sqlite3.Connection, ignored: frozenset[str]) -> dict[str, str]:
+    rows = connection.execute(
+        "SELECT type || ' ' || name, sql FROM main.sqlite_schema"
+        " WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        " AND lower(tbl_name) NOT IN (SELECT value FROM json_each(?))"
+        " AND tbl_name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow')",
+        (_as_json(ignored),),
+    )
+    return dict(rows)
+
+
+def _drop_alike(old: dict[str, str], new: dict[str, str]) -> None:
+    """Leave only what differs by more than spelling: ALTER TABLE ... RENAME quotes the name."""
+    for name in old.keys() & new.keys():
+        if _spelled_alike(old[name]) == _spelled_alike(new[name]):
+            del old[name], new[name]
+
+
+def _spelled_alike(sql: str) -> str:
+    plain = _SPELLING.sub(lambda match: match["name"] or match["text"] or " ", sql)
+    return re.sub(r" ?([(),;]) ?", r"\1", plain)
+
+
+def _schema_lines(schema: dict[str, str]) -> list[str]:
+    return [line for name in sorted(schema) for line in f"{schema[name]};".splitlines()]
+
+
+def _tables(connection: sqlite3.Connection, ignored: frozenset[str]) -> set[str]:
+    """Return the names of ordinary tables: what stands behind a virtual one is its own affair."""
+    rows = connection.execute(
+        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
+        " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    )
+    return {name for (name,) in rows if name.lower() not in ignored}
+
+
+def _table_difference(
+    old: sqlite3.Connection, new: sqlite3.Connection, table: str, in_old: bool, in_new: bool
+) -> TableDifference:
+    """Walk both tables in order of their keys, as one merges two sorted lists.
+
+    Nothing is held but the two rows at hand, however large the tables are.
+    """
+    old_columns = _columns(old, table) if in_old else []
+    new_columns = _columns(new, table) if in_new else []
+    columns = [
+        column
+        for column in new_columns or old_columns
+        if not (in_old and in_new) or (column in old_columns and column in new_columns)
+    ]
+    keys = {
+        _key(connection, table) for connection, is_in in ((old, in_old), (new, in_new)) if is_in
+    }
+    key = keys.pop() if len(keys) == 1 else _Key(tuple(columns), False)
+    old_rows = _rows(old, table, key, columns) if in_old else iter(())
+    new_rows = _rows(new, table, key, columns) if in_new else iter(())
+    return _merge(table, old_rows, new_rows, len(key.columns))
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """The columns that tell rows apart; ``is_rowid`` when they are the table's own order."""
+
+    columns: tuple[str, ...]
+    is_rowid: bool
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    rows = connection.execute("SELECT name FROM pragma_table_info(?) ORDER BY cid", (table,))
+    return [name for (name,) in rows]
+
+
+def _key(connection: sqlite3.Connection, table: str) -> _Key:
+    """Return the declared primary key, or all columns.
+
+    A rowid that no column shows is no content: a row that was deleted and put back is the same.
+    """
+    rows = connection.execute(
+        "SELECT name, type FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", (table,)
+    ).fetchall()
+    if not rows:
+        return _Key(tuple(_columns(connection, table)), False)
+    (without_rowid,) = connection.execute(
+        "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?", (table,)
+    ).fetchone()
+    is_rowid = len(rows) == 1 and rows[0][1].upper() == "INTEGER" and not without_rowid
+    return _Key(tuple(name for name, _ in rows), is_rowid)
+
+
+_Row = tuple[object, ...]
+
+
+def _rows(
+    connection: sqlite3.Connection, table: str, key: _Key, columns: Sequence[str]
+) -> Iterable[_Row]:
+    """Yield each row's key and then its values, in one total order.
+
+    Values are SQL literals: ``quote`` tells 1, 1.0 and '1' apart, and its text sorts alike on
+    both sides, whatever the columns' collations are. A rowid is a number and needs no sorting.
+    """
+    names = [_name(column) for column in key.columns]
+    keys = names if key.is_rowid else [f"quote({name}) COLLATE BINARY" for name in names]
+    values = [f"quote({_name(column)})" for column in columns]
+    selected, order = ", ".join(keys + values), ", ".join(keys)
+    return connection.execute(f"SELECT {selected} FROM main.{_name(table)} ORDER BY {order}")
+
+
+def _merge(
+    table: str, old_rows: Iterable[_Row], new_rows: Iterable[_Row], width: int
+) -> TableDifference:
+    counts = {"+": 0, "-": 0, "~": 0}
+    examples: list[str] = []
+
+    def note(sign: str, row: _Row) -> None:
+        counts[sign] += 1
+        if counts[sign] <= _ROWS_SHOWN:
+            examples.append(f"{sign} ({', '.join(map(_short, row[width:]))})")
+
+    old_iterator, new_iterator = iter(old_rows), iter(new_rows)
+    old, new = next(old_iterator, None), next(new_iterator, None)
+    while old is not None or new is not None:
+        if new is None or (old is not None and old[:width] < new[:width]):
+            assert old is not None
+            note("-", old)
+            old = next(old_iterator, None)
+        elif old is None or new[:width] < old[:width]:
+            note("+", new)
+            new = next(new_iterator, None)
+        else:
+            if old != new:
+                note("~", new)
+            old, new = next(old_iterator, None), next(new_iterator, None)
+    return TableDifference(table, counts["+"], counts["-"], counts["~"], tuple(examples))
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _as_json(names: Iterable[str]) -> str:
+    import json
+
+    return json.dumps(sorted(names))

@@ -1,0 +1,69 @@
+"""Findings in SQL migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..languages import sql_text
+from ..languages.sql_text import Script, Section
+from . import placeholders
+from .notes import Notes, spread
+from .problems import Problem, problem
+from .sql_changes import Kind
+from .sql_rules import Step, step_of
+from .sql_rules import inspect as inspect_steps
+from .sql_tokens import scan
+
+
+def inspect(text: str, file: str) -> tuple[list[Problem], Notes]:
+    """Return the problems of a SQL migration, and its comments.
+
+    Raises:
+        BrokenMigration: it cannot be parsed.
+    """
+    script = sql_text.parse(text, file)
+    up = list(_steps(script.up))
+    found, past = inspect_steps(up, transaction=script.up.transaction)
+    found += _whole(script, up)
+    if script.down is not None:
+        down = list(_steps(script.down))
+        found += inspect_steps(down, past, transaction=script.down.transaction)[0]
+    notes = _notes(text, script)
+    found += placeholders.inspect(text, notes)
+    return found, notes
+
+
+def _steps(section: Section) -> Iterator[Step]:
+    for statement in sql_text.statements(section):
+        tokens = scan(statement.text.removesuffix(";"), statement.line).tokens
+        yield step_of(tokens, statement.line, statement.line + statement.text.count("\n"))
+
+
+def _whole(script: Script, up: list[Step]) -> Iterator[Problem]:
+    """Yield what concerns the file: a direction that is missing or does nothing."""
+    line = max(script.up.line - 1, 1)  # the marker's
+    if not up:
+        yield problem("empty-up", line, "The up holds no statement, so the migration does nothing")
+    if script.down is None:
+        yield problem("missing-down", line, "There is no down, so nobody can go back")
+    elif any(step.change.kind is not Kind.UPKEEP for step in up) and not _does_anything(script):
+        message = "The down holds no statement, so going back undoes nothing"
+        yield problem("empty-down", script.down.line - 1, message)
+
+
+def _does_anything(script: Script) -> bool:
+    return script.down is not None and any(True for _ in sql_text.statements(script.down))
+
+
+def _notes(text: str, script: Script) -> Notes:
+    # Each part on its own: a comment or string that is not closed ends with its section.
+    sections = [section for section in (script.up, script.down) if section is not None]
+    head = "\n".join(text.split("\n", script.up.line)[: script.up.line - 2])
+    parts = [scan(head if script.up.line > 1 else "")]
+    parts += [scan(section.text, section.line) for section in sections]
+    first = next(sql_text.statements(script.up), None)
+    return Notes(
+        comments=spread(comment for part in parts for comment in part.comments),
+        code=frozenset(line for part in parts for line in part.code),
+        top=first.line - 1 if first else max(script.up.line - 1, 1),
+    )

@@ -1,0 +1,87 @@
+"""Looking ahead, before the commit, for what would keep a step's files from arriving after it.
+
+See the design, "The commit protocol", clause 4. Nobody can promise more than it looks like now: a
+failure after the commit is told as such, and the next command goes on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from .errors import StateUnreadable
+from .staging import Change
+from .tree import Node
+from .workspace import Workspace
+
+_HINT = "Nothing was changed. Correct that, then run the command again."
+
+
+def refuse_unpublishable(workspace: Workspace, changes: Sequence[Change]) -> None:
+    """Refuse changes that could not be put in place.
+
+    Raises:
+        StateUnreadable: a folder cannot be written or lies on another file system, a mode is not
+            ours to change, or the disk is too full.
+    """
+    made = {change.path for change in changes if _is_folder(change.after)}
+    made -= {change.path for change in changes if _is_folder(change.before)}
+    device = os.stat(workspace.bookkeeping).st_dev
+    for change in changes:
+        if os.path.dirname(change.path) not in made:
+            _refuse_folder(workspace, change, device)
+    _refuse_full_disk(workspace, changes)
+
+
+def _refuse_folder(workspace: Workspace, change: Change, device: int) -> None:
+    live = os.path.join(workspace.claude, change.path)
+    if _only_mode_differs(change):
+        if os.geteuid() not in (0, os.stat(live).st_uid):
+            raise StateUnreadable(
+                f"The mode of {change.path} can be changed by its owner only",
+                file=live,
+                hint=_HINT,
+            )
+        return
+    is_link = change.after is None or change.after.kind == "link"
+    folder = os.path.dirname(live if is_link else os.path.realpath(live))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StateUnreadable(
+            f"The migration changes {change.path}, whose folder is read-only",
+            file=folder,
+            hint=_HINT,
+        )
+    if change.after is not None and os.stat(folder).st_dev != device:
+        raise StateUnreadable(
+            f"The migration changes {change.path}, which lies on another file system than .claude/",
+            file=folder,
+            hint="Files there cannot be replaced at once. Exclude the folder in"
+            " .claude/plugin-migrate.yaml.",
+        )
+
+
+def _only_mode_differs(change: Change) -> bool:
+    before, after = change.before, change.after
+    return (
+        before is not None
+        and after is not None
+        and before.kind == after.kind != "link"
+        and (before.sha256 == after.sha256)
+    )
+
+
+def _refuse_full_disk(workspace: Workspace, changes: Sequence[Change]) -> None:
+    """Refuse when the redo log and the new files do not both fit."""
+    before = sum(change.before.size for change in changes if change.before)
+    after = sum(change.after.size for change in changes if change.after)
+    disk = os.statvfs(workspace.bookkeeping)
+    if before + 2 * after > disk.f_bavail * disk.f_frsize:
+        raise StateUnreadable(
+            f"The disk is too full for the {after >> 20} MiB that the migration writes",
+            file=workspace.bookkeeping,
+            hint="Nothing was changed. Free some space, then run the command again.",
+        )
+
+
+def _is_folder(node: Node | None) -> bool:
+    return node is not None and node.kind == "dir"

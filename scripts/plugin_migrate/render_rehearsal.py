@@ -1,0 +1,199 @@
+"""Previews and verifications as text for people and as JSON documents for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+
+from .render import Style, error_json, error_text, one_line, printable, run_json, table_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .difference import DatabaseDifference, TableDifference
+    from .lint import Finding
+    from .preview import FileDifference, Rehearsed
+    from .tree import Node
+    from .verify import Verified
+
+_SIGNS = {"+": "green", "-": "red", "~": "yellow", "@": "dim"}
+_SCHEMA_LINES_SHOWN = 200
+
+
+def preview_text(rehearsed: Rehearsed, style: Style) -> str:
+    """Return what a plan would change, for people."""
+    run = rehearsed.run
+    verb = "apply" if run.plan.direction == "up" else "roll back"
+    lines = [f"Preview: would {verb} {len(run.results)} migration(s)"]
+    lines += [f"  • {result.version} - {one_line(result.description)}" for result in run.results]
+    for file in rehearsed.files:
+        lines += ["", *_file_lines(file, style)]
+    for database in rehearsed.databases:
+        lines += ["", *_database_lines(database, style)]
+    if not rehearsed.files and not rehearsed.databases:
+        lines += ["", "No file and no row would change."]
+    lines += ["", "Nothing was changed: this ran on a copy."]
+    return "\n".join(lines)
+
+
+def _file_lines(file: FileDifference, style: Style) -> list[str]:
+    kind = file.after.kind if file.after else file.before.kind if file.before else "file"
+    word = "folder" if kind == "dir" else kind
+    heading = f"{file.what} {word} .claude/{one_line(file.path)}"
+    lines = [style.paint("bold", heading)]
+    if file.before and file.after and file.before.mode != file.after.mode:
+        lines.append(f"  mode {file.before.mode:o} → {file.after.mode:o}")
+    if file.lines:
+        lines += [_painted(line, style) for line in file.lines]
+        if file.cut:
+            lines.append(f"  … {file.cut} more line(s)")
+    elif kind == "file":
+        lines.append(f"  {_content(file.before)} → {_content(file.after)}")
+    elif kind == "link" and file.after:
+        lines.append(f"  → {one_line(file.after.link or '')}")
+    return lines
+
+
+def _content(node: Node | None) -> str:
+    if node is None:
+        return "nothing"
+    return f"{node.size} bytes (sha256 {(node.sha256 or '')[:12]})"
+
+
+def _painted(line: str, style: Style) -> str:
+    text = printable(line)
+    color = _SIGNS.get(line[:1])
+    return style.paint(color, text) if color and style.color else text
+
+
+def _database_lines(database: DatabaseDifference, style: Style) -> list[str]:
+    lines = [style.paint("bold", f"database {one_line(database.path)}")]
+    shown = database.schema[:_SCHEMA_LINES_SHOWN]
+    lines += [_painted(line, style) for line in shown]
+    if len(database.schema) > len(shown):
+        lines.append(f"  … {len(database.schema) - len(shown)} more line(s)")
+    for table in database.tables:
+        lines.append(f"  {one_line(table.table)}: {_counts(table)}")
+        lines += [f"    {_painted(one_line(example), style)}" for example in table.examples]
+        more = table.added + table.removed + table.changed - len(table.examples)
+        if more:
+            lines.append(f"    … {more} more row(s)")
+    return lines
+
+
+def _counts(table: TableDifference) -> str:
+    counts = (("added", table.added), ("removed", table.removed), ("changed", table.changed))
+    return ", ".join(f"{count} row(s) {word}" for word, count in counts if count)
+
+
+def preview_json(rehearsed: Rehearsed) -> dict[str, object]:
+    """Return the keys of a preview's document."""
+    return run_json(rehearsed.run) | {
+        "preview": True,
+        "files": [_file_json(file) for file in rehearsed.files],
+        "databases": [_database_json(database) for database in rehearsed.databases],
+    }
+
+
+def _file_json(file: FileDifference) -> dict[str, object]:
+    return {
+        "path": file.path,
+        "change": file.what,
+        "before": asdict(file.before) if file.before else None,
+        "after": asdict(file.after) if file.after else None,
+        "diff": list(file.lines),
+        "cut": file.cut,
+    }
+
+
+def _database_json(database: DatabaseDifference) -> dict[str, object]:
+    return {
+        "path": database.path,
+        "schema": list(database.schema[:_SCHEMA_LINES_SHOWN]),
+        "cut": max(0, len(database.schema) - _SCHEMA_LINES_SHOWN),
+        "tables": [asdict(table) for table in database.tables],
+    }
+
+
+def verified_text(
+    verified: Sequence[Verified], shown: Callable[[str], str], style: Style, lint_only: bool
+) -> str:
+    """Return what a verification showed, as a table and the reasons for every failure."""
+    if not verified:
+        return f"{style.paint('green', '✓')} Nothing to verify: no migration is pending"
+    headers = ["Version", "Description", "Reversible", "Repeatable", "Idempotent", "Took", "Lint"]
+    rows = [_row(item) for item in verified]
+    if lint_only:
+        headers, rows = _without(headers, rows, range(2, 6))
+    lines = ["Verification:", table_text(headers, rows, style.width)]
+    for item in verified:
+        lines += _reasons(item, shown, style)
+    failed = sum(item.has_failed for item in verified)
+    lines.append("")
+    if failed:
+        lines.append(f"{style.paint('red', '✗')} {failed} of {len(verified)} migration(s) failed")
+    else:
+        lines.append(f"{style.paint('green', '✓')} {len(verified)} migration(s) verified")
+    return "\n".join(lines)
+
+
+def _without(
+    headers: list[str], rows: list[list[str]], columns: Iterable[int]
+) -> tuple[list[str], list[list[str]]]:
+    left_out = set(columns)
+
+    def rest(cells: list[str]) -> list[str]:
+        return [cell for column, cell in enumerate(cells) if column not in left_out]
+
+    return rest(headers), [rest(row) for row in rows]
+
+
+def _row(item: Verified) -> list[str]:
+    return [
+        str(item.version),
+        one_line(item.description),
+        _answer(item.reversible),
+        _answer(item.repeatable),
+        _answer(item.idempotent),
+        f"{item.duration_ms} ms" if item.duration_ms is not None else "-",
+        f"{len(item.findings)} finding(s)" if item.findings else "clean",
+    ]
+
+
+def _answer(answer: bool | None) -> str:
+    return "-" if answer is None else "yes" if answer else "NO"
+
+
+def _reasons(item: Verified, shown: Callable[[str], str], style: Style) -> list[str]:
+    lines = [f"  {one_line(difference)}" for difference in item.differences]
+    if item.error is not None:
+        lines += [f"  {line}" for line in error_text(item.error, shown, style).split("\n")]
+    for finding in item.findings:
+        lines += _finding_lines(finding, shown)
+    return ["", f"{item.version} - {one_line(item.description)}", *lines] if lines else []
+
+
+def _finding_lines(finding: Finding, shown: Callable[[str], str]) -> list[str]:
+    place = f"{shown(finding.file)}:{finding.line}"
+    return [f"  {place}: {finding.code}: {finding.message}", f"    {finding.advice}"]
+
+
+def verified_json(verified: Sequence[Verified], shown: Callable[[str], str]) -> dict[str, object]:
+    """Return the keys of the ``verify`` document."""
+    return {
+        "migrations": [
+            {
+                "version": str(item.version),
+                "description": item.description,
+                "reversible": item.reversible,
+                "repeatable": item.repeatable,
+                "idempotent": item.idempotent,
+                "duration_ms": item.duration_ms,
+                "findings": [
+                    asdict(finding) | {"file": shown(finding.file)} for finding in item.findings
+                ],
+                "differences": list(item.differences),
+                "error": error_json(item.error, shown) if item.error else None,
+            }
+            for item in verified
+        ]
+    }

@@ -1,0 +1,174 @@
+"""A shadow copy of the whole state, on which a plan is really run while the live one rests.
+
+Files are copied, databases go through the backup API, and links that would lead back to live files
+lead to copies instead. Unlike staging this is a complete project of its own, so that the same
+commands run on it that would run on the original.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from . import database
+from .errors import StateUnreadable
+from .exclusions import Exclusions
+from .live_database import copy_database
+from .tree import discard
+from .workspace import BOOKKEEPING_NAME, Workspace, is_inside
+
+
+@contextmanager
+def shadow_of(workspace: Workspace) -> Iterator[Workspace]:
+    """Give a complete copy of the workspace in the system's temporary folder.
+
+    Raises:
+        StateUnreadable: something cannot be read, or there is not enough space.
+    """
+    folder = os.path.realpath(tempfile.mkdtemp(prefix="plugin-migrate-"))
+    try:
+        yield _Copier(workspace, folder).copy()
+    except OSError as error:
+        raise StateUnreadable(
+            f"The state cannot be copied: {error.strerror}",
+            file=error.filename,
+            hint="Make it readable; for more room set TMPDIR to a folder on a larger disk.",
+        ) from error
+    finally:
+        discard(folder)
+
+
+class _Copier:
+    def __init__(self, workspace: Workspace, folder: str) -> None:
+        self._live = workspace
+        self._folder = folder
+        self._claude = os.path.join(folder, "project", ".claude")
+        self._exclusions = Exclusions(workspace)
+        self._outside: dict[str, str] = {}
+
+    def copy(self) -> Workspace:
+        """Copy everything and return the copy as a workspace."""
+        os.makedirs(self._claude)
+        self._copy_folder(self._live.claude, self._claude, "", (self._live.claude,))
+        publish = os.path.join(self._live.bookkeeping, "publish")
+        if os.path.isdir(publish):
+            # What a killed command left is recovered in the copy as it would be in the original.
+            copied = os.path.join(self._claude, BOOKKEEPING_NAME, "publish")
+            shutil.copytree(publish, copied, symlinks=True)
+        return self._workspace()
+
+    def _workspace(self) -> Workspace:
+        live = self._live
+        copied = replace(
+            live,
+            project=os.path.join(self._folder, "project"),
+            claude=self._claude,
+            migrations=self._mapped(live.migrations) or live.migrations,
+            database=self._mapped(live.database) or os.path.join(self._folder, "state.db"),
+            live_claude=live.claude,
+        )
+        if os.path.exists(live.database):
+            os.makedirs(os.path.dirname(copied.database), exist_ok=True)
+            _copy_database(live.database, copied.database)
+            if not live.owns_database:
+                _take_over(copied)
+        return copied
+
+    def _mapped(self, path: str) -> str | None:
+        """Return where a path of the live state stands in the copy."""
+        real = os.path.realpath(path)
+        if not is_inside(real, self._live.claude):
+            return None
+        return os.path.normpath(
+            os.path.join(self._claude, os.path.relpath(real, self._live.claude))
+        )
+
+    def _copy_folder(self, source: str, target: str, prefix: str, trail: tuple[str, ...]) -> None:
+        with os.scandir(source) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+        for entry in entries:
+            path = prefix + entry.name
+            copied = os.path.join(target, entry.name)
+            if self._exclusions.reason(path, entry):
+                continue
+            if entry.is_symlink():
+                self._copy_link(entry, copied, trail)
+            elif entry.is_dir():
+                os.mkdir(copied, 0o700)
+                self._copy_folder(entry.path, copied, path + "/", (*trail, entry.path))
+                shutil.copystat(entry.path, copied)
+            else:
+                self._copy_file(entry, path, copied)
+
+    def _copy_file(self, entry: os.DirEntry[str], path: str, copied: str) -> None:
+        with open(entry.path, "rb", buffering=0) as file:
+            beginning = file.read(100)
+        if beginning and self._exclusions.is_database(path, entry.name, beginning):
+            _copy_database(entry.path, copied)
+        else:
+            shutil.copy2(entry.path, copied)
+
+    def _copy_link(self, entry: os.DirEntry[str], copied: str, trail: tuple[str, ...]) -> None:
+        real = os.path.realpath(entry.path)
+        inside = self._mapped(real)
+        if inside is not None:
+            os.symlink(os.path.relpath(inside, os.path.dirname(copied)), copied)
+        elif os.path.isfile(real):
+            os.symlink(self._copy_outside_file(real), copied)
+        elif os.path.isdir(real) and not any(is_inside(folder, real) for folder in trail):
+            os.symlink(self._copy_outside_folder(real, trail), copied)
+        else:
+            os.symlink(os.readlink(entry.path), copied)
+
+    def _copy_outside_file(self, real: str) -> str:
+        copied = self._outside.get(real)
+        if copied is None:
+            copied = self._outside[real] = self._new_place(real)
+            shutil.copy2(real, copied)
+        return copied
+
+    def _copy_outside_folder(self, real: str, trail: tuple[str, ...]) -> str:
+        copied = self._outside.get(real)
+        if copied is None:
+            copied = self._outside[real] = self._new_place(real)
+            os.mkdir(copied)
+            self._copy_folder(real, copied, "", (*trail, real))
+            shutil.copystat(real, copied)
+        return copied
+
+    def _new_place(self, real: str) -> str:
+        folder = os.path.join(self._folder, "outside", str(len(self._outside)))
+        os.makedirs(folder)
+        return os.path.join(folder, os.path.basename(real))
+
+
+def _copy_database(source: str, target: str) -> None:
+    connection = database.open_for_reading(source, "mode=ro")
+    try:
+        copy_database(connection, target)
+    except sqlite3.Error as error:
+        raise database.unreadable(source, error) from error
+    finally:
+        connection.close()
+    shutil.copystat(source, target)
+
+
+def _take_over(copied: Workspace) -> None:
+    """Make the copy of a database outside ``.claude/`` belong to the copied project."""
+    connection = sqlite3.connect(copied.database, isolation_level=None)
+    try:
+        for statement in (
+            "UPDATE plugin_migrate_facts SET value = ? WHERE name = 'project'",
+            "UPDATE plugin_migrate_publishes SET project = ?",
+        ):
+            connection.execute(statement, (copied.project,))
+    except sqlite3.OperationalError:
+        # The first run has not made the ledger's tables yet.
+        pass
+    finally:
+        connection.close()

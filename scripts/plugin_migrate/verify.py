@@ -1,0 +1,381 @@
+"""Proof of up, down, up on a shadow copy, before the live state is touched."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from . import commands, database
+from .backup import Saved, list_backups
+from .commands import Planner, Run
+from .difference import DatabaseDifference, TableDifference, database_difference
+from .engine import Reporter
+from .errors import MigrateError, UnknownTarget
+from .exclusions import SIDE_SUFFIXES, Exclusions, holds_database
+from .ledger import ledger_tables
+from .lint import Finding, lint
+from .live_database import copy_database
+from .migration import Migration
+from .plan import UNAPPLIED, Entry, Plan, plan_downgrade, plan_upgrade
+from .prepare import describe, description_of
+from .repair import with_text
+from .shadow import shadow_of
+from .transaction import make_ledger
+from .tree import Node, discard, observe
+from .version import Version
+from .workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What up, down, up showed about one migration; ``None`` where it does not apply.
+
+    ``differences`` says what was not as it should be; ``error`` is what stopped the rehearsal.
+    """
+
+    version: Version
+    description: str
+    reversible: bool | None
+    repeatable: bool | None
+    idempotent: bool | None
+    duration_ms: int | None
+    findings: tuple[Finding, ...]
+    differences: tuple[str, ...]
+    error: MigrateError | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether anything is not as it should be."""
+        answers = (self.reversible, self.repeatable, self.idempotent)
+        return False in answers or bool(self.findings) or self.error is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """Everything that counts at one moment: files by path, and copies of the databases."""
+
+    files: dict[str, Node]
+    databases: dict[str, str]
+    state: str | None
+
+
+class _Rehearsal:
+    """Runs single migrations on a shadow copy and compares its states."""
+
+    def __init__(self, shadow: Workspace) -> None:
+        self._shadow = shadow
+        self._folder = os.path.join(os.path.dirname(shadow.project), "moments")
+        self._count = 0
+
+    def make_ledger(self) -> None:
+        """Make the ledger now, so that it is no difference between two moments."""
+        make_ledger(self._shadow)
+
+    def up(self, version: Version) -> Run:
+        """Apply one migration, and nothing else."""
+        return self._run(lambda entries: _only(entries, version))
+
+    def down(self) -> Run:
+        """Roll back the last applied migration."""
+        return self._run(lambda entries: plan_downgrade(entries, count=1))
+
+    def down_from(self, version: Version) -> Run:
+        """Roll back ``version`` and everything above it."""
+        return self._run(lambda entries: _from_on(entries, version))
+
+    def up_in_a_new_clone(self, version: Version) -> tuple[MigrateError | None, tuple[str, ...]]:
+        """Apply one migration with a backup; return its error and the files it changed."""
+        run = commands.run(
+            self._shadow,
+            lambda entries: _only(entries, version),
+            "verify",
+            "rehearsal",
+            Reporter(),
+            0,
+        )
+        if run.error is not None or not run.results:
+            return run.error, ()
+        saved = list_backups(self._shadow)[0].files
+        changed = [item.path for item in saved if not self._is_unchanged(item)]
+        return None, tuple(sorted(changed))
+
+    def forget_databases(self) -> None:
+        """Remove every database, as in a new clone of a project that commits its files only."""
+        for path in [*self.moment().databases, None]:
+            live = os.path.join(self._shadow.claude, path) if path else self._shadow.database
+            for suffix in ("", *SIDE_SUFFIXES):
+                with suppress(FileNotFoundError):
+                    os.unlink(live + suffix)
+
+    def _is_unchanged(self, saved: Saved) -> bool:
+        live = os.path.join(self._shadow.claude, saved.path)
+        if saved.before is None and os.path.isfile(live) and holds_database(live):
+            return True
+        return saved.before == saved.after
+
+    def moment(self) -> _State:
+        """Remember everything as it is now."""
+        self._count += 1
+        folder = os.path.join(self._folder, str(self._count))
+        os.makedirs(folder)
+        files: dict[str, Node] = {}
+        databases: dict[str, str] = {}
+        self._walk(self._shadow.claude, "", Exclusions(self._shadow), files, databases, folder)
+        state = None
+        if os.path.exists(self._shadow.database):
+            state = os.path.join(folder, "state.db")
+            _copy(self._shadow.database, state)
+        return _State(files, databases, state)
+
+    def differences(self, before: _State, after: _State) -> tuple[str, ...]:
+        """Return what differs between two moments, a line each."""
+        found = []
+        for path in sorted(before.files.keys() | after.files.keys()):
+            old, new = before.files.get(path), after.files.get(path)
+            if old != new:
+                found.append(f"{path}: {_what(old, new)}")
+        ignored = ledger_tables(self._shadow.config.ledger_table)
+        found += _database_lines(
+            database_difference(before.state, after.state, "the state database", ignored)
+        )
+        for path in sorted(before.databases.keys() | after.databases.keys()):
+            found += _database_lines(
+                database_difference(before.databases.get(path), after.databases.get(path), path)
+            )
+        return tuple(found)
+
+    def forget_moments(self) -> None:
+        """Remove the databases' copies that :meth:`moment` made."""
+        discard(self._folder)
+
+    def _run(self, planner: Planner) -> Run:
+        return commands.run(
+            self._shadow, planner, "verify", "rehearsal", Reporter(), 0, with_backup=False
+        )
+
+    def _walk(
+        self,
+        folder: str,
+        prefix: str,
+        exclusions: Exclusions,
+        files: dict[str, Node],
+        databases: dict[str, str],
+        copies: str,
+    ) -> None:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+        for entry in entries:
+            path = prefix + entry.name
+            if exclusions.reason(path, entry):
+                continue
+            if entry.is_file(follow_symlinks=False) and self._is_database(entry, path, exclusions):
+                databases[path] = os.path.join(copies, f"{len(databases)}.db")
+                _copy(entry.path, databases[path])
+                continue
+            node = observe(entry.path)
+            if node is not None:
+                files[path] = node
+            if entry.is_dir(follow_symlinks=False):
+                self._walk(entry.path, path + "/", exclusions, files, databases, copies)
+
+    def _is_database(self, entry: os.DirEntry[str], path: str, exclusions: Exclusions) -> bool:
+        with open(entry.path, "rb", buffering=0) as file:
+            return exclusions.is_database(path, entry.name, file.read(100))
+
+
+def _only(entries: tuple[Entry, ...], version: Version) -> Plan:
+    plan = plan_upgrade(entries, version)
+    return replace(plan, steps=tuple(step for step in plan.steps if step.version == version))
+
+
+def _from_on(entries: tuple[Entry, ...], version: Version) -> Plan:
+    everything = plan_downgrade(entries, Version(0, 0, 0))
+    steps = tuple(step for step in everything.steps if step.version >= version)
+    return replace(everything, steps=steps)
+
+
+def _copy(source: str, target: str) -> None:
+    connection = database.open_for_reading(source, "mode=ro")
+    try:
+        copy_database(connection, target)
+    finally:
+        connection.close()
+
+
+def _what(old: Node | None, new: Node | None) -> str:
+    if old is None:
+        return "is there, but was not"
+    if new is None:
+        return "is gone"
+    if old.kind != new.kind:
+        return f"is a {new.kind}, was a {old.kind}"
+    if old.mode != new.mode:
+        return f"has mode {new.mode:o}, had {old.mode:o}"
+    return "has another content"
+
+
+def _database_lines(difference: DatabaseDifference) -> list[str]:
+    lines = [
+        f"{difference.path}: schema {line}"
+        for line in difference.schema
+        if line[:1] in "+-" and line[:3] not in ("+++", "---")
+    ]
+    return lines + [f"{difference.path}: {_rows_text(table)}" for table in difference.tables]
+
+
+def _rows_text(table: TableDifference) -> str:
+    parts = [
+        f"{count} row(s) {word}"
+        for count, word in (
+            (table.added, "more"),
+            (table.removed, "missing"),
+            (table.changed, "different"),
+        )
+        if count
+    ]
+    return f"table {table.table} has {', '.join(parts)}"
+
+
+def verify(
+    workspace: Workspace,
+    versions: Sequence[Version] = (),
+    everything: bool = False,
+    lint_only: bool = False,
+) -> tuple[Verified, ...]:
+    """Rehearse migrations one on top of the other and return what each showed.
+
+    Parameters:
+        versions: these ones; the pending ones when empty.
+        everything: all that have a file, from the first.
+        lint_only: execute nothing.
+
+    Raises:
+        UnknownTarget: one of ``versions`` has no file.
+        MigrateError: the state cannot be copied, or what is applied cannot be rolled back to
+            where the rehearsal has to begin.
+    """
+    entries = commands.look(workspace).entries
+    chosen = _chosen(entries, versions, everything)
+    migrations = {entry.version: with_text(entry) for entry in chosen}
+    results = {
+        entry.version: _only_linted(entry, migrations[entry.version], workspace) for entry in chosen
+    }
+    if chosen and not lint_only:
+        with shadow_of(workspace) as shadow:
+            _rehearse(_Rehearsal(shadow), entries, migrations, results)
+    return tuple(results.values())
+
+
+def _chosen(entries: Sequence[Entry], versions: Sequence[Version], everything: bool) -> list[Entry]:
+    with_file = {entry.version: entry for entry in entries if entry.migration is not None}
+    for version in versions:
+        if version not in with_file:
+            raise UnknownTarget(
+                f"There is no migration file with version {version}",
+                hint="See: plugin-migrate status",
+            )
+    if versions:
+        return [with_file[version] for version in sorted(set(versions))]
+    if everything:
+        return list(with_file.values())
+    return [entry for entry in with_file.values() if entry.state in UNAPPLIED]
+
+
+def _only_linted(entry: Entry, migration: Migration, workspace: Workspace) -> Verified:
+    siblings = frozenset(os.path.splitext(name)[0] for name in os.listdir(workspace.migrations))
+    findings = lint(migration, siblings)
+    return Verified(entry.version, description_of(entry), None, None, None, None, findings, ())
+
+
+def _rehearse(
+    rehearsal: _Rehearsal,
+    entries: Sequence[Entry],
+    migrations: dict[Version, Migration],
+    results: dict[Version, Verified],
+) -> None:
+    first, last = min(migrations), max(migrations)
+    rehearsal.make_ledger()
+    if any(entry.applied and entry.version >= first for entry in entries):
+        error = rehearsal.down_from(first).error
+        if error is not None:
+            raise error
+    for entry in entries:
+        if entry.migration is None or not first <= entry.version <= last:
+            continue
+        if entry.version not in migrations:
+            error = rehearsal.up(entry.version).error
+        else:
+            shown = _prove(rehearsal, results[entry.version], migrations[entry.version])
+            results[entry.version] = shown
+            error = shown.error
+        rehearsal.forget_moments()
+        if error is not None:
+            return
+    _prove_idempotence(rehearsal, entries, last, results)
+
+
+def _prove(rehearsal: _Rehearsal, verified: Verified, migration: Migration) -> Verified:
+    """Run up, down, up; the migration stays applied on the copy."""
+    before = rehearsal.moment()
+    run = rehearsal.up(migration.version)
+    if run.error is not None:
+        return replace(verified, error=run.error)
+    duration = sum(result.duration_ms for result in run.results)
+    verified = replace(verified, duration_ms=duration)
+    if not describe(migration).has_down:
+        return verified
+    after = rehearsal.moment()
+    run = rehearsal.down()
+    if run.error is not None:
+        return replace(verified, reversible=False, error=run.error)
+    lost = rehearsal.differences(before, rehearsal.moment())
+    verified = replace(
+        verified,
+        reversible=not lost,
+        differences=tuple(f"after down: {line}" for line in lost),
+    )
+    run = rehearsal.up(migration.version)
+    if run.error is not None:
+        return replace(verified, repeatable=False, error=run.error)
+    other = rehearsal.differences(after, rehearsal.moment())
+    lines = (f"after the second up: {line}" for line in other)
+    return replace(verified, repeatable=not other, differences=(*verified.differences, *lines))
+
+
+def _prove_idempotence(
+    rehearsal: _Rehearsal,
+    entries: Sequence[Entry],
+    last: Version,
+    results: dict[Version, Verified],
+) -> None:
+    """Apply everything to the migrated files with fresh databases: in the end no file may differ.
+
+    It is what happens in a new clone or worktree of a project that commits its files.
+    """
+    rehearsal.forget_databases()
+    before = rehearsal.moment().files
+    touched: dict[Version, tuple[str, ...]] = {}
+    failed: dict[Version, MigrateError] = {}
+    for entry in entries:
+        if entry.migration is not None and entry.version <= last and not failed:
+            error, touched[entry.version] = rehearsal.up_in_a_new_clone(entry.version)
+            if error is not None:
+                failed[entry.version] = error
+    after = rehearsal.moment().files
+    different = {
+        path for path in before.keys() | after.keys() if before.get(path) != after.get(path)
+    }
+    for version in touched.keys() & results.keys():
+        lines = [
+            f"in a new clone: {path} is no longer the same"
+            for path in touched[version]
+            if path in different
+        ]
+        if version in failed:
+            lines.append(f"in a new clone: it fails: {failed[version].message}")
+        verified = results[version]
+        results[version] = replace(
+            verified, idempotent=not lines, differences=(*verified.differences, *lines)
+        )

@@ -1,0 +1,297 @@
+"""`create`: where the file goes, what it says, and that every template works once filled in."""
+
+import os
+import pwd
+import re
+
+import pytest
+
+from command_line import FOLDER, unprivileged
+
+
+def test_a_new_migration_is_told_in_the_contracts_words(project):
+    project.tables("1.1.0")
+    assert project.ok("create", "add-oauth") == (
+        "✓ Created migration: 1.2.0-add-oauth.py\n"
+        "  Path: .claude/core/versioning/migrations/1.2.0-add-oauth.py\n"
+        "\n"
+        "Next steps:\n"
+        "  1. Edit the migration file\n"
+        "  2. Implement up() and down() functions\n"
+        "  3. Run: /plugin-migrate upgrade\n"
+    )
+
+
+def test_sql_has_sections_to_write(project):
+    out = project.ok("create", "add-oauth", "--language=sql")
+    assert "  2. Write the migrate:up and migrate:down sections\n" in out
+    text = (project.migrations / "1.0.0-add-oauth.sql").read_text()
+    assert re.fullmatch(
+        r"-- description: Add oauth\n-- author: \S+\n"
+        r"-- created_at: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\n-- tags: \[\]\n\n"
+        r"-- migrate:up\n\n\n-- migrate:down\n\n?",
+        text,
+    )
+
+
+def test_the_document_has_version_and_path(project):
+    assert project.json("create", "add-oauth", "--language", "sql") == {
+        "schema": 1,
+        "command": "create",
+        "ok": True,
+        "version": "1.0.0",
+        "path": f"{FOLDER}/1.0.0-add-oauth.sql",
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "version"),
+    [
+        ([], "1.3.0"),
+        (["--bump=minor"], "1.3.0"),
+        (["--bump=patch"], "1.2.4"),
+        (["--bump", "major"], "2.0.0"),
+        (["--version=1.2.9"], "1.2.9"),
+        (["--version", "7.0.0", "--bump=patch"], "7.0.0"),
+    ],
+)
+def test_the_version_is_the_next_one_or_the_named_one(project, options, version):
+    project.tables("1.2.3", "0.9.9")
+    assert project.json("create", "x", *options)["version"] == version
+
+
+def test_the_next_version_is_above_the_applied_ones_too(project):
+    project.tables("1.0.0", "2.0.0")
+    project.ok("upgrade")
+    (project.migrations / "2.0.0-step.sql").unlink()
+    assert project.json("create", "x")["version"] == "2.1.0"
+
+
+def test_a_version_below_the_current_one_is_pointed_out(project):
+    project.tables("1.0.0", "2.0.0")
+    project.ok("upgrade")
+    out = project.ok("create", "x", "--version=1.5.0")
+    assert out.endswith("\nVersion 1.5.0 is below the current one: it will be out of order\n")
+    assert project.statuses()["1.5.0"] == "out of order"
+
+
+def test_a_version_that_exists_is_refused(project):
+    path = project.sql("1.0.0")
+    before = project.snapshot()
+    assert project.fails("create", "x", "--version=1.0.0", code=2) == (
+        "✗ Error: Version 1.0.0 exists already\n"
+        f"  {FOLDER}/{path.name}\n"
+        "  The next free one is 1.1.0; leave --version out.\n"
+    )
+    assert project.snapshot() == before
+
+
+def test_an_applied_version_without_a_file_exists_too(project):
+    project.tables("1.0.0")
+    project.ok("upgrade")
+    (project.migrations / "1.0.0-step.sql").unlink()
+    assert "exists already" in project.fails("create", "x", "--version=1.0.0", code=2)
+
+
+@pytest.mark.parametrize("name", ["../x", "", "Add OAuth", "a" * 101])
+def test_a_name_that_is_no_slug_is_refused(project, name):
+    before = project.snapshot()
+    err = project.fails("create", name, code=2)
+    assert err.startswith(
+        f"✗ Error: Invalid name for a migration: '{name}'\n  Use lower-case words"
+    )
+    assert project.snapshot() == before
+
+
+@pytest.mark.parametrize("version", ["1.a.0", "v1.2.0", ""])
+def test_a_bad_version_is_refused(project, version):
+    before = project.snapshot()
+    err = project.fails("create", "x", f"--version={version}", code=2)
+    assert err.startswith(f"✗ Error: Invalid version format: '{version}'\n  Expected semantic")
+    assert project.snapshot() == before
+
+
+def test_0_0_0_is_no_version_to_create(project):
+    assert "before the first" in project.fails("create", "x", "--version=0.0.0", code=2)
+
+
+def test_a_number_that_cannot_grow_is_told(project):
+    project.sql("1.999999999.0")
+    assert "Invalid version format: '1.1000000000.0'" in project.fails("create", "x", code=2)
+
+
+@pytest.mark.parametrize("description", ["a\nb", "\x1b[2J", b"a\xffb"])
+def test_a_description_that_is_no_line_of_text_is_refused(project, description):
+    before = project.snapshot()
+    err = project.fails("create", "x", "--description", os.fsdecode(description), code=2)
+    assert "A description is one line of text" in err
+    assert project.snapshot() == before
+
+
+def test_the_author_and_the_time_are_in_the_header(project):
+    project.ok("create", "x")
+    (entry,) = project.json("status")["migrations"]
+    assert entry["author"] == pwd.getpwuid(os.getuid()).pw_name
+
+
+def test_a_folder_that_is_missing_is_made(project):
+    project.migrations.rmdir()
+    project.ok("create", "x", f"--migrations={project.root}/elsewhere/deep")
+    assert [path.name for path in (project.root / "elsewhere/deep").iterdir()] == ["1.0.0-x.py"]
+
+
+def test_a_named_project_may_lack_its_claude_folder(project, tmp_path):
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    project.ok("--project", fresh, "create", "initial-schema")
+    assert (fresh / FOLDER / "1.0.0-initial-schema.py").exists()
+
+
+def test_an_unnamed_project_must_exist(project, tmp_path):
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    assert "No project found" in project.fails("create", "x", cwd=fresh)
+    assert list(fresh.iterdir()) == []
+
+
+def test_a_folder_without_write_permission_is_told(project):
+    project.migrations.chmod(0o555)
+    try:
+        err = project.fails("create", "x", prefix=unprivileged())
+    finally:
+        project.migrations.chmod(0o755)
+    assert err.startswith("✗ Error: The migration cannot be written: Permission denied\n")
+    assert f"  {FOLDER}/1.0.0-x.py\n" in err
+
+
+def test_a_broken_neighbour_is_told_before_anything_is_written(project):
+    project.migration("1.x.0-a.py", "")
+    before = project.snapshot()
+    assert "Invalid version format: '1.x.0'" in project.fails("create", "x")
+    assert project.snapshot() == before
+
+
+def test_plugin_migrations_are_python(project):
+    err = project.fails("create", "x", "--template=plugin", "--language=sql", code=2)
+    assert err.startswith("✗ Error: The template 'plugin' changes files, which SQL cannot\n")
+    assert "--template=plugin --language=python" in err
+
+
+@pytest.mark.parametrize("option", ["--template=other", "--language=cobol", "--bump=huge"])
+def test_what_is_no_choice_is_refused(project, option):
+    assert "invalid choice" in project.fails("create", "x", option, code=2)
+
+
+TEMPLATES = [
+    ("empty", "python"),
+    ("empty", "sql"),
+    ("plugin", "python"),
+    ("schema", "python"),
+    ("schema", "sql"),
+    ("data", "python"),
+    ("data", "sql"),
+]
+
+
+@pytest.mark.parametrize(("template", "language"), TEMPLATES)
+def test_a_fresh_file_loads_and_has_both_directions(project, template, language):
+    project.ok("create", "x", f"--template={template}", f"--language={language}")
+    (entry,) = project.json("status")["migrations"]
+    assert entry["tags"] == ([] if template == "empty" else [template])
+    project.ok("upgrade", "--dry-run")
+    text = next(project.migrations.iterdir()).read_text()
+    assert ("def down(ctx)" if language == "python" else "\n-- migrate:down\n") in text
+
+
+@pytest.mark.parametrize(("template", "language"), [one for one in TEMPLATES if one[0] != "data"])
+def test_a_fresh_file_runs_and_takes_back_what_it_did(project, template, language):
+    project.write("settings.json", '{"a": 1}\n')
+    project.write("agents/one.md", "---\nname: one\n---\nBody\n")
+    project.tables("0.1.0")
+    project.ok("upgrade")
+    schema, files = project.query("SELECT sql FROM sqlite_schema"), project.files()
+    project.ok("create", "x", f"--template={template}", f"--language={language}")
+    project.ok("upgrade")
+    project.ok("downgrade")
+    next(project.migrations.glob("0.2.0*")).unlink()
+    assert project.query("SELECT sql FROM sqlite_schema") == schema
+    assert project.files() == files
+
+
+@pytest.mark.parametrize("language", ["python", "sql"])
+def test_a_fresh_data_migration_says_what_to_fill_in_and_changes_nothing(project, language):
+    project.ok("create", "x", "--template=data", f"--language={language}")
+    assert "no such table: example" in project.fails("upgrade")
+    assert project.applied() == []
+
+
+def test_the_plugin_template_filled_in_edits_files_and_restores_them(project):
+    settings = '{\n  // a remark\n  "theme": "dark",\n  "n": 1\n}\n'
+    agent = "---\nname: one\ntools: [a, b] # remark\n---\nBody\n"
+    project.write("settings.json", settings)
+    project.write("agents/deep/one.md", agent)
+    project.write("agents/two.md", "no front matter\n")
+    project.setup("CREATE TABLE a (x)")
+    project.ok("create", "x", "--template=plugin")
+    path = project.migrations / "1.0.0-x.py"
+    text = path.read_text().replace("exampleOld", "theme").replace("exampleNew", "colors")
+    path.write_text(text.replace("example-old", "tools").replace("example-new", "allowed-tools"))
+    files = project.files()
+    project.ok("upgrade")
+    assert project.read("settings.json") == settings.replace("theme", "colors")
+    assert project.read("agents/deep/one.md") == agent.replace("tools", "allowed-tools")
+    project.ok("downgrade")
+    assert project.files() == files
+
+
+@pytest.mark.parametrize("language", ["python", "sql"])
+def test_the_schema_template_rebuilds_a_table_with_its_children(project, language):
+    project.setup(
+        """
+        CREATE TABLE example (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+        CREATE TABLE child (e REFERENCES example(id) ON DELETE CASCADE);
+        INSERT INTO example VALUES (1, 'a'), (2, 'b');
+        INSERT INTO child VALUES (1), (2);
+        """
+    )
+    project.ok("create", "x", "--template=schema", f"--language={language}")
+    path = next(project.migrations.iterdir())
+    text = path.read_text()
+    if language == "python":
+        create = text[text.index("    ctx.db.execute(\n") : text.index("    # What ALTER")]
+        text = text.replace(create, "").replace(
+            "    # rebuild(\n    #     ctx,", "    rebuild(\n        ctx,"
+        )
+        text = re.sub(r"^    #     (.*)$", r"        \1", text, flags=re.MULTILINE)
+        text = text.replace("    # )\n", "    )\n")
+    else:
+        create = text[text.index("CREATE TABLE example (\n") : text.index("-- What ALTER")]
+        text = text.replace(create, "")
+        text = re.sub(r"^-- (CREATE|INSERT|DROP|ALTER) (.*;)$", r"\1 \2", text, flags=re.MULTILINE)
+    path.write_text(text)
+    project.ok("upgrade")
+    assert project.query("SELECT * FROM example") == [(1, "a", None), (2, "b", None)]
+    assert project.query("SELECT * FROM child") == [(1,), (2,)]
+    assert project.query("PRAGMA foreign_key_list(child)")[0][2] == "example"
+
+
+@pytest.mark.parametrize("language", ["python", "sql"])
+def test_the_data_template_filled_in_changes_rows_and_restores_them(project, language):
+    project.setup(
+        "CREATE TABLE tasks (id INTEGER PRIMARY KEY, state TEXT);"
+        "WITH RECURSIVE n(i) AS (SELECT -5 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)"
+        " INSERT INTO tasks SELECT i * 3, CASE i % 3 WHEN 0 THEN 'done' WHEN 1 THEN 'ended' END"
+        " FROM n;"
+    )
+    before = project.query("SELECT * FROM tasks")
+    project.ok("create", "x", "--template=data", f"--language={language}")
+    path = next(project.migrations.iterdir())
+    text = path.read_text().replace("example", "tasks").replace("status", "state")
+    path.write_text(text.replace("old value", "done").replace("new value", "ended"))
+    project.ok("upgrade")
+    assert project.query("SELECT count(*) FROM tasks WHERE state = 'done'") == [(0,)]
+    states = [("ended" if state == "done" else state) for _, state in before]
+    assert [state for _, state in project.query("SELECT * FROM tasks")] == states
+    project.ok("downgrade")
+    assert project.query("SELECT * FROM tasks") == before
+    assert project.query("SELECT name FROM sqlite_schema WHERE name LIKE '%before%'") == []

@@ -1,0 +1,6 @@
+-- description: Create the preferences
+-- migrate:up
+CREATE TABLE preferences (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+
+-- migrate:down
+DROP TABLE preferences;

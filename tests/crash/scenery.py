@@ -1,0 +1,60 @@
+"""The project that the crash tests migrate: every kind of state, changed in every way."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+VERSIONS = ("1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0")
+STATE_DATABASE = "orchestration/db/orchestration.db"
+
+_SETTINGS = """{
+  "model": "opus",
+  "preferences": {
+    "theme": "dark",
+    "tone": "terse"
+  }
+}
+"""
+_REVIEWER = "---\nname: reviewer # keep\nmodel: sonnet\n---\n\nReview the code.\n"
+
+
+def build(root: Path, journal_mode: str = "delete") -> Path:
+    """Make the project in ``root``; return its ``.claude/``.
+
+    Parameters:
+        journal_mode: ``delete`` leaves the state database to the first run; ``wal`` makes one.
+    """
+    claude = root / ".claude"
+    _write(claude / "config/real.json", _SETTINGS, 0o640)
+    (claude / "settings.json").symlink_to("config/real.json")
+    _write(claude / "agents/reviewer.md", _REVIEWER)
+    _write(claude / "commands/hello.md", "Say hello.\n")
+    _write(claude / "commands/run.sh", "#!/bin/sh\n")
+    _write(claude / "obsolete.md", "Nobody reads this.\n")
+    _write(claude / "cache/index.txt", "index\n")
+    _write(claude / "cache/deep/entry.txt", "entry\n")
+    _write(claude / "untouched.txt", "Nothing changes this.\n", 0o600)
+    _database(claude / "memory.db", "wal", "memories")
+    _database(claude / "journal.db", "delete", "entries")
+    if journal_mode == "wal":
+        _database(claude / STATE_DATABASE, "wal", "other")
+    shutil.copytree(MIGRATIONS, claude / "core/versioning/migrations")
+    return claude
+
+
+def _write(path: Path, text: str, mode: int = 0o644) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+
+
+def _database(path: Path, journal_mode: str, table: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA journal_mode={journal_mode}")
+        connection.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, text TEXT)")
+        connection.executemany(f"INSERT INTO {table} (text) VALUES (?)", [("one",), ("two",)])

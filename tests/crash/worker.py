@@ -1,0 +1,344 @@
+"""Runs crash jobs one after the other: a JSON line in, a JSON line out.
+
+``python worker.py``, started by ``crew.py``; it has everything imported, so that commands that are
+not to be killed run in forked children, which saves most of the time.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+SCRIPTS = TESTS.parent / "scripts"
+sys.path[:0] = [str(TESTS), str(SCRIPTS)]
+
+from crash import children, edits, scenery, strace  # noqa: E402
+from crash.children import Output, Work  # noqa: E402
+from crash.strace import Point  # noqa: E402
+from crash.state import State, difference, dump, fingerprint, leftovers, state_of  # noqa: E402
+from plugin_migrate import cli, recovery  # noqa: E402
+from plugin_migrate.errors import MigrateError  # noqa: E402
+from plugin_migrate.lock import run_lock  # noqa: E402
+from plugin_migrate.workspace import locate  # noqa: E402
+
+# What the commands import as they go.
+for _name in (
+    "backup engine identity languages.python languages.sql editing.front_matter editing.json_edit"
+    " narrator prepare publishable render"
+).split():
+    importlib.import_module(f"plugin_migrate.{_name}")
+
+
+class Wrong(Exception):
+    """What a job found to be wrong."""
+
+
+class Site:
+    """One project of a job, and the commands on it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.claude = root / ".claude"
+        self.database = self.claude / scenery.STATE_DATABASE
+
+    def state(self, history: bool = False) -> State:
+        return state_of(self.claude, scenery.STATE_DATABASE, history)
+
+    def command(self, *arguments: str) -> Work:
+        """Return a command as a child can run it."""
+        return lambda: cli.main(["--project", str(self.root), *arguments])
+
+    def recovery(self) -> Work:
+        """Return what every writing command does first, and no more, as a child can run it."""
+        return lambda: recover(self.root)
+
+    def run(self, *arguments: str) -> Output:
+        """Run a command to its end."""
+        return children.run(self.command(*arguments))
+
+
+def recover(project: Path) -> int:
+    """Do what every writing command does first, and no more."""
+    workspace = locate(project=str(project), environment={})
+    try:
+        with run_lock(workspace, "recover", 10):
+            recovery.refuse(recovery.recover(workspace, "crash test"))
+    except MigrateError as error:
+        print(error.message, error.details, error.hint, file=sys.stderr)
+        return 1
+    return 0
+
+
+# --- jobs ------------------------------------------------------------------------------------------
+
+
+def prepare(folder: str, journal_mode: str, command: str, work: str) -> dict:
+    """Make what the other jobs of a scenario need: the project, its legal states, its points.
+
+    ``command`` is ``upgrade`` or ``downgrade``; the project stands where it can begin.
+    """
+    scene = Path(folder)
+    site = Site(scene / "project")
+    scenery.build(site.root, journal_mode)
+    targets = [(version,) for version in scenery.VERSIONS]
+    if command == "downgrade":
+        _succeed(site.run("upgrade"))
+        targets = [(version,) for version in (*scenery.VERSIONS[-2::-1], "0.0.0")]
+    begin = site.root.with_name("begin")
+    shutil.copytree(site.root, begin, symlinks=True)
+    states = [site.state()]
+    for target in targets:
+        _succeed(site.run(command, *target))
+        states.append(site.state())
+    shutil.rmtree(site.root)
+    with _copied(begin, work) as whole:
+        points = strace.points(whole.command(*arguments_of(command)), whole.root)
+        end = whole.state(history=True)
+        _expect(whole.state(), states[-1:], "one run differs from one step at a time")
+        _expect_tidy(whole)
+    document = {"command": command, "states": states, "end": end}
+    (scene / "scene.json").write_text(json.dumps(document))
+    return {"points": points}
+
+
+def kill(folder: str, point: Point, work: str) -> dict:
+    """Kill at ``point``; look, recover, compare, finish, compare."""
+    scene = _Scene(folder)
+    with _copied(scene.begin, work) as site:
+        _kill(site.command(*scene.arguments), point)
+        _check_status(site)
+        _check_recovery(site, scene)
+        _finish_run(site, scene)
+    return {}
+
+
+def kill_twice(folder: str, point: Point, step: int, work: str) -> dict:
+    """Kill at ``point``, then kill the recovery at every ``step``-th of its own points."""
+    scene = _Scene(folder)
+    kills = 0
+    with _copied(scene.begin, work) as broken:
+        _kill(broken.command(*scene.arguments), point)
+        with _copied(broken.root, work) as site:
+            inner = strace.points(site.recovery(), site.root)
+            recovered = site.state(history=True)
+        for second in inner[point[1] % step :: step]:
+            with _copied(broken.root, work) as site:
+                _kill(site.recovery(), second)
+                try:
+                    _check_status(site)
+                    _check_recovery(site, scene)
+                    _expect(site.state(history=True), [recovered], "one more crash made it differ")
+                except Wrong as wrong:
+                    raise Wrong(f"killed again at {second}: {wrong}") from None
+            kills += 1
+    return {"kills": kills}
+
+
+def fail(folder: str, point: Point, error: str, work: str) -> dict:
+    """Answer the call at ``point`` with an error; the command must say so, and lose nothing."""
+    scene = _Scene(folder)
+    with _copied(scene.begin, work) as site:
+        output = strace.fail(site.command(*scene.arguments, "--format=json"), point, error)
+        document = _failure(output)
+        told = scene.states[len(document.get("steps", ()))]
+        is_committed = "is committed, but" in output.out
+        if not is_committed:
+            _expect(site.state(), [told], "what it tells to have done and what it did differ")
+        _check_status(site)
+        _check_recovery(site, scene)
+        if is_committed:
+            later = scene.states[len(document["steps"]) + 1 :]
+            _expect(site.state(), later, "it tells a step to be committed that is not")
+        _succeed(site.run(*scene.arguments))
+        _expect(site.state(), scene.states[-1:], "the next run does not end like an undisturbed one")
+        _expect_tidy(site)
+        return {"failed": output.code}
+
+
+def edit(folder: str, point: Point, name: str, work: str) -> dict:
+    """Kill at ``point``, let a user or another program write, and see that nothing is lost."""
+    scene = _Scene(folder)
+    with _copied(scene.begin, work) as site:
+        _kill(site.command(*scene.arguments), point)
+        if not edits.EDITS[name](site.claude):
+            return {"edited": 0}
+        recovered = children.run(site.recovery())
+        _expect_mark(site)
+        if recovered.code == 0:
+            finished = site.run(*scene.arguments)
+            if finished.code != 0:
+                raise Wrong(f"the next run failed: {finished}")
+            if name not in edits.DELETED_LATER:
+                _expect_mark(site)
+            _expect_tidy(site)
+            return {"edited": 1}
+        _expect_interrupted(site, recovered)
+        for decision in (False, True):
+            with _copied(site.root, work) as decided:
+                _check_decision(decided, scene, decision)
+        return {"edited": 1, "interrupted": 1}
+
+
+def _expect_mark(site: Site) -> None:
+    # Migrations change case.
+    lines = (line.lower() for lines in site.state().values() for line in lines)
+    if not any(edits.MARK in line for line in lines):
+        raise Wrong("what somebody wrote is lost")
+
+
+def _expect_interrupted(site: Site, recovered: Output) -> None:
+    if recovered.code != 1 or "repair --keep-live" not in recovered.err:
+        raise Wrong(f"recovery failed for another reason: {recovered}")
+    said = json.loads(site.run("status", "--format=json").out)
+    states = [row["status"] for row in said["migrations"]]
+    if "interrupted" not in states:
+        raise Wrong(f"status does not say that the step is interrupted: {states}")
+    refused = site.run("upgrade")
+    if refused.code != 1 or "repair --keep-live" not in refused.err:
+        raise Wrong(f"upgrade did not refuse an interrupted step: {refused}")
+
+
+def _check_decision(site: Site, scene: _Scene, take_migrated: bool) -> None:
+    """Both ways out end the interruption; taking the migrated files ends like any run."""
+    _succeed(children.run(lambda: decide(site.root, take_migrated)))
+    if not take_migrated:
+        _expect_mark(site)
+        _succeed(children.run(site.recovery()))
+        return
+    _expect(site.state(), scene.states, "after taking the migrated files")
+    _succeed(site.run(*scene.arguments))
+    _expect(site.state(), scene.states[-1:], "the end differs from an undisturbed run's")
+
+
+def decide(project: Path, take_migrated: bool) -> int:
+    """Settle every interrupted step, as ``repair`` does."""
+    workspace = locate(project=str(project), environment={})
+    with run_lock(workspace, "repair", 10):
+        for problem in recovery.recover(workspace, "crash test"):
+            recovery.decide(workspace, "crash test", problem, take_migrated)
+    return 0
+
+
+_JOBS = {"prepare": prepare, "kill": kill, "kill_twice": kill_twice, "fail": fail, "edit": edit}
+
+
+class _Scene:
+    def __init__(self, folder: str) -> None:
+        document = json.loads(Path(folder, "scene.json").read_text())
+        self.begin = Path(folder, "begin")
+        self.states: list[State] = document["states"]
+        self.end: State = document["end"]
+        self.arguments = arguments_of(document["command"])
+
+
+def arguments_of(command: str) -> list[str]:
+    """Return the command line that runs all the steps there are."""
+    return [command, "0.0.0"] if command == "downgrade" else [command]
+
+
+class _copied:
+    def __init__(self, source: Path, work: str) -> None:
+        self._source = source
+        self._folder = tempfile.mkdtemp(dir=work)
+
+    def __enter__(self) -> Site:
+        root = Path(self._folder, "project")
+        shutil.copytree(self._source, root, symlinks=True)
+        return Site(root)
+
+    def __exit__(self, *error: object) -> None:
+        shutil.rmtree(self._folder)
+
+
+def _kill(work: Work, point: Point) -> None:
+    killed = strace.kill(work, point)
+    if killed.code != -signal.SIGKILL:
+        raise Wrong(f"the process did not die of SIGKILL: {killed}")
+
+
+def _check_status(site: Site) -> None:
+    """``status`` works and changes nothing; SQLite's own recovery is the one exception."""
+    beside = [f"{site.database}{suffix}" for suffix in ("-wal", "-journal")]
+    is_hot = any(map(os.path.exists, beside))
+    left_out = ()
+    if is_hot:
+        names = [str(site.database), *beside, f"{site.database}-shm", str(site.database.parent)]
+        left_out = tuple(os.path.relpath(name, site.root) for name in names)
+    before = fingerprint(site.root, left_out), site.state(history=True)
+    said = site.run("status", "--format=json")
+    if said.code != 0 or not json.loads(said.out)["ok"]:
+        raise Wrong(f"status failed with {said.code}: {said.out}{said.err}")
+    after = fingerprint(site.root, left_out), site.state(history=True)
+    if before != after:
+        changed = {name for name, _ in set(before[0].items()) ^ set(after[0].items())}
+        raise Wrong(f"status changed {changed}\n{difference(before[1], after[1])}")
+    shown = [row["version"] for row in json.loads(said.out)["migrations"] if row["applied_at"]]
+    if site.database.exists():
+        prefix = "migrations: ['"
+        rows = [row for row in dump(site.database) if row.startswith(prefix)]
+        applied = [row.removeprefix(prefix).partition("'")[0] for row in rows]
+        if applied != shown:
+            raise Wrong(f"status shows {shown}, the ledger has {applied}")
+
+
+def _check_recovery(site: Site, scene: _Scene) -> None:
+    _succeed(children.run(site.recovery()))
+    _expect(site.state(), scene.states, "after recovery the state is between two steps")
+    _expect_tidy(site, with_backups=False)
+
+
+def _finish_run(site: Site, scene: _Scene) -> None:
+    _succeed(site.run(*scene.arguments))
+    _expect(site.state(history=True), [scene.end], "the end differs from an undisturbed run's")
+    _expect_tidy(site)
+
+
+def _failure(output: Output) -> dict:
+    """Return what a command that met an error says, which must be one explanation."""
+    said = output.out + output.err
+    if output.code not in (0, 1) or "Traceback" in said or "Internal error" in said:
+        raise Wrong(f"it ended with {output.code}: {said}")
+    document = json.loads(output.out)
+    if output.code == 1 and not document["error"]["message"]:
+        raise Wrong(f"it failed without an explanation: {said}")
+    return document
+
+
+def _succeed(output: Output) -> None:
+    if output.code != 0:
+        raise Wrong(f"a command failed with {output.code}: {output.out}{output.err}")
+
+
+def _expect(state: State, legal: list[State], otherwise: str) -> None:
+    if state not in legal:
+        nearest = min((difference(one, state) for one in legal), key=len)
+        raise Wrong(f"{otherwise}:\n{nearest}")
+
+
+def _expect_tidy(site: Site, with_backups: bool = True) -> None:
+    left = leftovers(site.claude, with_backups)
+    if left:
+        raise Wrong(f"left behind in the bookkeeping folder: {left}")
+
+
+def _do(job: dict) -> dict:
+    kind = job.pop("kind")
+    try:
+        return _JOBS[kind](**job)
+    except Wrong as wrong:
+        return {"wrong": str(wrong)}
+    except Exception:
+        return {"wrong": traceback.format_exc()}
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        print(json.dumps(_do(json.loads(line))), flush=True)

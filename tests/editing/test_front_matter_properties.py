@@ -1,0 +1,167 @@
+"""What holds for all front matter and every edit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from editing.documents import CANONICAL_YAML, EDITS, KEYS, MAPPINGS, VALUES, Edit, front_matter
+from plugin_migrate.editing import front_matter as fm
+from plugin_migrate.editing import yaml_tree
+from plugin_migrate.editing.tree import Node, fingerprint
+
+FILLED = st.dictionaries(KEYS, VALUES, min_size=1, max_size=5)
+
+
+def _root(text: str) -> Node:
+    block = fm._find(text)
+    root = yaml_tree.parse(text, block.start, block.end)
+    assert root is not None
+    return root
+
+
+@given(st.data(), MAPPINGS)
+def test_loads_what_was_written(data: st.DataObject, value: Any) -> None:
+    text = data.draw(front_matter(st.just(value)))
+
+    assert fingerprint(fm.load(text)) == fingerprint(value)
+
+
+@given(front_matter())
+def test_the_same_value_gives_the_same_text(text: str) -> None:
+    assert fm.apply(text, fm.load(text)) == text
+
+
+@given(front_matter(), MAPPINGS)
+def test_any_mapping_can_be_written(text: str, value: Any) -> None:
+    assert fingerprint(fm.load(fm.apply(text, value))) == fingerprint(value)
+
+
+@given(front_matter(), EDITS)
+def test_an_edited_mapping_is_read_back(text: str, edits: list[Edit]) -> None:
+    value = fm.load(text)
+    for edit in edits:
+        edit(value)
+
+    assert fingerprint(fm.load(fm.apply(text, value))) == fingerprint(value)
+
+
+@given(front_matter(), EDITS)
+def test_the_body_is_never_touched(text: str, edits: list[Edit]) -> None:
+    value = fm.load(text)
+    for edit in edits:
+        edit(value)
+
+    changed = fm.apply(text, value)
+
+    assert changed[fm._find(changed).end :] == text[fm._find(text).end :]
+
+
+@given(st.text(max_size=30), FILLED)
+def test_front_matter_is_made_before_any_body(body: str, value: Any) -> None:
+    assume(not fm._find(body).exists)
+
+    changed = fm.apply(body, value)
+
+    assert fingerprint(fm.load(changed)) == fingerprint(value)
+    assert changed.endswith(body.removeprefix("\ufeff"))
+    assert changed.startswith("\ufeff") == body.startswith("\ufeff")
+
+
+@given(VALUES)
+def test_new_values_mean_the_same_to_a_yaml_1_1_reader(value: Any) -> None:
+    """PyYAML's own loader stands for readers that see numbers, bools and dates in more texts."""
+    block = fm.apply("", {"key": value}).removesuffix("---\n")
+
+    assert fingerprint(yaml.safe_load(block)) == fingerprint({"key": value})
+
+
+@given(front_matter(st.dictionaries(KEYS, CANONICAL_YAML, min_size=1)), st.data())
+def test_changing_a_scalar_and_back_gives_the_original(text: str, data: st.DataObject) -> None:
+    value, original = fm.load(text), fm.load(text)
+    key = data.draw(st.sampled_from(list(value)))
+    node = next(child.node for child in _root(text).children if child.key == key)
+    # Quotes that were a choice are known only as long as a string stands there.
+    old = text[node.start : node.end]
+    assume(old == str(original[key]) or old in ("true", "false", "null"))
+    value[key] = data.draw(CANONICAL_YAML)
+
+    changed = fm.apply(text, value)
+
+    assert fm.apply(changed, original) == text
+
+
+@given(front_matter(), st.integers(0, 99), VALUES)
+def test_adding_and_deleting_gives_the_original(text: str, seed: int, new: Any) -> None:
+    value, original = fm.load(text), fm.load(text)
+    Edit(seed, "set", "a new key", new)(value)
+
+    changed = fm.apply(text, value)
+
+    assert fm.apply(changed, original) == text
+
+
+@given(front_matter(FILLED), st.data(), VALUES)
+def test_siblings_keep_their_text(text: str, data: st.DataObject, new: Any) -> None:
+    value = fm.load(text)
+    changed_key = data.draw(st.sampled_from(list(value)))
+    value[changed_key] = new
+
+    changed = fm.apply(text, value)
+
+    for child in _root(text).children:
+        if child.key != changed_key:
+            assert text[child.start : child.end] in changed
+
+
+@given(front_matter(FILLED), st.data(), KEYS)
+def test_renaming_touches_only_the_key(text: str, data: st.DataObject, new: str) -> None:
+    value = fm.load(text)
+    assume(new not in value)
+    old = data.draw(st.sampled_from(list(value)))
+    value.rename(old, new)
+
+    changed = fm.apply(text, value)
+
+    child = next(child for child in _root(text).children if child.key == old)
+    assert changed.startswith(text[: child.start])
+    assert changed.endswith(text[child.label_end :])
+
+
+@given(front_matter(), st.randoms())
+def test_reordered_entries_keep_their_text(text: str, random: Any) -> None:
+    value = fm.load(text)
+    entries = list(value.items())
+    random.shuffle(entries)
+
+    changed = fm.apply(text, dict(entries))
+
+    assert list(fm.load(changed)) == [key for key, _ in entries]
+    for child in _root(text).children if entries else ():
+        assert text[child.start : child.end] in changed
+
+
+BROKEN = "broken: Use it: now. <example>a: 'b</example>"
+LETTERS = st.dictionaries(st.sampled_from("abcdefg"), VALUES, min_size=1, max_size=4)
+
+
+@given(front_matter(LETTERS), EDITS)
+def test_all_this_holds_beside_an_entry_that_is_no_yaml(text: str, edits: list[Edit]) -> None:
+    block = fm._find(text)
+    lenient = text[: block.start] + BROKEN + block.newline + text[block.start :]
+    value = fm.load(lenient)
+    assert value.pop("broken") == BROKEN.removeprefix("broken: ")
+    assert fingerprint(value) == fingerprint(fm.load(text))
+    for edit in edits:
+        edit(value)
+    assume(all(key in "abcdefg" and key for key in value))
+    new = {"broken": BROKEN.removeprefix("broken: "), **value}
+
+    changed = fm.apply(lenient, new)
+
+    assert fingerprint(fm.load(changed)) == fingerprint(new)
+    assert BROKEN + block.newline in changed
+    assert fm.apply(lenient, fm.load(lenient)) == lenient
