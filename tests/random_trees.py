@@ -17,9 +17,8 @@ from plugin_migrate.version import Version
 from plugin_migrate.workspace import Workspace, locate
 
 FILE_MODES = st.sampled_from([0o644, 0o600, 0o755, 0o444, 0o400, 0o640, 0o000, 0o4755])
-FOLDER_MODES = st.sampled_from([0o755, 0o700, 0o750, 0o775, 0o2755])
 # Also modes that forbid what has to happen inside.
-EDITED_FOLDER_MODES = st.sampled_from([0o711, 0o500, 0o555, 0o000, 0o1777])
+FOLDER_MODES = st.sampled_from([0o755, 0o700, 0o750, 0o775, 0o2755, 0o500, 0o555, 0o1777])
 CONTENTS = st.sampled_from([b"", b"a", b"b\r\n", b"\xff\x00", b"x" * 70_000])
 NAMES = st.sampled_from(["a", "b", "é", " c", "-d.json", "e-wal"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
@@ -122,7 +121,7 @@ def edits(links: bool = True) -> st.SearchStrategy[list[Edit]]:
     )
     return st.lists(
         plain
-        | st.builds(Edit, st.just("chmod_folder"), PATHS, mode=EDITED_FOLDER_MODES)
+        | st.builds(Edit, st.just("chmod_folder"), PATHS, mode=FOLDER_MODES)
         | st.builds(Edit, st.just("chmod"), PATHS, mode=FILE_MODES),
         max_size=8,
     )

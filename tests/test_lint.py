@@ -110,6 +110,7 @@ def test_what_loses_rows_is_found(statement, code):
         "CREATE TEMP TABLE made AS SELECT 1; ALTER TABLE made RENAME TO kept; DROP TABLE kept",
         "ALTER TABLE notes ADD COLUMN tag TEXT; UPDATE notes SET tag = 'old'",
         "ALTER TABLE notes ADD tag; ALTER TABLE notes DROP tag",
+        "ALTER TABLE notes ADD tag; UPDATE notes SET tag = body = 'x'",
     ],
 )
 def test_what_loses_nothing_is_no_finding(statement):
@@ -211,6 +212,11 @@ def test_a_rebuild_in_the_right_order_is_no_finding_in_either_direction(rebuild)
 def test_a_rebuild_in_the_wrong_order_is_found_once_in_either_direction(rebuild):
     assert in_sql(rebuild) == ["rebuild-order"]
     assert in_down(rebuild) == ["rebuild-order"]
+
+
+def test_reading_a_table_that_is_gone_is_no_rebuild_even_when_a_copy_of_it_exists():
+    up = "CREATE TABLE n AS SELECT x FROM t; DROP TABLE t; INSERT INTO o SELECT x FROM n, t;"
+    assert in_sql(up) == ["rebuild-order"]
 
 
 def test_renaming_away_is_pointed_out_where_it_happens():
@@ -443,6 +449,25 @@ def test_writing_by_an_absolute_path_is_found(call):
 
 
 @pytest.mark.parametrize(
+    "function",
+    "os.remove os.unlink os.rmdir os.removedirs os.mkdir os.makedirs os.chmod os.chown os.truncate"
+    " os.utime os.mkfifo os.rename os.renames os.replace shutil.move shutil.rmtree shutil.chown"
+    " shutil.make_archive".split(),
+)
+def test_functions_that_write_their_first_argument_are_known(function):
+    assert in_python(f"{function}('/x', 'y')", IMPORTS) == ["absolute-path"]
+
+
+@pytest.mark.parametrize(
+    "function",
+    "os.rename os.renames os.replace os.link os.symlink shutil.copy shutil.copy2 shutil.copyfile"
+    " shutil.copymode shutil.copystat shutil.copytree shutil.move shutil.unpack_archive".split(),
+)
+def test_functions_that_write_their_second_argument_are_known(function):
+    assert in_python(f"{function}('x', '/y')", IMPORTS) == ["absolute-path"]
+
+
+@pytest.mark.parametrize(
     "call",
     [
         "open('/etc/hosts')",
@@ -604,6 +629,7 @@ def test_suppressing_everything_is_found():
         "try:\n    ctx.log(1)\nexcept OSError:\n    pass",
         "try:\n    ctx.log(1)\nexcept Exception:\n    ctx.log(2)\n    raise",
         "try:\n    ctx.log(1)\nexcept Exception as e:\n    raise ValueError('x') from e",
+        "try:\n    ctx.log(1)\nexcept Exception:\n    if ctx.strict:\n        raise",
         "try:\n    ctx.log(1)\nfinally:\n    ctx.log(2)",
         "import contextlib\nwith contextlib.suppress(FileNotFoundError):\n    ctx.log(1)",
         "with ctx.suppress(Exception):\n    ctx.log(1)",

@@ -33,6 +33,7 @@ VOLATILE = [
     (re.compile(r"\bin \d+\.\ds$", re.MULTILINE), "in a moment"),
     (re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b"), "2026-01-01 00:00:00"),
     (re.compile(r"│ [0-9a-f]{12} │$", re.MULTILINE), "│ 0123456789ab │"),
+    (re.compile(r"│ \d+ ms +│"), "│ 1 ms │"),
 ]
 
 

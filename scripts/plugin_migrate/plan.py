@@ -27,6 +27,8 @@ class State(Enum):
     INTERRUPTED = "interrupted"
 
 
+# As the target of a downgrade: everything, also a migration that somebody called 0.0.0.
+NOTHING = Version(0, 0, 0)
 UNAPPLIED = frozenset({State.PENDING, State.OUT_OF_ORDER})
 
 
@@ -193,13 +195,13 @@ def plan_downgrade(
         UsageError: there are fewer applied migrations than ``count``.
         PlanRefused: something is modified or interrupted.
     """
-    if target is not None and target != Version(0, 0, 0):
+    if target is not None and target != NOTHING:
         _require_known(entries, target)
     _refuse_unsettled(entries)
     applied = [(entry.applied.order, entry) for entry in entries if entry.applied]
     latest_first = [entry for _, entry in sorted(applied, key=lambda pair: -pair[0])]
     if target is not None:
-        due = [entry for entry in latest_first if entry.version > target]
+        due = [entry for entry in latest_first if target == NOTHING or entry.version > target]
     else:
         wanted = 1 if count is None else count
         if count is not None and latest_first and wanted > len(latest_first):

@@ -83,10 +83,8 @@ class Staging:
             self._excluded = {}
             self._exclusions = Exclusions(self._workspace)
             seen = set(self._copy_folder(self._live, "", None, (self._live,)))
-            # What an earlier step made and somebody deleted since is in no baseline.
-            staged = {path for path, _ in self._scan(self.claude, "")}
-            for path in sorted((self._baseline.keys() | staged) - seen, reverse=True):
-                self._forget(path)
+            for path in self._baseline.keys() - seen:
+                del self._baseline[path]
         except OSError as error:
             raise StateUnreadable(
                 f"The state cannot be copied: {error.strerror}",
@@ -134,6 +132,22 @@ class Staging:
         """
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
+        staged = set()
+        for path in self._copy_entries(entries, prefix, fixed, trail):
+            staged.add(path)
+            yield path
+        # Also what an earlier step made and somebody deleted since.
+        for name in os.listdir(os.path.join(self.claude, prefix)):
+            if prefix + name not in staged:
+                self._forget(prefix + name)
+
+    def _copy_entries(
+        self,
+        entries: list[os.DirEntry[str]],
+        prefix: str,
+        fixed: str | None,
+        trail: tuple[str, ...],
+    ) -> Iterator[str]:
         for entry in entries:
             path = prefix + entry.name
             reason = self._exclusions.reason(path, entry)
@@ -142,9 +156,7 @@ class Staging:
             elif entry.is_symlink():
                 yield from self._copy_link(entry, path, fixed, trail)
             elif entry.is_dir():
-                self._make_folder(path, entry.stat(), fixed, None)
-                yield path
-                yield from self._copy_folder(entry.path, path + "/", fixed, (*trail, entry.path))
+                yield from self._copy_whole(entry.path, path, fixed, None, trail)
             elif self._copy_file(entry.path, path, fixed, None):
                 yield path
 
@@ -164,28 +176,26 @@ class Staging:
                 yield path
         elif os.path.isdir(real) and not any(is_inside(folder, real) for folder in trail):
             fixed = fixed or f"{path} is a linked folder; change what it links to instead"
-            self._make_folder(path, os.stat(real), fixed, text)
-            yield path
-            yield from self._copy_folder(real, path + "/", fixed, (*trail, real))
+            yield from self._copy_whole(real, path, fixed, text, trail)
         else:
             self._excluded[path] = "a link that leads nowhere, or back to a folder above it"
 
-    def _make_folder(
-        self, path: str, status: os.stat_result, fixed: str | None, link: str | None
-    ) -> None:
+    def _copy_whole(
+        self, folder: str, path: str, fixed: str | None, link: str | None, trail: tuple[str, ...]
+    ) -> Iterator[str]:
+        """Copy a folder and what it holds; its own mode comes last, for it may forbid that."""
+        status = os.stat(folder)
         mode = stat.S_IMODE(status.st_mode)
-        node = Node("dir", mode, link=link)
-        base = self._baseline.get(path)
-        if base is not None and base.node == node:
-            return
         staged = os.path.join(self.claude, path)
         if not os.path.isdir(staged) or os.path.islink(staged):
             self._forget(path)
             os.mkdir(staged)
-        # The owner may always write in the copy, whatever the original says.
-        os.chmod(staged, mode | 0o700)
+        _set_mode(staged, mode | 0o700)
+        yield path
+        yield from self._copy_folder(folder, path + "/", fixed, (*trail, folder))
+        _set_mode(staged, mode)
         self._baseline[path] = _Baseline(
-            node, _signature(status), _signature(os.lstat(staged)), fixed
+            Node("dir", mode, link=link), _signature(status), _signature(os.lstat(staged)), fixed
         )
 
     def _copy_file(self, source: str, path: str, fixed: str | None, link: str | None) -> bool:
@@ -400,6 +410,11 @@ def _signature(status: os.stat_result) -> Signature:
         status.st_ctime_ns,
         status.st_mode,
     )
+
+
+def _set_mode(path: str, mode: int) -> None:
+    if stat.S_IMODE(os.lstat(path).st_mode) != mode:
+        os.chmod(path, mode)
 
 
 def _open_plainly(path: str, flags: int) -> int:

@@ -18,7 +18,7 @@ from .ledger import ledger_tables
 from .lint import Finding, lint
 from .live_database import copy_database
 from .migration import Migration
-from .plan import UNAPPLIED, Entry, Plan, plan_downgrade, plan_upgrade
+from .plan import NOTHING, UNAPPLIED, Entry, Plan, plan_downgrade, plan_upgrade
 from .prepare import describe, description_of
 from .repair import with_text
 from .shadow import shadow_of
@@ -191,7 +191,7 @@ def _only(entries: tuple[Entry, ...], version: Version) -> Plan:
 
 
 def _from_on(entries: tuple[Entry, ...], version: Version) -> Plan:
-    everything = plan_downgrade(entries, Version(0, 0, 0))
+    everything = plan_downgrade(entries, NOTHING)
     steps = tuple(step for step in everything.steps if step.version >= version)
     return replace(everything, steps=steps)
 

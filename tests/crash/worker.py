@@ -15,15 +15,16 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
+from types import ModuleType
 
 TESTS = Path(__file__).resolve().parents[1]
 SCRIPTS = TESTS.parent / "scripts"
 sys.path[:0] = [str(TESTS), str(SCRIPTS)]
 
-from crash import children, edits, scenery, strace  # noqa: E402
+from crash import children, edits, patched, scenery, strace  # noqa: E402
 from crash.children import Output, Work  # noqa: E402
-from crash.strace import Point  # noqa: E402
 from crash.state import State, difference, dump, fingerprint, leftovers, state_of  # noqa: E402
+from crash.strace import Point  # noqa: E402
 from plugin_migrate import cli, recovery  # noqa: E402
 from plugin_migrate.errors import MigrateError  # noqa: E402
 from plugin_migrate.lock import run_lock  # noqa: E402
@@ -80,10 +81,11 @@ def recover(project: Path) -> int:
 # --- jobs ------------------------------------------------------------------------------------------
 
 
-def prepare(folder: str, journal_mode: str, command: str, work: str) -> dict:
+def prepare(folder: str, journal_mode: str, command: str, injector: str, work: str) -> dict:
     """Make what the other jobs of a scenario need: the project, its legal states, its points.
 
     ``command`` is ``upgrade`` or ``downgrade``; the project stands where it can begin.
+    ``injector`` is ``strace`` or ``patched``.
     """
     scene = Path(folder)
     site = Site(scene / "project")
@@ -100,11 +102,12 @@ def prepare(folder: str, journal_mode: str, command: str, work: str) -> dict:
         states.append(site.state())
     shutil.rmtree(site.root)
     with _copied(begin, work) as whole:
-        points = strace.points(whole.command(*arguments_of(command)), whole.root)
+        work_of = whole.command(*arguments_of(command))
+        points = _injector(injector).points(work_of, whole.root)
         end = whole.state(history=True)
         _expect(whole.state(), states[-1:], "one run differs from one step at a time")
         _expect_tidy(whole)
-    document = {"command": command, "states": states, "end": end}
+    document = {"command": command, "injector": injector, "states": states, "end": end}
     (scene / "scene.json").write_text(json.dumps(document))
     return {"points": points}
 
@@ -113,11 +116,11 @@ def kill(folder: str, point: Point, work: str) -> dict:
     """Kill at ``point``; look, recover, compare, finish, compare."""
     scene = _Scene(folder)
     with _copied(scene.begin, work) as site:
-        _kill(site.command(*scene.arguments), point)
+        _kill(scene, site.command(*scene.arguments), point)
         _check_status(site)
         _check_recovery(site, scene)
         _finish_run(site, scene)
-    return {}
+    return {"kills": 1}
 
 
 def kill_twice(folder: str, point: Point, step: int, work: str) -> dict:
@@ -125,13 +128,13 @@ def kill_twice(folder: str, point: Point, step: int, work: str) -> dict:
     scene = _Scene(folder)
     kills = 0
     with _copied(scene.begin, work) as broken:
-        _kill(broken.command(*scene.arguments), point)
+        _kill(scene, broken.command(*scene.arguments), point)
         with _copied(broken.root, work) as site:
-            inner = strace.points(site.recovery(), site.root)
+            inner = scene.injector.points(site.recovery(), site.root)
             recovered = site.state(history=True)
         for second in inner[point[1] % step :: step]:
             with _copied(broken.root, work) as site:
-                _kill(site.recovery(), second)
+                _kill(scene, site.recovery(), second)
                 try:
                     _check_status(site)
                     _check_recovery(site, scene)
@@ -158,16 +161,18 @@ def fail(folder: str, point: Point, error: str, work: str) -> dict:
             later = scene.states[len(document["steps"]) + 1 :]
             _expect(site.state(), later, "it tells a step to be committed that is not")
         _succeed(site.run(*scene.arguments))
-        _expect(site.state(), scene.states[-1:], "the next run does not end like an undisturbed one")
+        _expect(
+            site.state(), scene.states[-1:], "the next run does not end like an undisturbed one"
+        )
         _expect_tidy(site)
-        return {"failed": output.code}
+        return {"faults": 1, "failed": output.code}
 
 
 def edit(folder: str, point: Point, name: str, work: str) -> dict:
     """Kill at ``point``, let a user or another program write, and see that nothing is lost."""
     scene = _Scene(folder)
     with _copied(scene.begin, work) as site:
-        _kill(site.command(*scene.arguments), point)
+        _kill(scene, site.command(*scene.arguments), point)
         if not edits.EDITS[name](site.claude):
             return {"edited": 0}
         recovered = children.run(site.recovery())
@@ -237,6 +242,7 @@ class _Scene:
         self.states: list[State] = document["states"]
         self.end: State = document["end"]
         self.arguments = arguments_of(document["command"])
+        self.injector = _injector(document["injector"])
 
 
 def arguments_of(command: str) -> list[str]:
@@ -258,8 +264,12 @@ class _copied:
         shutil.rmtree(self._folder)
 
 
-def _kill(work: Work, point: Point) -> None:
-    killed = strace.kill(work, point)
+def _injector(name: str) -> ModuleType:
+    return {"strace": strace, "patched": patched}[name]
+
+
+def _kill(scene: _Scene, work: Work, point: Point) -> None:
+    killed = scene.injector.kill(work, point)
     if killed.code != -signal.SIGKILL:
         raise Wrong(f"the process did not die of SIGKILL: {killed}")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from plugin_migrate.errors import BrokenMigration, ForbiddenStatement
 from plugin_migrate.languages import sql_text
 from plugin_migrate.languages.sql_text import (

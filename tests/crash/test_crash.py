@@ -1,0 +1,87 @@
+"""``kill -9`` and failing system calls at every change that a command makes to the disk.
+
+What is checked after each stands in ``worker.py``. A slice of the points runs always, the rest
+with the marker ``crash``.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from crash import edits
+
+_SLICES = 8
+# Both commands, both kinds of journal; the other two combinations are tried at some points only.
+_MAIN = [("upgrade", "delete"), ("downgrade", "wal")]
+_OTHER = [("upgrade", "wal"), ("downgrade", "delete")]
+_ERRORS = ("ENOSPC", "EIO", "EACCES")
+
+_slices = [pytest.param(n, marks=pytest.mark.crash if n else ()) for n in range(_SLICES)]
+_main = pytest.mark.parametrize(("command", "journal_mode"), _MAIN)
+
+
+@pytest.mark.parametrize("part", _slices)
+@_main
+def test_a_run_killed_anywhere_is_finished_or_undone_by_the_next(
+    scenes, command, journal_mode, part
+):
+    scene = scenes(command, journal_mode)
+    scene.do("kill points", "kill", scene.points[part::_SLICES])
+
+
+@pytest.mark.parametrize(("command", "journal_mode"), _OTHER)
+def test_the_other_kind_of_journal_survives_too(scenes, command, journal_mode):
+    scene = scenes(command, journal_mode)
+    scene.do("kill points", "kill", scene.points[::20])
+
+
+@pytest.mark.parametrize(("command", "journal_mode"), _OTHER)
+@pytest.mark.crash
+def test_the_other_kind_of_journal_survives_at_more_points(scenes, command, journal_mode):
+    scene = scenes(command, journal_mode)
+    scene.do("kill points", "kill", scene.points[5::5])
+
+
+@pytest.mark.parametrize("part", _slices)
+@_main
+def test_a_recovery_killed_anywhere_is_finished_by_the_next(scenes, command, journal_mode, part):
+    scene = scenes(command, journal_mode)
+    first = scene.publishing()[part :: _SLICES * 2]
+    scene.do("kill points of a recovery", "kill_twice", first, step=4)
+
+
+@pytest.mark.parametrize("part", _slices)
+@_main
+def test_a_failing_call_is_told_in_a_sentence_and_nothing_is_lost(
+    scenes, injector, command, journal_mode, part
+):
+    if injector != "strace":
+        pytest.skip("strace, which makes calls fail, cannot be used here")
+    scene = scenes(command, journal_mode)
+    jobs = [
+        {"kind": "fail", "point": point, "error": _ERRORS[(number + part) % 3]}
+        for number, point in enumerate(scene.points[part::_SLICES])
+    ]
+    total = scene.do_jobs("faults", jobs)
+    assert total["failed"] > len(jobs) / 2, "most calls matter"
+
+
+@pytest.mark.parametrize("name", edits.EDITS)
+@_main
+def test_what_somebody_writes_before_the_recovery_is_kept(scenes, command, journal_mode, name):
+    scene = scenes(command, journal_mode)
+    points = scene.publishing()[::12]
+    scene.do("edits", "edit", points, name=name)
+
+
+@_main
+def test_an_edited_file_on_its_way_interrupts_the_step(scenes, command, journal_mode):
+    scene = scenes(command, journal_mode)
+    total = scene.do("edits", "edit", scene.publishing()[::4], name="settings")
+    assert total["interrupted"] > 0
+
+
+@pytest.mark.parametrize("command", ["upgrade", "downgrade"])
+def test_without_strace_a_run_is_killed_at_audit_events_and_statements(scenes, command):
+    scene = scenes(command, "delete", "patched")
+    scene.do("kill points", "kill", scene.points[::8])
