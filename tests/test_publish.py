@@ -131,6 +131,55 @@ def test_a_folder_that_somebody_used_meanwhile_stays(project: Project) -> None:
     assert not (project.claude / "folder/a").exists()
 
 
+def test_a_folder_replaced_by_a_link_is_published_again_after_a_crash(project: Project) -> None:
+    project.write("folder/a", "old")
+    project.write("other/a", "kept")
+
+    def change(claude: Path) -> None:
+        (claude / "folder/a").unlink()
+        (claude / "folder").rmdir()
+        (claude / "folder").symlink_to("other")
+
+    writer, manifest = published(project, change)
+    for _ in range(2):
+        assert publish(project.workspace(), writer.log, manifest) == []
+        assert has_arrived(project.workspace(), manifest)
+    assert os.readlink(project.claude / "folder") == "other"
+    assert project.read("other/a") == "kept"
+
+
+def test_a_file_for_a_folder_that_somebody_used_meanwhile_is_kept_back(project: Project) -> None:
+    project.write("folder/a", "old")
+
+    def change(claude: Path) -> None:
+        (claude / "folder/a").unlink()
+        (claude / "folder").rmdir()
+        (claude / "folder").write_text("a file now")
+
+    writer, manifest = published(project, change)
+    project.write("folder/theirs", "theirs")
+    assert publish(project.workspace(), writer.log, manifest) == ["folder"]
+    assert project.read("folder/theirs") == "theirs"
+
+
+def test_what_goes_into_a_folder_that_is_gone_is_kept_back_until_it_is_forced(
+    project: Project,
+) -> None:
+    project.write("folder/a", "old")
+
+    def change(claude: Path) -> None:
+        (claude / "folder/new").write_text("new")
+        (claude / "folder/deep").mkdir()
+
+    writer, manifest = published(project, change)
+    (project.claude / "folder/a").unlink()
+    (project.claude / "folder").rmdir()
+    assert publish(project.workspace(), writer.log, manifest) == ["folder/deep", "folder/new"]
+    assert not (project.claude / "folder").exists()
+    assert publish(project.workspace(), writer.log, manifest, force=True) == []
+    assert project.read("folder/new") == "new"
+
+
 def test_force_takes_the_migrated_version(project: Project) -> None:
     project.write("a", "old")
     writer, manifest = published(project, lambda claude: (claude / "a").write_text("new"))

@@ -18,6 +18,7 @@ import pytest
 
 from launcher_tree import ROOT, pins
 from plugin_migrate import cli
+from plugin_migrate.arguments import make_parser
 from plugin_migrate.workspace import Config, read_config
 
 README = ROOT / "README.md"
@@ -174,7 +175,7 @@ def test_what_is_typed_in_claude_code_names_this_plugin():
 def test_command_table_lists_every_command_with_its_argument():
     (subparsers,) = [
         action
-        for action in cli._parser()._actions
+        for action in make_parser()._actions
         if isinstance(action, argparse._SubParsersAction)
     ]
     shown = [row[0].strip("`").replace("\\|", "|") for row in table_rows(README, "command")]

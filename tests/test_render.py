@@ -8,15 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plugin_migrate.errors import MigrateError
-from plugin_migrate.render import (
-    Style,
-    cut_text,
-    error_json,
-    error_text,
-    one_line,
-    printable,
-    table_text,
-)
+from plugin_migrate.render.errors import error_json, error_text
+from plugin_migrate.render.style import Style, cut_text, one_line, printable, table_text
 
 WORDS = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=40)
 

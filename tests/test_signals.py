@@ -51,8 +51,9 @@ def assert_undone(project: Project, done: subprocess.CompletedProcess[str]) -> N
 
 STEPS = {
     "waiting": "say(); wait()",
-    "sleeping in a subprocess": (
-        "subprocess.run(['sh', '-c', 'echo > READY; exec cat FIFO'], check=True)"
+    "waiting for a subprocess": (
+        "child = subprocess.Popen(['cat', 'FIFO'])\n"
+        "try:\n    say()\n    child.wait()\nfinally:\n    child.kill()\n    child.wait()"
     ),
     "catching every exception": "say()\ntry:\n    wait()\nexcept Exception:\n    pass",
     "with a bare except": "say()\ntry:\n    wait()\nexcept:\n    pass",
@@ -93,7 +94,7 @@ def test_a_signal_undoes_a_running_python_step(
     project.python(
         "1.1.0",
         "ctx.db.execute('CREATE TABLE made (x)')\n(ctx.claude / 'a').write_text('new')\n"
-        + STEPS[kind].replace("FIFO", str(project.root / "never")).replace("READY", str(ready)),
+        + STEPS[kind].replace("FIFO", str(project.root / "never")),
         top=f"""
         import subprocess
 

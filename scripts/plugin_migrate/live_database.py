@@ -71,6 +71,7 @@ class LiveDatabase:
         Raises:
             Conflict: another program changed it since the copy was made.
             Busy: another program held it for too long.
+            StateUnreadable: it cannot be written.
         """
         is_locked = False
         deadline = time.monotonic() + _PATIENCE
@@ -81,6 +82,8 @@ class LiveDatabase:
                 return
             if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 _check_deadline(deadline, self._path)
+            # Anything else, such as READONLY, ends the backup with an error: no lock was taken.
+            if status not in (sqlite3.SQLITE_OK, sqlite3.SQLITE_DONE):
                 return
             is_locked = True
             self._refuse_changed()
@@ -91,6 +94,8 @@ class LiveDatabase:
         try:
             target.execute("PRAGMA synchronous=EXTRA")
             source.backup(target, pages=1, progress=on_progress, sleep=0.05)
+        except sqlite3.Error as error:
+            raise database.unreadable(self._path, error) from error
         finally:
             target.close()
             source.close()

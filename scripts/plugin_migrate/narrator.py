@@ -6,7 +6,7 @@ import time
 
 from .engine import Reporter, StepResult
 from .prepare import Prepared
-from .render import Style, cut_text, one_line, printable
+from .render.style import Style, cut_text, one_line, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -75,6 +75,13 @@ def stands(workspace: Workspace, entry: Entry, node: Node | None) -> bool:
 
 
 def _observe(live: str, entry: Entry) -> Node | None:
+    """Return what stands at an entry's path; what lies behind a linked folder is not the path.
+
+    A step may put a link in a folder's place: then what the folder held is gone.
+    """
+    parent = os.path.dirname(live)
+    if os.path.realpath(parent) != parent:
+        return None
     is_link = "link" in (_kind(entry.before), _kind(entry.after))
     return observe(live, through_links=not is_link)
 
@@ -120,10 +127,11 @@ class _Publisher:
         return live
 
     def _remove(self, entry: Entry) -> None:
-        live = self._path(entry)
+        live = os.path.join(self._workspace.claude, entry.path)
         now = _observe(live, entry)
         if now is None or now == entry.after or _kind(now) == _kind(entry.after):
             return
+        self._touched.add(os.path.dirname(live))
         if _kind(entry.before) == "dir":
             if now.kind == "dir":
                 self._remove_folder(live)
@@ -143,11 +151,18 @@ class _Publisher:
     def _make_folder(self, entry: Entry) -> None:
         live = self._path(entry)
         now = _observe(live, entry)
-        if now is None:
+        if now is None and self._has_folder(live):
             # Its own mode comes last: it may forbid what still has to be put inside.
             os.mkdir(live, 0o700)
-        elif now.kind != "dir" and entry.path not in self.kept:
+        elif _kind(now) != "dir" and entry.path not in self.kept:
             self.kept.append(entry.path)
+
+    def _has_folder(self, live: str) -> bool:
+        """Return whether there is a folder to put something into; somebody may have removed it."""
+        parent = os.path.dirname(live)
+        if self._force and not os.path.lexists(parent):
+            os.makedirs(parent)
+        return os.path.isdir(parent)
 
     def _set_folder_mode(self, entry: Entry, after: Node) -> None:
         live = self._path(entry)
@@ -168,7 +183,8 @@ class _Publisher:
             return
         # A path whose old kind was removed above is free now.
         is_before = now == entry.before or (now is None and _kind(entry.before) != after.kind)
-        if not is_before and not (self._force and _kind(now) != "dir"):
+        is_wanted = is_before or self._force
+        if not is_wanted or _kind(now) == "dir" or not self._has_folder(live):
             self.kept.append(entry.path)
             return
         if after.kind == "link":

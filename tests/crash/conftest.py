@@ -39,7 +39,7 @@ class Scene:
 
     def do_jobs(self, figure: str, jobs: list[dict]) -> Counter[str]:
         """Do jobs, every one of which must come out right; return the sum of what they report."""
-        results = self.crew.do({"folder": self.folder} | job for job in jobs)
+        results = self.crew.do([{"folder": self.folder} | job for job in jobs])
         wrong = [
             f"{job}\n{result['wrong']}"
             for job, result in zip(jobs, results, strict=True)

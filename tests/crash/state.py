@@ -14,8 +14,8 @@ from pathlib import Path
 
 _MAGIC = b"SQLite format 3\0"
 _BESIDE = ("-wal", "-shm", "-journal")
-# What no two runs share: times, durations, and numbers that rolled back rows have used up.
-_VOLATILE = {"id", "applied_at", "execution_time_ms", "at", "duration_ms"}
+# What no two runs share: who, times, and numbers that rolled back rows have used up.
+_VOLATILE = {"id", "applied_at", "applied_by", "at", "done_by", "duration_ms", "execution_time_ms"}
 _HISTORY = "plugin_migrate_history"
 _LEDGER = ("migrations", "idx_migrations", "sqlite_autoindex_migrations", "plugin_migrate_")
 

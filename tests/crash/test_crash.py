@@ -46,7 +46,7 @@ def test_the_other_kind_of_journal_survives_at_more_points(scenes, command, jour
 @_main
 def test_a_recovery_killed_anywhere_is_finished_by_the_next(scenes, command, journal_mode, part):
     scene = scenes(command, journal_mode)
-    first = scene.publishing()[part :: _SLICES * 2]
+    first = scene.publishing()[part :: _SLICES * 4]
     scene.do("kill points of a recovery", "kill_twice", first, step=4)
 
 

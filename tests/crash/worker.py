@@ -6,14 +6,18 @@ not to be killed run in forked children, which saves most of the time.
 
 from __future__ import annotations
 
+import codecs
 import importlib
 import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -36,6 +40,13 @@ for _name in (
     " narrator prepare publishable render"
 ).split():
     importlib.import_module(f"plugin_migrate.{_name}")
+
+
+# The interpreter may lie where `_as_nobody` cannot read.
+for _name in ("ascii", "utf-8-sig"):
+    codecs.lookup(_name)
+
+_NOBODY = 65534
 
 
 class Wrong(Exception):
@@ -78,7 +89,7 @@ def recover(project: Path) -> int:
     return 0
 
 
-# --- jobs ------------------------------------------------------------------------------------------
+# --- jobs ----------------------------------------------------------------------------------------
 
 
 def prepare(folder: str, journal_mode: str, command: str, injector: str, work: str) -> dict:
@@ -101,7 +112,7 @@ def prepare(folder: str, journal_mode: str, command: str, injector: str, work: s
         _succeed(site.run(command, *target))
         states.append(site.state())
     shutil.rmtree(site.root)
-    with _copied(begin, work) as whole:
+    with _Copied(begin, work) as whole:
         work_of = whole.command(*arguments_of(command))
         points = _injector(injector).points(work_of, whole.root)
         end = whole.state(history=True)
@@ -115,7 +126,7 @@ def prepare(folder: str, journal_mode: str, command: str, injector: str, work: s
 def kill(folder: str, point: Point, work: str) -> dict:
     """Kill at ``point``; look, recover, compare, finish, compare."""
     scene = _Scene(folder)
-    with _copied(scene.begin, work) as site:
+    with _Copied(scene.begin, work) as site:
         _kill(scene, site.command(*scene.arguments), point)
         _check_status(site)
         _check_recovery(site, scene)
@@ -127,13 +138,13 @@ def kill_twice(folder: str, point: Point, step: int, work: str) -> dict:
     """Kill at ``point``, then kill the recovery at every ``step``-th of its own points."""
     scene = _Scene(folder)
     kills = 0
-    with _copied(scene.begin, work) as broken:
+    with _Copied(scene.begin, work) as broken:
         _kill(scene, broken.command(*scene.arguments), point)
-        with _copied(broken.root, work) as site:
+        with _Copied(broken.root, work) as site:
             inner = scene.injector.points(site.recovery(), site.root)
             recovered = site.state(history=True)
         for second in inner[point[1] % step :: step]:
-            with _copied(broken.root, work) as site:
+            with _Copied(broken.root, work) as site:
                 _kill(scene, site.recovery(), second)
                 try:
                     _check_status(site)
@@ -148,7 +159,7 @@ def kill_twice(folder: str, point: Point, step: int, work: str) -> dict:
 def fail(folder: str, point: Point, error: str, work: str) -> dict:
     """Answer the call at ``point`` with an error; the command must say so, and lose nothing."""
     scene = _Scene(folder)
-    with _copied(scene.begin, work) as site:
+    with _Copied(scene.begin, work) as site:
         output = strace.fail(site.command(*scene.arguments, "--format=json"), point, error)
         document = _failure(output)
         told = scene.states[len(document.get("steps", ()))]
@@ -171,7 +182,7 @@ def fail(folder: str, point: Point, error: str, work: str) -> dict:
 def edit(folder: str, point: Point, name: str, work: str) -> dict:
     """Kill at ``point``, let a user or another program write, and see that nothing is lost."""
     scene = _Scene(folder)
-    with _copied(scene.begin, work) as site:
+    with _Copied(scene.begin, work) as site:
         _kill(scene, site.command(*scene.arguments), point)
         if not edits.EDITS[name](site.claude):
             return {"edited": 0}
@@ -187,7 +198,7 @@ def edit(folder: str, point: Point, name: str, work: str) -> dict:
             return {"edited": 1}
         _expect_interrupted(site, recovered)
         for decision in (False, True):
-            with _copied(site.root, work) as decided:
+            with _Copied(site.root, work) as decided:
                 _check_decision(decided, scene, decision)
         return {"edited": 1, "interrupted": 1}
 
@@ -232,7 +243,114 @@ def decide(project: Path, take_migrated: bool) -> int:
     return 0
 
 
-_JOBS = {"prepare": prepare, "kill": kill, "kill_twice": kill_twice, "fail": fail, "edit": edit}
+def fill(folder: str, free: int, work: str) -> dict:
+    """Run on a small disk with ``free`` bytes left; then free some space and run again."""
+    scene = _Scene(folder)
+    with _mounted(work, "-t", "tmpfs", "-o", "size=8m", "tmpfs") as disk:
+        site = Site(Path(disk, "project"))
+        shutil.copytree(scene.begin, site.root, symlinks=True)
+        filler = Path(disk, "filler")
+        room = os.statvfs(disk)
+        filler.write_bytes(bytes(max(0, room.f_bavail * room.f_frsize - free)))
+        arguments = [*scene.arguments, "--no-backup"]
+        document = _failure(site.run(*arguments, "--format=json"))
+        _check_status(site)
+        if "is committed, but" not in str(document.get("error")):
+            told = scene.states[len(document.get("steps", ()))]
+            _expect(site.state(), [told], "what it tells to have done and what it did differ")
+        filler.unlink()
+        _check_recovery(site, scene)
+        _succeed(site.run(*arguments))
+        _expect(
+            site.state(), scene.states[-1:], "the next run's end differs from an undisturbed one's"
+        )
+        return {"faults": 1, "failed": int(not document["ok"])}
+
+
+def refuse_writing(folder: str, where: str, work: str) -> dict:
+    """Run as a user who may not write to ``where``; then as one who may."""
+    scene = _Scene(folder)
+    with _Copied(scene.begin, work) as site:
+        _give_away(site.root.parent)
+        modes = {path: path.stat().st_mode for path in [site.claude / where, *_below(site, where)]}
+        for path, mode in modes.items():
+            path.chmod(mode & ~0o222)
+        before = site.state()
+        output = children.run(lambda: _as_nobody(site.command(*scene.arguments, "--format=json")))
+        document = _failure(output)
+        said = children.run(lambda: _as_nobody(site.command("status", "--format=json")))
+        _succeed(said)
+        if not document.get("steps") and site.state() != before:
+            raise Wrong(f"it changed something:\n{difference(before, site.state())}")
+        for path, mode in modes.items():
+            if path.exists():
+                path.chmod(mode)
+        told = scene.states[len(document.get("steps", ()))]
+        _expect(site.state(), [told], "what it tells to have done and what it did differ")
+        _finish_as_nobody(site, scene)
+        return {"faults": 1, "failed": output.code}
+
+
+def refuse_mounted(folder: str, work: str) -> dict:
+    """Run on a file system that is mounted read-only."""
+    scene = _Scene(folder)
+    with _Copied(scene.begin, work) as site, _mounted(work, "--bind", str(site.root)) as disk:
+        subprocess.run(["mount", "-o", "remount,bind,ro", disk], check=True)
+        mounted = Site(Path(disk))
+        before = fingerprint(mounted.root)
+        output = mounted.run(*scene.arguments, "--format=json")
+        _failure(output)
+        _succeed(mounted.run("status"))
+        if output.code != 1 or fingerprint(mounted.root) != before:
+            raise Wrong(f"it changed something: {output}")
+        return {"faults": 1, "failed": output.code}
+
+
+@contextmanager
+def _mounted(work: str, *what: str) -> Iterator[str]:
+    folder = tempfile.mkdtemp(dir=work)
+    try:
+        subprocess.run(["mount", *what, folder], check=True, capture_output=True)
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", folder], check=True)
+    finally:
+        os.rmdir(folder)
+
+
+def _below(site: Site, where: str) -> list[Path]:
+    return [path for path in (site.claude / where).rglob("*") if not path.is_symlink()]
+
+
+def _give_away(folder: Path) -> None:
+    """Give a folder to the user that :func:`_as_nobody` becomes, who must get there too."""
+    if os.geteuid() != 0:
+        return
+    folder.parent.chmod(0o755)
+    for path in [folder, *folder.rglob("*")]:
+        os.chown(path, _NOBODY, _NOBODY, follow_symlinks=False)
+
+
+def _as_nobody(work: Work) -> int:
+    """Do ``work`` as a user whom permissions bind, which they do not root."""
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(_NOBODY)
+        os.setuid(_NOBODY)
+    return work()
+
+
+def _finish_as_nobody(site: Site, scene: _Scene) -> None:
+    _succeed(children.run(lambda: _as_nobody(site.command(*scene.arguments))))
+    _expect(site.state(), scene.states[-1:], "the end differs from an undisturbed run's")
+    _expect_tidy(site)
+
+
+_JOBS = {
+    job.__name__: job
+    for job in (prepare, kill, kill_twice, fail, edit, fill, refuse_writing, refuse_mounted)
+}
 
 
 class _Scene:
@@ -250,7 +368,7 @@ def arguments_of(command: str) -> list[str]:
     return [command, "0.0.0"] if command == "downgrade" else [command]
 
 
-class _copied:
+class _Copied:
     def __init__(self, source: Path, work: str) -> None:
         self._source = source
         self._folder = tempfile.mkdtemp(dir=work)

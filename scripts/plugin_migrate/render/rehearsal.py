@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 
-from .render import Style, error_json, error_text, one_line, printable, run_json, table_text
+from .errors import error_json, error_text
+from .runs import run_json
+from .style import Style, one_line, printable, table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .difference import DatabaseDifference, TableDifference
-    from .lint import Finding
-    from .preview import FileDifference, Rehearsed
-    from .tree import Node
-    from .verify import Verified
+    from ..difference import DatabaseDifference, TableDifference
+    from ..lint import Finding
+    from ..preview import FileDifference, Rehearsed
+    from ..tree import Node
+    from ..verify import Verified
 
 _SIGNS = {"+": "green", "-": "red", "~": "yellow", "@": "dim"}
 _SCHEMA_LINES_SHOWN = 200

@@ -1,0 +1,271 @@
+"""The command line: which commands and options there are, and how they explain themselves."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from collections.abc import Callable
+
+from . import __version__
+from .errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+_EPILOG = """\
+examples:
+  plugin-migrate status                       what is applied, what is pending
+  plugin-migrate upgrade --dry-run            what an upgrade would do
+  plugin-migrate upgrade                      apply everything pending
+  plugin-migrate upgrade 1.2.0                apply up to and with 1.2.0
+  plugin-migrate downgrade                    roll the last migration back
+  plugin-migrate create add-oauth             write a new migration file
+  plugin-migrate history                      everything that ever happened
+
+exit codes: 0 done, 1 failed, 2 wrong usage, 3 pending (check), 130 interrupted
+"""
+_UPGRADE_EXAMPLES = """\
+examples:
+  plugin-migrate upgrade                      apply everything pending
+  plugin-migrate upgrade 1.2.0                apply up to and with 1.2.0
+  plugin-migrate upgrade --dry-run --verbose  show each step's source, run nothing
+  plugin-migrate upgrade --format=json        one JSON document on stdout
+"""
+_DOWNGRADE_EXAMPLES = """\
+examples:
+  plugin-migrate downgrade                    roll back the last applied migration
+  plugin-migrate downgrade 3                  roll back the last three
+  plugin-migrate downgrade 1.1.0              roll back everything above 1.1.0
+  plugin-migrate downgrade 0.0.0              roll back everything
+"""
+_STATUS_EXAMPLES = """\
+examples:
+  plugin-migrate status                       a table of every migration
+  plugin-migrate status --pending-only        only what an upgrade would apply
+  plugin-migrate status --format=list         a line each, for grep
+  plugin-migrate status --format=json         for programs
+"""
+_CREATE_EXAMPLES = """\
+examples:
+  plugin-migrate create add-oauth
+  plugin-migrate create add-oauth --description="Add OAuth support" --bump=patch
+  plugin-migrate create split-users --template=schema --language=sql
+  plugin-migrate create hotfix --version=1.2.1
+"""
+_VERIFY_EXAMPLES = """\
+examples:
+  plugin-migrate verify                       rehearse what is pending, on a copy
+  plugin-migrate verify 1.2.0                 rehearse this one
+  plugin-migrate verify --all                 rehearse everything: for CI
+  plugin-migrate verify --lint-only           look for mistakes, execute nothing
+"""
+_HISTORY_EXAMPLES = """\
+examples:
+  plugin-migrate history                      a table, the newest first
+  plugin-migrate history --limit=5
+  plugin-migrate history --version=1.2.0      one migration's ups, downs and failures
+"""
+_BASELINE_EXAMPLES = """\
+examples:
+  plugin-migrate baseline 1.2.0               a project whose state is at 1.2.0 already
+"""
+_REPAIR_EXAMPLES = """\
+examples:
+  plugin-migrate repair                       accept every edited file, after showing the diff
+  plugin-migrate repair 1.2.0                 accept this one only
+  plugin-migrate repair --applied             the interrupted step is applied
+  plugin-migrate repair --keep-live           keep files somebody edited during a crash
+"""
+_RESTORE_EXAMPLES = """\
+examples:
+  plugin-migrate restore                      list the backups
+  plugin-migrate restore 20261122-170000-upgrade
+                                              go back to before that upgrade
+"""
+_CHECK_EXAMPLES = """\
+examples:
+  plugin-migrate check                        for scripts and CI: reads only
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports wrong usage as one of our errors, so that it can be JSON too."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message[:1].upper() + message[1:], hint=f"See: {self.prog} --help")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of every command, its options and its help.
+
+    What it refuses is a :class:`UsageError`.
+    """
+    common = _Parser(add_help=False)
+    _add_common(common)
+    parser = _Parser(
+        prog="plugin-migrate",
+        description="Versioned, reversible, crash-safe migrations of a project's .claude/ state.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"plugin-migrate {__version__}")
+    _add_common(parser)
+    parser.set_defaults(
+        project=None, database=None, migrations=None, lock_timeout=None, verbose=False
+    )
+    # `prog` given: to find it out, argparse would import shutil, bz2 and lzma.
+    commands = parser.add_subparsers(
+        prog=parser.prog, dest="command", metavar="COMMAND", required=True
+    )
+
+    def add(name: str, summary: str, examples: str, *formats: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name,
+            parents=[common],
+            help=summary,
+            description=summary[:1].upper() + summary[1:] + ".",
+            epilog=examples,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        command.add_argument(
+            "--format", choices=formats, default=formats[0], help="how to print the result"
+        )
+        return command
+
+    upgrade = add("upgrade", "apply pending migrations", _UPGRADE_EXAMPLES, "text", "json")
+    upgrade.add_argument("target", nargs="?", metavar="X.Y.Z", help="the last version to apply")
+    upgrade.add_argument(
+        "--strict", action="store_true", help="refuse migrations below the current version"
+    )
+    _add_run_options(upgrade)
+    downgrade = add("downgrade", "roll migrations back", _DOWNGRADE_EXAMPLES, "text", "json")
+    downgrade.add_argument(
+        "target",
+        nargs="?",
+        metavar="X.Y.Z|N",
+        help="the version to go back to, or a number of steps (default: 1)",
+    )
+    _add_run_options(downgrade)
+    status = add(
+        "status", "show every migration and its state", _STATUS_EXAMPLES,
+        "table", "json", "list",
+    )  # fmt: skip
+    which = status.add_mutually_exclusive_group()
+    which.add_argument("--pending-only", action="store_true", help="only what is not applied")
+    which.add_argument("--applied-only", action="store_true", help="only what is applied")
+    create = add("create", "write a new migration file", _CREATE_EXAMPLES, "text", "json")
+    create.add_argument("name", metavar="NAME", help="a slug, such as add-oauth")
+    create.add_argument("--description", metavar="TEXT", help="one line (default: the name)")
+    create.add_argument(
+        "--template", choices=("empty", "plugin", "schema", "data"), default="empty",
+        help="what to start from (default: %(default)s)",
+    )  # fmt: skip
+    create.add_argument(
+        "--language", choices=("python", "sql"), default="python", help="default: %(default)s"
+    )
+    create.add_argument("--version", metavar="X.Y.Z", help="its version (default: the next one)")
+    create.add_argument(
+        "--bump", choices=("patch", "minor", "major"), default="minor",
+        help="which part of the newest version to raise (default: %(default)s)",
+    )  # fmt: skip
+    verify = add(
+        "verify", "rehearse migrations on a copy: up, down, up; and lint them",
+        _VERIFY_EXAMPLES, "text", "json",
+    )  # fmt: skip
+    verify.add_argument("versions", nargs="*", metavar="X.Y.Z", help="these (default: pending)")
+    verify.add_argument("--all", action="store_true", help="every migration, from the first")
+    verify.add_argument("--lint-only", action="store_true", help="read them, execute nothing")
+    _add_caring_commands(add)
+    return parser
+
+
+def _add_caring_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the commands that look after what has happened."""
+    history = add(
+        "history", "show everything that happened", _HISTORY_EXAMPLES,
+        "table", "json", "list",
+    )  # fmt: skip
+    history.add_argument("--limit", metavar="N", type=_count, help="at most N, the newest first")
+    history.add_argument("--version", metavar="X.Y.Z", help="only this migration")
+    baseline = add(
+        "baseline", "mark migrations as applied without running them",
+        _BASELINE_EXAMPLES, "text", "json",
+    )  # fmt: skip
+    baseline.add_argument("target", metavar="X.Y.Z", help="the last version to mark")
+    repair = add(
+        "repair", "accept edited files and settle what was interrupted",
+        _REPAIR_EXAMPLES, "text", "json",
+    )  # fmt: skip
+    repair.add_argument("versions", nargs="*", metavar="X.Y.Z", help="only these edited files")
+    files = repair.add_mutually_exclusive_group()
+    files.add_argument(
+        "--keep-live", action="store_true", help="keep files that were edited meanwhile"
+    )
+    files.add_argument(
+        "--take-migrated", action="store_true", help="replace them by the migration's result"
+    )
+    which = repair.add_mutually_exclusive_group()
+    which.add_argument("--applied", action="store_true", help="the interrupted step is applied")
+    which.add_argument("--pending", action="store_true", help="the interrupted step is not applied")
+    repair.add_argument(
+        "--take-database", action="store_true", help="this project was moved; its database stayed"
+    )
+    restore = add(
+        "restore", "list automatic backups, or go back to one", _RESTORE_EXAMPLES,
+        "text", "json",
+    )  # fmt: skip
+    restore.add_argument("backup", nargs="?", metavar="BACKUP", help="its id, from the list")
+    restore.add_argument(
+        "--force", action="store_true", help="also over files that were edited since"
+    )
+    add("check", "exit 3 when something is pending", _CHECK_EXAMPLES, "text", "json")
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError
+    return count
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    """Add what may stand before and behind the command; `make_parser` sets the defaults."""
+    add = functools.partial(parser.add_argument, default=argparse.SUPPRESS)
+    add("--project", metavar="DIR", type=_path, help="the folder that holds .claude/")
+    add("--database", metavar="PATH", type=_path, help="the state database")
+    add("--migrations", metavar="DIR", type=_path, help="the migrations folder")
+    add("--lock-timeout", metavar="SECONDS", type=_seconds, help="wait for another run")
+    add("--verbose", action="store_true", help="show sources, steps and tracebacks")
+
+
+def _path(text: str) -> str:
+    # `--project="$unset"` must not mean the current directory.
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return text
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds")
+    return seconds
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    rehearsals = parser.add_mutually_exclusive_group()
+    parser.add_argument(
+        "--no-backup", action="store_true", help="keep no copy of what the run changes"
+    )
+    rehearsals.add_argument(
+        "--dry-run", action="store_true", help="show the plan and check it, run nothing"
+    )
+    rehearsals.add_argument(
+        "--preview", action="store_true", help="run the plan on a copy and show what would change"
+    )

@@ -1,0 +1,183 @@
+"""What an upgrade or a downgrade did, would do, or why it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .errors import error_text
+from .status import no_migrations
+from .style import Style, indented, one_line, printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..commands import DryRun, Look, Run
+    from ..plan import Plan
+
+
+def run_text(run: Run, style: Style) -> str:
+    """Return what an upgrade or a downgrade did; a failure is told by :func:`error_text`."""
+    if not run.results and run.error is None:
+        return _nothing_to_do(run.look, run.plan, style)
+    if not run.results:
+        return ""
+    count = len(run.results)
+    tick = style.paint("green", "✓")
+    if run.plan.direction == "up":
+        first = f"{tick} Applied {count} migration(s) in {run.duration:.1f}s"
+    else:
+        first = f"{tick} Rolled back {count} migration(s)"
+    lines = [first]
+    for result in run.results:
+        where = " (from the stored source: its file is gone)" if result.from_ledger else ""
+        lines.append(f"  • {result.version} - {one_line(result.description)}{where}")
+    lines += _run_remarks(run)
+    return "\n".join(lines)
+
+
+def _run_remarks(run: Run) -> list[str]:
+    lines = []
+    if run.plan.direction == "down" and run.error is None:
+        took = f"to version {run.plan.target}" if run.plan.target else _steps(run.plan.count or 1)
+        lines += ["", f"Downgraded {took}. Current version: {run.current or 'none'}"]
+    done = {result.version for result in run.results}
+    late = [str(version) for version in run.plan.out_of_order if version in done]
+    if late:
+        lines += ["", f"Applied out of order, below the version before: {', '.join(late)}"]
+    return lines
+
+
+def _steps(count: int) -> str:
+    return "1 step" if count == 1 else f"{count} steps"
+
+
+def _nothing_to_do(look: Look, plan: Plan, style: Style) -> str:
+    tick = style.paint("green", "✓")
+    current = f"  Current version: {look.current or 'none'}"
+    if plan.direction == "down":
+        what = f" above {plan.target}" if plan.target and look.current else ""
+        return f"{tick} Nothing to roll back{what}\n{current}"
+    if not look.entries:
+        return f"{tick} No pending migrations\n{current}\n  " + no_migrations(look.workspace)
+    if plan.beyond:
+        rest = f"  {plan.beyond} pending above {plan.target}"
+        return f"{tick} No pending migrations up to {plan.target}\n{current}\n{rest}"
+    return f"{tick} No pending migrations\n{current}\n  All migrations up to date"
+
+
+def run_json(run: Run) -> dict[str, object]:
+    """Return the keys of the ``upgrade`` and ``downgrade`` documents."""
+    document: dict[str, object] = {
+        "steps": [
+            {
+                "version": str(result.version),
+                "description": result.description,
+                "direction": result.direction,
+                "duration_ms": result.duration_ms,
+                "from_stored_source": result.from_ledger,
+            }
+            for result in run.results
+        ],
+        "current_version": str(run.current) if run.current else None,
+        "target": str(run.plan.target) if run.plan.target else None,
+        "count": run.plan.count,
+        "out_of_order": [str(version) for version in run.plan.out_of_order],
+    }
+    if run.failed is not None:
+        document["failed"] = {
+            "version": str(run.failed.version),
+            "description": run.failed.description,
+            "direction": run.failed.direction,
+        }
+    return document
+
+
+def dry_run_text(dry_run: DryRun, style: Style, with_sources: bool) -> str:
+    """Return the plan of a dry run for people."""
+    if not dry_run.prepared:
+        return _nothing_to_do(dry_run.look, dry_run.plan, style)
+    verb = "apply" if dry_run.plan.direction == "up" else "roll back"
+    lines = [f"Dry run: would {verb} {len(dry_run.prepared)} migration(s)"]
+    for prepared in dry_run.prepared:
+        lines.append(f"  • {prepared.version} - {one_line(prepared.description)}")
+        if with_sources:
+            lines += ["", *indented(printable(prepared.source)), ""]
+    if dry_run.plan.out_of_order:
+        late = ", ".join(map(str, dry_run.plan.out_of_order))
+        lines.append(f"Out of order, below the current version: {late}")
+    lines += ["", "Nothing was changed."]
+    return "\n".join(lines)
+
+
+def dry_run_json(dry_run: DryRun, with_sources: bool) -> dict[str, object]:
+    """Return the keys of a dry run's document: the steps it would take, none of them run."""
+    steps = []
+    for prepared in dry_run.prepared:
+        step: dict[str, object] = {
+            "version": str(prepared.version),
+            "description": prepared.description,
+            "direction": prepared.direction,
+            "duration_ms": None,
+            "from_stored_source": prepared.from_ledger,
+        }
+        if with_sources:
+            step["source"] = prepared.source
+        steps.append(step)
+    current = dry_run.look.current
+    return {
+        "dry_run": True,
+        "steps": steps,
+        "current_version": str(current) if current else None,
+        "target": str(dry_run.plan.target) if dry_run.plan.target else None,
+        "count": dry_run.plan.count,
+        "out_of_order": [str(version) for version in dry_run.plan.out_of_order],
+    }
+
+
+def failure_text(run: Run, shown: Callable[[str], str], style: Style) -> str:
+    """Return why a run stopped, what stays, and what to do next."""
+    return run_error_text(run, shown, style) + "\n\n" + "\n".join(_next_steps(run))
+
+
+def run_error_text(run: Run, shown: Callable[[str], str], style: Style) -> str:
+    """Return why a run stopped, and at which migration."""
+    error = run.error
+    assert error is not None
+    text = error_text(error, shown, style)
+    if run.failed is not None and error.code != "needs_repair":
+        verb = "apply" if run.plan.direction == "up" else "roll back"
+        head = (
+            f"{style.paint('red', '✗')} Error: Could not {verb} {run.failed.version} -"
+            f" {one_line(run.failed.description)}"
+        )
+        text = head + "\n" + "\n".join(f"  {line}" for line in _body(text))
+    return text
+
+
+def _body(text: str) -> list[str]:
+    first, *rest = text.split("\n")
+    return [first.partition("Error: ")[2], *(line[2:] for line in rest)]
+
+
+def _next_steps(run: Run) -> list[str]:
+    assert run.error is not None
+    count = len(run.results)
+    if run.error.code == "needs_repair":
+        return [f"{_steps(count)} of this run finished before it."]
+    if run.plan.direction == "up":
+        lines = ["The failed migration was undone completely."]
+        if run.failed is not None and not run.failed.action.atomic:
+            lines = ["The migration runs outside a transaction: what it did before stays."]
+        if count:
+            lines.append(
+                f"{count} migration(s) applied before it stay; to undo them:"
+                f" plugin-migrate downgrade {count}"
+            )
+        return [*lines, "Fix it, then run: plugin-migrate upgrade"]
+    lines = []
+    if count:
+        lines.append(f"Rolled back before it: {count} migration(s), which stay rolled back.")
+    if run.failed is not None and run.failed.action.atomic:
+        lines.append("The state is as before the failed step; its down may need a fix by hand.")
+    else:
+        lines.append("The state is left as it is, and manual work may be needed.")
+    return lines

@@ -1,0 +1,199 @@
+"""The state of every migration, as text and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..plan import UNAPPLIED, State
+from ..prepare import describe, description_of
+from .style import Style, one_line, printable, table_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..commands import Look
+    from ..plan import Entry
+    from ..workspace import Workspace
+
+
+_CHECKSUM_DIGITS = 12
+
+
+_STATE_COLORS = {
+    State.APPLIED: "green",
+    State.PENDING: "yellow",
+    State.OUT_OF_ORDER: "yellow",
+    State.MODIFIED: "red",
+    State.MISSING: "red",
+    State.INTERRUPTED: "red",
+}
+
+
+def status_text(look: Look, shown: Sequence[Entry], style: Style, as_list: bool = False) -> str:
+    """Return the status of ``shown``, a selection of the look's entries, for people."""
+    if not look.entries:
+        return no_migrations(look.workspace)
+    if as_list:
+        body = "\n".join(
+            f"{entry.version}  {entry.state.value}  {one_line(description_of(entry))}"
+            for entry in shown
+        )
+        return body or "No migrations to show"
+    lines = ["Migration Status:", _status_table(shown, style), "", _summary(look.entries)]
+    lines += _remarks(look)
+    return "\n".join(lines)
+
+
+def no_migrations(workspace: Workspace) -> str:
+    """Return that the folder holds no migrations, and how to start one."""
+    return (
+        f"No migrations found in {workspace.shown(workspace.migrations)}\n"
+        "  Start one with: plugin-migrate create NAME"
+    )
+
+
+def _status_table(shown: Sequence[Entry], style: Style) -> str:
+    headers = ["Version", "Description", "Status", "Applied At", "Checksum"]
+    rows = [
+        [
+            str(entry.version),
+            one_line(description_of(entry)),
+            entry.state.value.capitalize(),
+            _moment(entry.applied.applied_at) if entry.applied else "-",
+            _short_checksum(entry),
+        ]
+        for entry in shown
+    ]
+    table = table_text(headers, rows, style.width)
+    if not style.color:
+        return table
+    return _paint_states(table, shown, style)
+
+
+def _paint_states(table: str, shown: Sequence[Entry], style: Style) -> str:
+    lines = table.split("\n")
+    for number, entry in enumerate(shown, start=3):
+        word = entry.state.value.capitalize()
+        painted = style.paint(_STATE_COLORS[entry.state], word)
+        # From the right: a description may contain the same word.
+        head, _, tail = lines[number].rpartition(f" {word} ")
+        lines[number] = f"{head} {painted} {tail}"
+    return "\n".join(lines)
+
+
+def _moment(applied_at: str) -> str:
+    """Return a ledger's time as the table shows it; other engines write ISO 8601."""
+    return printable(str(applied_at)).replace("T", " ")[:19]
+
+
+def _short_checksum(entry: Entry) -> str:
+    checksum = entry.applied.checksum if entry.applied else ""
+    if not checksum and entry.migration:
+        checksum = entry.migration.checksum
+    # Another engine's has no tag.
+    return printable(checksum).rpartition(":")[2][:_CHECKSUM_DIGITS] or "-"
+
+
+def _summary(entries: Iterable[Entry]) -> str:
+    counts = dict.fromkeys(State, 0)
+    for entry in entries:
+        counts[entry.state] += 1
+    parts = [
+        f"{count} {state.value}"
+        for state, count in counts.items()
+        if count or state in (State.APPLIED, State.PENDING)
+    ]
+    return "Summary: " + ", ".join(parts)
+
+
+def _remarks(look: Look) -> list[str]:
+    remarks = []
+    states = {entry.state for entry in look.entries}
+    if look.ledger.publishes:
+        remarks.append(
+            "Files of a committed migration are still on their way; the next upgrade or"
+            " downgrade puts them in place."
+        )
+    if look.ledger.started:
+        versions = ", ".join(map(str, sorted(look.ledger.started)))
+        remarks.append(
+            f"Interrupted outside a transaction: {versions}. Settle with: plugin-migrate repair"
+            " --applied or --pending"
+        )
+    if State.MODIFIED in states:
+        remarks.append("Modified: the file was edited since it was applied.")
+    newest_file = max((e.version for e in look.entries if e.migration), default=None)
+    ahead = look.current is not None and newest_file is not None and look.current > newest_file
+    if ahead:
+        remarks.append(
+            f"The state is ahead of the files. To go back to them: plugin-migrate downgrade"
+            f" {newest_file}"
+        )
+    elif State.MISSING in states:
+        remarks.append("Missing: the file is gone; a downgrade works from the stored source.")
+    return ["", *remarks] if remarks else []
+
+
+def status_json(look: Look, shown: Sequence[Entry]) -> dict[str, object]:
+    """Return the keys of the ``status`` document."""
+    return {
+        "current_version": str(look.current) if look.current else None,
+        "migrations": [_entry_json(entry, look.workspace) for entry in shown],
+    }
+
+
+def _entry_json(entry: Entry, workspace: Workspace) -> dict[str, object]:
+    applied, migration = entry.applied, entry.migration
+    metadata = _metadata(entry)
+    return {
+        "version": str(entry.version),
+        "description": description_of(entry),
+        "status": entry.state.value,
+        "applied_at": applied.applied_at if applied else None,
+        "applied_by": applied.applied_by if applied else None,
+        "execution_time_ms": applied.execution_time_ms if applied else None,
+        "checksum": applied.checksum if applied else migration.checksum if migration else None,
+        "path": workspace.shown(migration.path) if migration else None,
+        "language": migration.language if migration else applied.language if applied else None,
+        "author": metadata.get("author"),
+        "tags": metadata.get("tags") or [],
+    }
+
+
+def _metadata(entry: Entry) -> Mapping[str, object]:
+    if entry.applied is None:
+        return describe(entry.migration).metadata if entry.migration else {}
+    import json
+
+    try:
+        metadata = json.loads(entry.applied.metadata or "{}")
+    except ValueError:
+        return {}
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def check_text(look: Look) -> str:
+    """Return one line for a hook or a log."""
+    pending = sum(entry.state in UNAPPLIED for entry in look.entries)
+    current = f"current version: {look.current or 'none'}"
+    troubled = _listed_states(look)
+    trouble = f"; {troubled}" if troubled else ""
+    if pending:
+        return f"{pending} pending migration(s) ({current}){trouble}"
+    return f"No pending migrations ({current}){trouble}"
+
+
+def _listed_states(look: Look) -> str:
+    counts = Counter(entry.state for entry in look.entries)
+    states = (State.MODIFIED, State.MISSING, State.INTERRUPTED)
+    return ", ".join(f"{counts[state]} {state.value}" for state in states if counts[state])
+
+
+def check_json(look: Look) -> dict[str, object]:
+    """Return the keys of the ``check`` document."""
+    counts = Counter(entry.state.value for entry in look.entries)
+    return {
+        "current_version": str(look.current) if look.current else None,
+        "pending": [str(entry.version) for entry in look.entries if entry.state in UNAPPLIED],
+        "counts": dict(counts),
+    }

@@ -1,0 +1,115 @@
+"""How text looks: colour, width, tables, and nothing that could steer the terminal."""
+
+from __future__ import annotations
+
+import re
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+_COLORS = {
+    "green": "32",
+    "red": "31",
+    "yellow": "33",
+    "dim": "2",
+    "bold": "1",
+}
+
+
+_FILLER = "\0"  # `printable` leaves none in a text
+
+
+class Style:
+    """How text is shown: with colour or without, and how wide it may be.
+
+    Parameters:
+        color: whether the reader's terminal shows colour.
+        width: columns of the terminal; ``None`` when there is none to fit.
+    """
+
+    def __init__(self, color: bool = False, width: int | None = None) -> None:
+        self.color = color
+        self.width = width
+
+    def paint(self, color: str, text: str) -> str:
+        """Return ``text`` in ``color`` where colour is shown."""
+        return f"\x1b[{_COLORS[color]}m{text}\x1b[0m" if self.color else text
+
+
+def printable(text: str) -> str:
+    """Return ``text`` without control characters.
+
+    A description may come with a cloned repository, and must not steer the reader's terminal.
+    """
+    return _CONTROL.sub("\ufffd", text)
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` as one printable line."""
+    return printable(" ".join(text.split()))
+
+
+def table_text(headers: list[str], rows: list[list[str]], width: int | None) -> str:
+    """Return a box-drawn table that fits ``width`` columns; ``None`` is as wide as it gets."""
+    from tabulate import tabulate
+
+    rows = [[_as_columns(cell) for cell in row] for row in rows]
+    headers, rows = _fitted(headers, rows, width)
+    table = tabulate(
+        rows, headers=headers, tablefmt="simple_outline", disable_numparse=True, stralign="left"
+    )
+    return table.replace(_FILLER, "")
+
+
+def cut_text(text: str, width: int) -> str:
+    """Return as much of ``text`` as fits ``width`` columns of the terminal."""
+    return _cut(_as_columns(text), width).replace(_FILLER, "")
+
+
+def _as_columns(text: str) -> str:
+    """Return ``text`` with one character per column of the terminal: wide ones get a filler."""
+    if text.isascii():
+        return text
+    from unicodedata import east_asian_width, normalize
+
+    composed = normalize("NFC", text)
+    return "".join(char + _FILLER if east_asian_width(char) in "WF" else char for char in composed)
+
+
+def _fitted(
+    headers: list[str], rows: list[list[str]], width: int | None
+) -> tuple[list[str], list[list[str]]]:
+    """Return columns that fit ``width``: descriptions are cut first, then columns from the right.
+
+    A table that the terminal wraps cannot be read.
+    """
+    if width is None:
+        return headers, rows
+    # tabulate pads a header by two, and every cell by a border and two spaces.
+    needed = [
+        max([len(header) + 2, *(len(row[column]) for row in rows)]) + 3
+        for column, header in enumerate(headers)
+    ]
+    excess = sum(needed) + 1 - width
+    if excess <= 0:
+        return headers, rows
+    room = max(needed[1] - 3 - excess, len(headers[1]) + 2)
+    rows = [[row[0], _cut(row[1], room), *row[2:]] for row in rows]
+    excess -= needed[1] - 3 - room
+    while excess > 0 and len(headers) > 3:
+        excess -= needed[len(headers) - 1]
+        headers, rows = headers[:-1], [row[:-1] for row in rows]
+    return headers, rows
+
+
+def _cut(text: str, length: int) -> str:
+    if len(text) <= length:
+        return text
+    # A filler goes with its character.
+    end = length - 2 if text[length - 1] == _FILLER else length - 1
+    return text[:end] + "…"
+
+
+def indented(text: str) -> list[str]:
+    """Return the lines of a longer text, set in below its heading."""
+    return [f"    {line}".rstrip() for line in text.replace("\r\n", "\n").strip("\n").split("\n")]
