@@ -215,6 +215,7 @@ class BackupWriter:
             discard(self.folder)
 
     def _copy_database(self, path: str, name: str) -> None:
+        database.require_writable(path)
         source = database.open_for_reading(path, "mode=rw")
         copy = os.path.join(self.folder, name)
         try:

@@ -145,6 +145,7 @@ def open_for_writing(
         StateUnreadable: the file cannot be opened or is not a database.
     """
     _require_plain(path)
+    require_writable(path)
     try:
         connection = sqlite3.connect(
             path, timeout=timeout, isolation_level=None, cached_statements=0, factory=factory
@@ -163,6 +164,23 @@ def open_for_writing(
         sqlite3.Connection.close(connection)
         raise unreadable(path, error) from error
     return connection
+
+
+def require_writable(path: str) -> None:
+    """Refuse an existing database that may only be read.
+
+    Connecting to it would leave ``-wal`` and ``-shm`` files of the same mode under WAL, and those
+    would stand in the way even after the database's own mode has been corrected.
+
+    Raises:
+        StateUnreadable: it is read-only.
+    """
+    if os.path.exists(path) and not os.access(path, os.W_OK):
+        raise StateUnreadable(
+            "The database is read-only",
+            file=path,
+            hint="Correct its permissions, then run the command again.",
+        )
 
 
 def begin_immediate(connection: sqlite3.Connection, path: str) -> None:

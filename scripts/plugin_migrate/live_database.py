@@ -34,10 +34,11 @@ class LiveDatabase:
         path: the database's real path.
 
     Raises:
-        StateUnreadable: the file is not a database.
+        StateUnreadable: the file is not a database, or read-only.
     """
 
     def __init__(self, path: str) -> None:
+        database.require_writable(path)
         self._path = path
         # Opened before any connection and closed after the last one: closing it in between would
         # drop SQLite's locks (https://www.sqlite.org/howtocorrupt.html, 2.2).

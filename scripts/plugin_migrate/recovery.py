@@ -92,7 +92,13 @@ def decide(workspace: Workspace, done_by: str, problem: Unsettled, take_migrated
                 + ("it was never committed" if problem.row is None else "its redo log is gone"),
                 hint="Keep the live files: plugin-migrate repair --keep-live",
             )
-        publish(workspace, problem.log, problem.manifest, force=True)
+        kept = publish(workspace, problem.log, problem.manifest, force=True)
+        if kept:
+            raise NeedsRepair(
+                f"{len(kept)} of the migration's file(s) cannot be put in place",
+                details=tuple(f".claude/{path}" for path in kept),
+                hint="Move what stands there out of the way, then try again.",
+            )
     finish(workspace, done_by, problem.log, problem.row)
     how = "took the migrated files" if take_migrated else "kept the live files"
     in_own_transaction(

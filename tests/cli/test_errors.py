@@ -330,7 +330,7 @@ def test_a_read_only_database_is_told_and_left_alone(project):
     assert project.statuses() == {"1.0.0": "applied", "1.1.0": "pending"}
     err = project.fails("upgrade", prefix=unprivileged())
     assert "  .claude/orchestration/db/orchestration.db\n" in err
-    assert "Check the permissions" in err
+    assert "Correct its permissions" in err
     assert project.database.read_bytes() == before
 
 

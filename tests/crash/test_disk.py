@@ -29,7 +29,17 @@ def test_a_disk_that_fills_up_undoes_the_step(scenes, may_mount, command):
 
 
 @pytest.mark.parametrize(
-    "where", [".", "agents", "config", "commands", "orchestration/db", "memory.db", "journal.db"]
+    "where",
+    [
+        ".",
+        "agents",
+        "config",
+        "commands",
+        "orchestration/db",
+        "orchestration/db/orchestration.db",
+        "memory.db",
+        "journal.db",
+    ],
 )
 @_COMMANDS
 def test_a_place_that_is_read_only_is_refused_before_the_commit(scenes, command, where):
