@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Callable
+import os
 
 from . import __version__
 from .errors import UsageError
@@ -96,10 +96,11 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message[:1].upper() + message[1:], hint=f"See: {self.prog} --help")
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of every command, its options and its help.
+def make_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the command line; what it refuses is a :class:`UsageError`.
 
-    What it refuses is a :class:`UsageError`.
+    Parameters:
+        only: know this command alone, which takes 2 ms rather than 9; all of them by default.
     """
     common = _Parser(add_help=False)
     _add_common(common)
@@ -107,121 +108,134 @@ def make_parser() -> argparse.ArgumentParser:
         prog="plugin-migrate",
         description="Versioned, reversible, crash-safe migrations of a project's .claude/ state.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"plugin-migrate {__version__}")
     _add_common(parser)
+    parser.add_argument("--version", action="version", version=f"plugin-migrate {__version__}")
     parser.set_defaults(
         project=None, database=None, migrations=None, lock_timeout=None, verbose=False
     )
-    # `prog` given: to find it out, argparse would import shutil, bz2 and lzma.
+    # `prog` given: argparse would format a usage line to find it out.
     commands = parser.add_subparsers(
         prog=parser.prog, dest="command", metavar="COMMAND", required=True
     )
-
-    def add(name: str, summary: str, examples: str, *formats: str) -> argparse.ArgumentParser:
+    for name, (summary, examples, formats, add_arguments) in _COMMANDS.items():
+        if only not in (None, name):
+            continue
         command = commands.add_parser(
             name,
             parents=[common],
             help=summary,
             description=summary[:1].upper() + summary[1:] + ".",
             epilog=examples,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Help,
             allow_abbrev=False,
         )
         command.add_argument(
             "--format", choices=formats, default=formats[0], help="how to print the result"
         )
-        return command
+        add_arguments(command)
+    return parser
 
-    upgrade = add("upgrade", "apply pending migrations", _UPGRADE_EXAMPLES, "text", "json")
-    upgrade.add_argument("target", nargs="?", metavar="X.Y.Z", help="the last version to apply")
-    upgrade.add_argument(
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal; argparse itself would import shutil, bz2 and lzma for that."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            columns = os.get_terminal_size(1).columns
+        except OSError:
+            columns = 80
+        super().__init__(prog, width=max(columns - 2, 40))
+
+
+def _upgrade(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", nargs="?", metavar="X.Y.Z", help="the last version to apply")
+    parser.add_argument(
         "--strict", action="store_true", help="refuse migrations below the current version"
     )
-    _add_run_options(upgrade)
-    downgrade = add("downgrade", "roll migrations back", _DOWNGRADE_EXAMPLES, "text", "json")
-    downgrade.add_argument(
+    _add_run_options(parser)
+
+
+def _downgrade(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "target",
         nargs="?",
         metavar="X.Y.Z|N",
         help="the version to go back to, or a number of steps (default: 1)",
     )
-    _add_run_options(downgrade)
-    status = add(
-        "status", "show every migration and its state", _STATUS_EXAMPLES,
-        "table", "json", "list",
-    )  # fmt: skip
-    which = status.add_mutually_exclusive_group()
+    _add_run_options(parser)
+
+
+def _status(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group()
     which.add_argument("--pending-only", action="store_true", help="only what is not applied")
     which.add_argument("--applied-only", action="store_true", help="only what is applied")
-    create = add("create", "write a new migration file", _CREATE_EXAMPLES, "text", "json")
-    create.add_argument("name", metavar="NAME", help="a slug, such as add-oauth")
-    create.add_argument("--description", metavar="TEXT", help="one line (default: the name)")
-    create.add_argument(
-        "--template", choices=("empty", "plugin", "schema", "data"), default="empty",
+
+
+def _create(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="a slug, such as add-oauth")
+    parser.add_argument("--description", metavar="TEXT", help="one line (default: the name)")
+    parser.add_argument(
+        "--template",
+        choices=("empty", "plugin", "schema", "data"),
+        default="empty",
         help="what to start from (default: %(default)s)",
-    )  # fmt: skip
-    create.add_argument(
+    )
+    parser.add_argument(
         "--language", choices=("python", "sql"), default="python", help="default: %(default)s"
     )
-    create.add_argument("--version", metavar="X.Y.Z", help="its version (default: the next one)")
-    create.add_argument(
-        "--bump", choices=("patch", "minor", "major"), default="minor",
+    parser.add_argument("--version", metavar="X.Y.Z", help="its version (default: the next one)")
+    parser.add_argument(
+        "--bump",
+        choices=("patch", "minor", "major"),
+        default="minor",
         help="which part of the newest version to raise (default: %(default)s)",
-    )  # fmt: skip
-    verify = add(
-        "verify", "rehearse migrations on a copy: up, down, up; and lint them",
-        _VERIFY_EXAMPLES, "text", "json",
-    )  # fmt: skip
-    verify.add_argument("versions", nargs="*", metavar="X.Y.Z", help="these (default: pending)")
-    verify.add_argument("--all", action="store_true", help="every migration, from the first")
-    verify.add_argument("--lint-only", action="store_true", help="read them, execute nothing")
-    _add_caring_commands(add)
-    return parser
+    )
 
 
-def _add_caring_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Add the commands that look after what has happened."""
-    history = add(
-        "history", "show everything that happened", _HISTORY_EXAMPLES,
-        "table", "json", "list",
-    )  # fmt: skip
-    history.add_argument("--limit", metavar="N", type=_count, help="at most N, the newest first")
-    history.add_argument("--version", metavar="X.Y.Z", help="only this migration")
-    baseline = add(
-        "baseline", "mark migrations as applied without running them",
-        _BASELINE_EXAMPLES, "text", "json",
-    )  # fmt: skip
-    baseline.add_argument("target", metavar="X.Y.Z", help="the last version to mark")
-    repair = add(
-        "repair", "accept edited files and settle what was interrupted",
-        _REPAIR_EXAMPLES, "text", "json",
-    )  # fmt: skip
-    repair.add_argument("versions", nargs="*", metavar="X.Y.Z", help="only these edited files")
-    files = repair.add_mutually_exclusive_group()
+def _verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("versions", nargs="*", metavar="X.Y.Z", help="these (default: pending)")
+    parser.add_argument("--all", action="store_true", help="every migration, from the first")
+    parser.add_argument("--lint-only", action="store_true", help="read them, execute nothing")
+
+
+def _history(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--limit", metavar="N", type=_count, help="at most N, the newest first")
+    parser.add_argument("--version", metavar="X.Y.Z", help="only this migration")
+
+
+def _baseline(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="X.Y.Z", help="the last version to mark")
+
+
+def _repair(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("versions", nargs="*", metavar="X.Y.Z", help="only these edited files")
+    files = parser.add_mutually_exclusive_group()
     files.add_argument(
         "--keep-live", action="store_true", help="keep files that were edited meanwhile"
     )
     files.add_argument(
         "--take-migrated", action="store_true", help="replace them by the migration's result"
     )
-    which = repair.add_mutually_exclusive_group()
+    which = parser.add_mutually_exclusive_group()
     which.add_argument("--applied", action="store_true", help="the interrupted step is applied")
     which.add_argument("--pending", action="store_true", help="the interrupted step is not applied")
-    repair.add_argument(
+    parser.add_argument(
         "--take-database", action="store_true", help="this project was moved; its database stayed"
     )
-    restore = add(
-        "restore", "list automatic backups, or go back to one", _RESTORE_EXAMPLES,
-        "text", "json",
-    )  # fmt: skip
-    restore.add_argument("backup", nargs="?", metavar="BACKUP", help="its id, from the list")
-    restore.add_argument(
+
+
+def _restore(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("backup", nargs="?", metavar="BACKUP", help="its id, from the list")
+    parser.add_argument(
         "--force", action="store_true", help="also over files that were edited since"
     )
-    add("check", "exit 3 when something is pending", _CHECK_EXAMPLES, "text", "json")
+
+
+def _check(parser: argparse.ArgumentParser) -> None:
+    """Add nothing: it takes no arguments of its own."""
 
 
 def _count(text: str) -> int:
@@ -269,3 +283,34 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     rehearsals.add_argument(
         "--preview", action="store_true", help="run the plan on a copy and show what would change"
     )
+
+
+_TEXT, _TABLE = ("text", "json"), ("table", "json", "list")
+# Name: summary, examples, formats (the first is the default), arguments.
+_COMMANDS = {
+    "upgrade": ("apply pending migrations", _UPGRADE_EXAMPLES, _TEXT, _upgrade),
+    "downgrade": ("roll migrations back", _DOWNGRADE_EXAMPLES, _TEXT, _downgrade),
+    "status": ("show every migration and its state", _STATUS_EXAMPLES, _TABLE, _status),
+    "create": ("write a new migration file", _CREATE_EXAMPLES, _TEXT, _create),
+    "verify": (
+        "rehearse migrations on a copy: up, down, up; and lint them",
+        _VERIFY_EXAMPLES,
+        _TEXT,
+        _verify,
+    ),
+    "history": ("show everything that happened", _HISTORY_EXAMPLES, _TABLE, _history),
+    "baseline": (
+        "mark migrations as applied without running them",
+        _BASELINE_EXAMPLES,
+        _TEXT,
+        _baseline,
+    ),
+    "repair": (
+        "accept edited files and settle what was interrupted",
+        _REPAIR_EXAMPLES,
+        _TEXT,
+        _repair,
+    ),
+    "restore": ("list automatic backups, or go back to one", _RESTORE_EXAMPLES, _TEXT, _restore),
+    "check": ("exit 3 when something is pending", _CHECK_EXAMPLES, _TEXT, _check),
+}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 from .arguments import make_parser
@@ -81,7 +80,7 @@ def _run(arguments: list[str]) -> int:
             make_parser().print_help(sys.stderr)
             return UsageError.exit_code
         try:
-            options = make_parser().parse_args(arguments)
+            options = _parse(arguments, command)
         except SystemExit:  # --help and --version have printed it
             return 0
         command = options.command
@@ -101,6 +100,19 @@ def _run(arguments: list[str]) -> int:
         bug.__cause__ = error
         _print_error(bug, command, is_json, verbose)
         return bug.exit_code
+
+
+def _parse(arguments: list[str], command: str | None) -> Namespace:
+    """Parse with the parser of the command that seems meant, and with all of them if it objects.
+
+    The seeming command can be an option's value, and the objection should know every command.
+    """
+    if command is not None:
+        try:
+            return make_parser(command).parse_args(arguments)
+        except UsageError:
+            pass  # not `suppress`: contextlib costs `status` a millisecond
+    return make_parser().parse_args(arguments)
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:
@@ -199,7 +211,7 @@ class _Session:
 
 
 def _status(session: _Session) -> int:
-    from .commands import look
+    from .look import look
     from .plan import UNAPPLIED
     from .render import status
 
@@ -251,6 +263,7 @@ def _step_count(given: str) -> int:
 def _migrate(session: _Session, planner: Planner) -> int:
     from .commands import dry_run, run
     from .render import errors, runs
+    from .stdout import stdout_kept_clean
 
     options = session.options
     workspace = session.locate()
@@ -267,7 +280,7 @@ def _migrate(session: _Session, planner: Planner) -> int:
 
     style = _style(sys.stderr)
     narrator = Narrator(sys.stderr, style, options.verbose)
-    with _stdout_kept_clean(), narrator:
+    with stdout_kept_clean(), narrator:
         done = run(
             workspace,
             planner,
@@ -294,8 +307,9 @@ def _migrate(session: _Session, planner: Planner) -> int:
 def _preview(session: _Session, workspace: Workspace, planner: Planner) -> int:
     from .preview import preview
     from .render import errors, rehearsal, runs
+    from .stdout import stdout_kept_clean
 
-    with _stdout_kept_clean():
+    with stdout_kept_clean():
         rehearsed = preview(workspace, planner, session.options.command)
     error = rehearsed.run.error
     if error is None:
@@ -321,12 +335,13 @@ def _preview(session: _Session, workspace: Workspace, planner: Planner) -> int:
 
 def _verify(session: _Session) -> int:
     from .render import rehearsal
+    from .stdout import stdout_kept_clean
     from .verify import verify
 
     options = session.options
     workspace = session.locate()
     versions = [Version.parse(text) for text in options.versions]
-    with _stdout_kept_clean():
+    with stdout_kept_clean():
         verified = verify(workspace, versions, options.all, options.lint_only)
     ok = not any(item.has_failed for item in verified)
     if session.is_json:
@@ -338,23 +353,9 @@ def _verify(session: _Session) -> int:
     return 0 if ok else 1
 
 
-@contextmanager
-def _stdout_kept_clean() -> Iterator[None]:
-    """Send what a migration or its child processes print to stderr: stdout is for the result."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
-
-
 def _create(session: _Session) -> int:
     from . import create
-    from .commands import look
+    from .look import look
     from .render.created import created_json, created_text
 
     options = session.options
@@ -451,7 +452,7 @@ def _restore(session: _Session) -> int:
 
 
 def _check(session: _Session) -> int:
-    from .commands import look
+    from .look import look
     from .plan import UNAPPLIED
     from .render import status
 

@@ -1,40 +1,31 @@
-"""What each command does, from options to a result; prints nothing and never exits."""
+"""The commands that may write, from options to a result; they print nothing and never exit.
+
+What only some of them need is imported where it is needed: with nothing pending, an upgrade is
+little more than a look.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .errors import MigrateError
-from .ledger import Ledger, read_ledger, read_source
-from .migration import load
-from .plan import Entry, Plan, current_version, survey
+from .ledger import Ledger, read_ledger
+from .look import Look, look
+from .plan import Entry, Plan
 from .version import Version
 from .workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .engine import Reporter, StepResult
     from .prepare import Prepared
     from .repair import Repair
+    from .report import Reporter, StepResult
     from .restore import Restored
     from .signals import Signals
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Everything that reading shows: the versions with their states, and the ledger."""
-
-    workspace: Workspace
-    entries: tuple[Entry, ...]
-    ledger: Ledger
-
-    @property
-    def current(self) -> Version | None:
-        """The highest applied version."""
-        return current_version(self.entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +57,6 @@ class Run:
 
 
 Planner = Callable[[tuple[Entry, ...]], Plan]
-
-
-def look(workspace: Workspace) -> Look:
-    """Return the state of every migration; reads only, and never runs one.
-
-    Raises:
-        MigrateError: files, ledger or database cannot be read.
-    """
-    ledger = read_ledger(workspace)
-    known = {str(version): row.checksum for version, row in ledger.applied.items()}
-    migrations = load(workspace.migrations, known)
-
-    def stored_text(version: Version) -> str | None:
-        stored = read_source(workspace, version)
-        return stored.text if stored else None
-
-    entries = survey(migrations, ledger.applied, ledger.interrupted, stored_text)
-    return Look(workspace, entries, ledger)
 
 
 def dry_run(workspace: Workspace, planner: Planner) -> DryRun:
@@ -121,45 +94,76 @@ def run(
     Raises:
         MigrateError: nothing was run. A failure of a step is part of the result instead.
     """
-    from . import recovery
+    with _writing(workspace, command, lock_timeout) as signals:
+        seen = _recovered(workspace, done_by)
+        plan = planner(seen.entries)
+        if not plan.steps:
+            return Run(seen, plan, (), 0.0, seen.current)
+        return _execute(seen, plan, command, done_by, reporter, signals, with_backup)
+
+
+def _recovered(workspace: Workspace, done_by: str) -> Look:
+    """Finish what a killed command left, and return the state after that.
+
+    Raises:
+        NeedsRepair: something is left that only the user can decide.
+    """
+    # By the ledger alone: a broken migration file must not stand in the way of recovery.
+    if _left_behind(workspace, read_ledger(workspace)):
+        from . import recovery
+
+        recovery.refuse(recovery.recover(workspace, done_by))
+    return look(workspace)
+
+
+def _left_behind(workspace: Workspace, ledger: Ledger) -> bool:
+    """Return whether a killed command left publishes, redo logs or staged copies."""
+    folders = (workspace.publish, workspace.scratch)
+    return bool(ledger.publishes) or any(
+        os.path.isdir(folder) and os.listdir(folder) for folder in folders
+    )
+
+
+def _execute(
+    seen: Look,
+    plan: Plan,
+    command: str,
+    done_by: str,
+    reporter: Reporter,
+    signals: Signals,
+    with_backup: bool,
+) -> Run:
     from .backup import BackupWriter
     from .engine import Engine
     from .prepare import prepare
 
-    with _writing(workspace, command, lock_timeout) as signals:
-        recovery.refuse(recovery.recover(workspace, done_by))
-        seen = look(workspace)
-        plan = planner(seen.entries)
-        prepared = prepare(workspace, plan)
-        results: list[StepResult] = []
-        error: MigrateError | None = None
-        written: frozenset[str] | None = frozenset()
-        started = time.perf_counter()
-        if prepared:
-            current = str(seen.current) if seen.current else None
-            backup = BackupWriter(workspace, command, current, with_backup)
-            engine = Engine(workspace, done_by, signals, reporter, backup)
-            try:
-                for result in engine.execute(prepared):
-                    results.append(result)  # noqa: PERF402 - keeps those before a failure
-            except MigrateError as caught:
-                error = caught
-            finally:
-                written = engine.written
-                if engine.has_changed:
-                    backup.prune()
-                else:
-                    backup.discard()
-        duration = time.perf_counter() - started
+    workspace = seen.workspace
+    prepared = prepare(workspace, plan)
+    results: list[StepResult] = []
+    error: MigrateError | None = None
+    started = time.perf_counter()
+    current = str(seen.current) if seen.current else None
+    backup = BackupWriter(workspace, command, current, with_backup)
+    engine = Engine(workspace, done_by, signals, reporter, backup)
+    try:
+        for result in engine.execute(prepared):
+            results.append(result)  # noqa: PERF402 - keeps those before a failure
+    except MigrateError as caught:
+        error = caught
+    finally:
+        if engine.has_changed:
+            backup.prune()
+        else:
+            backup.discard()
     return Run(
         seen,
         plan,
         tuple(results),
-        duration,
+        time.perf_counter() - started,
         _current_after(seen, results),
         error,
         prepared[len(results)] if error is not None and len(results) < len(prepared) else None,
-        written,
+        engine.written,
     )
 
 
@@ -199,15 +203,13 @@ def baseline(
     Raises:
         MigrateError: there is no such migration, or something must be settled first.
     """
-    from . import recovery
     from .ledger import LedgerWriter
     from .plan import plan_upgrade
     from .repair import add_row, with_text
     from .transaction import in_own_transaction, make_ledger
 
     with _writing(workspace, "baseline", lock_timeout):
-        recovery.refuse(recovery.recover(workspace, done_by))
-        steps = plan_upgrade(look(workspace).entries, target).steps
+        steps = plan_upgrade(_recovered(workspace, done_by).entries, target).steps
         migrations = [with_text(step.entry) for step in steps]
 
         def write(ledger: LedgerWriter) -> None:

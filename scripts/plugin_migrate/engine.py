@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from . import audit, database, recovery
 from .backup import BackupWriter
@@ -23,44 +23,17 @@ from .prepare import Prepared
 from .publish import publish
 from .publishable import refuse_unpublishable
 from .redo import Log, LogWriter, Manifest
+from .report import Reporter, StepResult
 from .side_database import SideDatabase
 from .signals import Signals, Stop
 from .staging import Change, Staging
 from .transaction import Transaction, in_own_transaction, make_ledger
 from .tree import discard
-from .version import Version
 from .workspace import Workspace
 
 # How long several database-only steps may share one transaction, in seconds. Long enough to save
 # most of the syncs, short enough that little is undone with the last one.
 _SHARED_SECONDS = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """A step that has happened, durably."""
-
-    version: Version
-    description: str
-    direction: str
-    duration_ms: int
-    from_ledger: bool
-
-
-class Reporter:
-    """Is told what happens while it happens; this one keeps silent."""
-
-    def started(self, prepared: Prepared) -> None:
-        """A step is about to run."""
-
-    def log(self, prepared: Prepared, text: str) -> None:
-        """The migration says something."""
-
-    def progress(self, prepared: Prepared, done: int, total: int | None) -> None:
-        """A long loop in the migration has come this far."""
-
-    def finished(self, result: StepResult) -> None:
-        """A step has happened, durably."""
 
 
 class Engine:
@@ -179,11 +152,13 @@ class Engine:
         except Unpublished:
             raise
         except BaseException as error:
-            failure = self._as_failure(error, prepared)
-            self._record_failure(prepared, failure, round((time.perf_counter() - started) * 1000))
-            # A handler deletes no redo log: it cannot know how far the commit came.
-            with suppress(MigrateError, OSError):
-                recovery.recover(self._workspace, self._done_by)
+            with self._signals.held():
+                duration = round((time.perf_counter() - started) * 1000)
+                failure = self._as_failure(error, prepared)
+                self._record_failure(prepared, failure, duration)
+                # A handler deletes no redo log: it cannot know how far the commit came.
+                with suppress(MigrateError, OSError):
+                    recovery.recover(self._workspace, self._done_by)
             raise failure from error
 
     def _run_unit(self, prepared: Prepared) -> StepResult:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -100,7 +99,7 @@ def _holder_path(path: str) -> str:
 def _write_holder(path: str, command: str) -> None:
     holder = {
         "pid": os.getpid(),
-        "host": socket.gethostname(),
+        "host": os.uname().nodename,
         "command": command,
         "since": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
     }

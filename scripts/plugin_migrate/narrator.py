@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 
-from .engine import Reporter, StepResult
-from .prepare import Prepared
 from .render.style import Style, cut_text, one_line, printable
+from .report import Reporter, StepResult
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
+
+    from .prepare import Prepared
 
 _SECONDS_BETWEEN_UPDATES = 0.1
 

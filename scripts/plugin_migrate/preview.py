@@ -12,9 +12,9 @@ from . import commands
 from .backup import Backup, Saved, list_backups
 from .commands import Planner, Run
 from .difference import DatabaseDifference, database_difference, read_text, text_difference
-from .engine import Reporter
 from .exclusions import holds_database
 from .ledger import ledger_tables
+from .report import Reporter
 from .shadow import shadow_of
 from .tree import Node, observe
 from .workspace import Workspace

@@ -203,18 +203,13 @@ class Log:
         sync_folder(os.path.dirname(done))
 
 
-def publish_folder(workspace: Workspace) -> str:
-    """Return the folder that holds the redo logs."""
-    return os.path.join(workspace.bookkeeping, "publish")
-
-
 def logs(workspace: Workspace) -> list[Log]:
     """Return every redo log there is."""
     try:
-        names = os.listdir(publish_folder(workspace))
+        names = os.listdir(workspace.publish)
     except FileNotFoundError:
         return []
-    return [Log(os.path.join(publish_folder(workspace), name)) for name in sorted(names)]
+    return [Log(os.path.join(workspace.publish, name)) for name in sorted(names)]
 
 
 class LogWriter:
@@ -222,8 +217,8 @@ class LogWriter:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        make_folder(publish_folder(workspace))
-        self.log = Log(os.path.join(publish_folder(workspace), secrets.token_hex(8)))
+        make_folder(workspace.publish)
+        self.log = Log(os.path.join(workspace.publish, secrets.token_hex(8)))
         os.mkdir(self.log.folder, 0o700)
 
     def finish(

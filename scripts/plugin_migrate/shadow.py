@@ -55,7 +55,7 @@ class _Copier:
         """Copy everything and return the copy as a workspace."""
         os.makedirs(self._claude)
         self._copy_folder(self._live.claude, self._claude, "", (self._live.claude,))
-        publish = os.path.join(self._live.bookkeeping, "publish")
+        publish = self._live.publish
         if os.path.isdir(publish):
             # What a killed command left is recovered in the copy as it would be in the original.
             copied = os.path.join(self._claude, BOOKKEEPING_NAME, "publish")

@@ -5,12 +5,16 @@ From the commit to the end of publishing they wait (design, "The commit protocol
 
 from __future__ import annotations
 
+import math
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from .errors import Interrupted
+
+_ECHO_SECONDS = 0.5
 
 
 class Stop(BaseException):
@@ -25,6 +29,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self._received_at = -math.inf
         self._is_held = False
 
     @contextmanager
@@ -41,11 +46,11 @@ class Signals:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Within this block a signal waits; it is raised at the block's end by :meth:`check`."""
-        self._is_held = True
+        before, self._is_held = self._is_held, True
         try:
             yield
         finally:
-            self._is_held = False
+            self._is_held = before
 
     def check(self) -> None:
         """Raise :class:`Stop` if a signal arrived."""
@@ -66,6 +71,10 @@ class Signals:
         )
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.received = number
-        if not self._is_held:
+        # One request often comes twice, to the process group and passed on by the launcher; the
+        # second must not disturb the undoing that the first began.
+        now = time.monotonic()
+        is_echo = now - self._received_at < _ECHO_SECONDS
+        self.received, self._received_at = number, now
+        if not self._is_held and not is_echo:
             raise Stop

@@ -11,16 +11,17 @@ from . import commands, database
 from .backup import Saved, list_backups
 from .commands import Planner, Run
 from .difference import DatabaseDifference, TableDifference, database_difference
-from .engine import Reporter
 from .errors import MigrateError, UnknownTarget
 from .exclusions import SIDE_SUFFIXES, Exclusions, holds_database
 from .ledger import ledger_tables
 from .lint import Finding, lint
 from .live_database import copy_database
+from .look import look
 from .migration import Migration
 from .plan import NOTHING, UNAPPLIED, Entry, Plan, plan_downgrade, plan_upgrade
 from .prepare import describe, description_of
 from .repair import with_text
+from .report import Reporter
 from .shadow import shadow_of
 from .transaction import make_ledger
 from .tree import Node, discard, observe
@@ -256,7 +257,7 @@ def verify(
         MigrateError: the state cannot be copied, or what is applied cannot be rolled back to
             where the rehearsal has to begin.
     """
-    entries = commands.look(workspace).entries
+    entries = look(workspace).entries
     chosen = _chosen(entries, versions, everything)
     migrations = {entry.version: with_text(entry) for entry in chosen}
     results = {

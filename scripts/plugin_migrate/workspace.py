@@ -65,6 +65,11 @@ class Workspace:
         return os.path.join(self.claude, BOOKKEEPING_NAME)
 
     @property
+    def publish(self) -> str:
+        """Where redo logs wait until their files have arrived."""
+        return os.path.join(self.bookkeeping, "publish")
+
+    @property
     def scratch(self) -> str:
         """Where staged copies live; nothing in it outlasts a command."""
         return os.path.join(self.bookkeeping, "staging")

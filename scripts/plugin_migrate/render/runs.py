@@ -10,7 +10,8 @@ from .style import Style, indented, one_line, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..commands import DryRun, Look, Run
+    from ..commands import DryRun, Run
+    from ..look import Look
     from ..plan import Plan
 
 

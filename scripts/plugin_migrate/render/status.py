@@ -11,7 +11,7 @@ from .style import Style, one_line, printable, table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..commands import Look
+    from ..look import Look
     from ..plan import Entry
     from ..workspace import Workspace
 

@@ -1,0 +1,43 @@
+"""Everything that reading shows: files, ledger and the state of every version; writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .ledger import Ledger, read_ledger, read_source
+from .migration import load
+from .plan import Entry, current_version, survey
+from .version import Version
+from .workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Everything that reading shows: the versions with their states, and the ledger."""
+
+    workspace: Workspace
+    entries: tuple[Entry, ...]
+    ledger: Ledger
+
+    @property
+    def current(self) -> Version | None:
+        """The highest applied version."""
+        return current_version(self.entries)
+
+
+def look(workspace: Workspace) -> Look:
+    """Return the state of every migration; reads only, and never runs one.
+
+    Raises:
+        MigrateError: files, ledger or database cannot be read.
+    """
+    ledger = read_ledger(workspace)
+    known = {str(version): row.checksum for version, row in ledger.applied.items()}
+    migrations = load(workspace.migrations, known)
+
+    def stored_text(version: Version) -> str | None:
+        stored = read_source(workspace, version)
+        return stored.text if stored else None
+
+    entries = survey(migrations, ledger.applied, ledger.interrupted, stored_text)
+    return Look(workspace, entries, ledger)

@@ -1,0 +1,38 @@
+"""What a run tells while it goes on, and what it gives for each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .version import Version
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .prepare import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """A step that has happened, durably."""
+
+    version: Version
+    description: str
+    direction: str
+    duration_ms: int
+    from_ledger: bool
+
+
+class Reporter:
+    """Is told what happens while it happens; this one keeps silent."""
+
+    def started(self, prepared: Prepared) -> None:
+        """A step is about to run."""
+
+    def log(self, prepared: Prepared, text: str) -> None:
+        """The migration says something."""
+
+    def progress(self, prepared: Prepared, done: int, total: int | None) -> None:
+        """A long loop in the migration has come this far."""
+
+    def finished(self, result: StepResult) -> None:
+        """A step has happened, durably."""
