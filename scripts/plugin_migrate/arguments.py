@@ -102,7 +102,7 @@ def make_parser(only: str | None = None) -> argparse.ArgumentParser:
     Parameters:
         only: know this command alone, which takes 2 ms rather than 9; all of them by default.
     """
-    common = _Parser(add_help=False)
+    common = _Parser(add_help=False, formatter_class=_Help)
     _add_common(common)
     parser = _Parser(
         prog="plugin-migrate",
