@@ -77,6 +77,7 @@ class Gate:
     def wait_for(self, count: int = 1) -> None:
         """Return when ``count`` processes wait here."""
         for _ in range(count):
+            assert select.select([self._ready], [], [], 30)[0], "nobody comes"
             os.read(self._ready, 1)
 
     def open(self, count: int = 1) -> None:
@@ -92,6 +93,18 @@ class Gate:
 def gate(folder: Path) -> Iterator[Gate]:
     with closing(Gate(folder, "gate")) as gate:
         yield gate
+
+
+@contextmanager
+def held(project: Project, gate: Gate) -> Iterator[subprocess.Popen[str]]:
+    """An upgrade that waits at the gate, which the block must open."""
+    with project.child("upgrade") as process:
+        try:
+            gate.wait_for()
+            yield process
+        except BaseException:
+            process.kill()
+            raise
 
 
 @pytest.fixture
@@ -171,8 +184,7 @@ def test_status_meanwhile_never_fails_and_shows_no_half_state(request, counted, 
 
 def test_who_waits_in_vain_is_told_who_runs_and_hangs_no_longer_than_asked(counted, gate):
     counted.python("0.1.0", gate.code)
-    with counted.child("upgrade") as first:
-        gate.wait_for()
+    with held(counted, gate) as first:
         started = time.monotonic()
         with ExitStack() as stack:
             others = [
@@ -247,8 +259,7 @@ def test_readers_and_writers_of_the_state_database_go_on_working(
 def test_a_reader_sees_the_state_before_the_step_while_it_runs(project, gate, journal_mode):
     project.setup(f"PRAGMA journal_mode={journal_mode}; CREATE TABLE other (name)")
     project.python("1.0.0", 'ctx.db.execute("INSERT INTO other VALUES (1)")\n' + gate.code)
-    with project.child("upgrade") as process:
-        gate.wait_for()
+    with held(project, gate) as process:
         assert project.query("SELECT count(*) FROM other") == [(0,)]
         assert [str(state) for state in project.states().values()] == ["pending"]
         gate.open()
@@ -268,8 +279,7 @@ ctx.db.execute("INSERT INTO other VALUES ('step')")
 {gate.code}
 """,
     )
-    with project.child("upgrade") as process:
-        gate.wait_for()
+    with held(project, gate) as process:
         # As editors do it: a new file in the old one's place.
         project.write("settings.new", '{"mine": 1, "edited": true}\n').rename(
             project.claude / "settings.json"
@@ -293,8 +303,7 @@ def test_a_file_that_the_step_does_not_change_may_be_rewritten_meanwhile(project
     project.write("settings.json", "{}\n")
     project.write("notes.md", "before\n")
     project.python("1.0.0", '(ctx.claude / "notes.md").write_text("after\\n")\n' + gate.code)
-    with project.child("upgrade") as process:
-        gate.wait_for()
+    with held(project, gate) as process:
         project.write("settings.json", '{"edited": true}\n')
         gate.open()
         _, err = ended(process)
@@ -310,8 +319,7 @@ def test_a_row_written_to_a_further_database_during_a_step_is_a_conflict(
     memory = project.claude / "memory.db"
     project.setup(f"PRAGMA journal_mode={journal_mode}; CREATE TABLE notes (text)", memory)
     project.python("1.0.0", 'ctx.database("memory.db").execute("DELETE FROM notes")\n' + gate.code)
-    with project.child("upgrade") as process:
-        gate.wait_for()
+    with held(project, gate) as process:
         with project.connect(memory) as connection:
             connection.execute("INSERT INTO notes VALUES ('meanwhile')")
         gate.open()

@@ -19,6 +19,7 @@ import pytest
 from launcher_tree import ROOT, pins
 from plugin_migrate import cli
 from plugin_migrate.arguments import make_parser
+from plugin_migrate.lint import CODES
 from plugin_migrate.workspace import Config, read_config
 
 README = ROOT / "README.md"
@@ -197,6 +198,15 @@ def test_settings_are_all_shown_with_their_defaults(tmp_path):
     )
     keys = {line.split(":")[0].strip() for line in block.text.splitlines()}
     assert {name.replace("backups_keep", "keep") for name in Config.__slots__} == keys - {"backups"}
+
+
+def test_the_reference_lists_every_finding_of_the_lint():
+    listed = [
+        code
+        for row in table_rows(MIGRATIONS, "finding")
+        for code in re.findall(r"`([^`]+)`", row[0])
+    ]
+    assert sorted(listed) == sorted(CODES)
 
 
 REFUSED = [

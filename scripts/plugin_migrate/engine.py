@@ -80,6 +80,9 @@ class Engine:
             if left:
                 make_ledger(self._workspace)
             while left:
+                # Held from each commit to here, so that no signal comes between a step that has
+                # happened and its being told.
+                self._signals.release()
                 self._stop_if_asked()
                 results = self._run_next(left)
                 del left[: len(results)]
@@ -124,13 +127,12 @@ class Engine:
                 results.append(_result(prepared, duration))
                 if time.perf_counter() > deadline or transaction.guard.leaves_traces:
                     break
-            with self._signals.held():
-                transaction.commit()
-                self._note_written(transaction)
-        except Unpublished:
-            raise
+            self._signals.hold()
+            transaction.commit()
+            self._note_written(transaction)
         except (MigrateError, sqlite3.Error):
             transaction.abandon()
+            self._signals.release()
             self._stop_if_asked()
             return []
         except BaseException as error:
@@ -177,10 +179,10 @@ class Engine:
             if written is not None:
                 self._back_up(changes, written[1])
                 transaction.ledger.add_publish(self._publish_row(written[1]))
-            with self._signals.held():
-                arrived = self._commit(transaction, context, written)
-                if written is not None:
-                    self._publish(*written, arrived)
+            self._signals.hold()
+            arrived = self._commit(transaction, context, written)
+            if written is not None:
+                self._publish(*written, arrived)
         except BaseException:
             transaction.abandon()
             raise
@@ -280,15 +282,15 @@ class Engine:
         finally:
             connection.close()
         duration = round((time.perf_counter() - started) * 1000)
-        with self._signals.held():
-            transaction = self._begin(prepared)
-            try:
-                transaction.record(prepared, duration)
-                transaction.commit()
-            except BaseException:
-                transaction.abandon()
-                raise
-            transaction.close()
+        self._signals.hold()
+        transaction = self._begin(prepared)
+        try:
+            transaction.record(prepared, duration)
+            transaction.commit()
+        except BaseException:
+            transaction.abandon()
+            raise
+        transaction.close()
         return _result(prepared, duration)
 
     # --- parts -----------------------------------------------------------------------------------

@@ -46,11 +46,20 @@ class Signals:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Within this block a signal waits; it is raised at the block's end by :meth:`check`."""
-        before, self._is_held = self._is_held, True
+        before = self._is_held
+        self.hold()
         try:
             yield
         finally:
             self._is_held = before
+
+    def hold(self) -> None:
+        """Let signals wait until :meth:`release`."""
+        self._is_held = True
+
+    def release(self) -> None:
+        """Let signals raise again; one that waited is raised by :meth:`check`."""
+        self._is_held = False
 
     def check(self) -> None:
         """Raise :class:`Stop` if a signal arrived."""
