@@ -10,7 +10,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from . import database, recovery
@@ -24,6 +24,15 @@ from .staging import Change
 from .tree import Node, discard, make_folder, observe, sync_file, sync_folder
 from .version import Version
 from .workspace import Workspace
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T", Saved, SavedDatabase)
+    _Span = tuple[Backup, Saved, Saved]
+    _DatabaseSpan = tuple[Backup, SavedDatabase, SavedDatabase]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +62,8 @@ def restore(workspace: Workspace, backup_id: str, done_by: str, force: bool) -> 
     """
     chain = _chain(workspace, backup_id)
     chosen = chain[-1]
-    files = _oldest_and_newest(chain)
-    databases = _oldest_and_newest_databases(chain)
+    files = _spans(chain, lambda backup: backup.files)
+    databases = _spans(chain, lambda backup: backup.databases)
     if not force:
         _refuse_gaps(chain)
         _refuse_edits(workspace, files, databases)
@@ -89,24 +98,17 @@ def _chain(workspace: Workspace, backup_id: str) -> list[Backup]:
     )
 
 
-# What stood at a path before the oldest run of the chain, and what the newest run left there.
-_Span = tuple[Backup, Saved, Saved]
-_DatabaseSpan = tuple[Backup, SavedDatabase, SavedDatabase]
+def _spans(
+    chain: Sequence[Backup], kept: Callable[[Backup], Iterable[T]]
+) -> dict[str, tuple[Backup, T, T]]:
+    """Return for every path what stood there before the oldest run, and what the newest left.
 
-
-def _oldest_and_newest(chain: Sequence[Backup]) -> dict[str, _Span]:
-    spans: dict[str, _Span] = {}
+    Parameters:
+        kept: what one backup keeps, files or databases.
+    """
+    spans: dict[str, tuple[Backup, T, T]] = {}
     for backup in chain:
-        for saved in backup.files:
-            newest = spans[saved.path][2] if saved.path in spans else saved
-            spans[saved.path] = (backup, saved, newest)
-    return spans
-
-
-def _oldest_and_newest_databases(chain: Sequence[Backup]) -> dict[str, _DatabaseSpan]:
-    spans: dict[str, _DatabaseSpan] = {}
-    for backup in chain:
-        for saved in backup.databases:
+        for saved in kept(backup):
             newest = spans[saved.path][2] if saved.path in spans else saved
             spans[saved.path] = (backup, saved, newest)
     return spans
