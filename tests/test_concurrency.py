@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from plugin_migrate import commands
+from plugin_migrate.plan import State
 from project import Project, ended
 
 CROWD = 16
@@ -261,7 +263,7 @@ def test_a_reader_sees_the_state_before_the_step_while_it_runs(project, gate, jo
     project.python("1.0.0", 'ctx.db.execute("INSERT INTO other VALUES (1)")\n' + gate.code)
     with held(project, gate) as process:
         assert project.query("SELECT count(*) FROM other") == [(0,)]
-        assert [str(state) for state in project.states().values()] == ["pending"]
+        assert project.states() == {"1.0.0": State.PENDING}
         gate.open()
         ended(process)
     assert project.query("SELECT count(*) FROM other") == [(1,)]
@@ -317,8 +319,14 @@ def test_a_row_written_to_a_further_database_during_a_step_is_a_conflict(
     project, gate, journal_mode
 ):
     memory = project.claude / "memory.db"
-    project.setup(f"PRAGMA journal_mode={journal_mode}; CREATE TABLE notes (text)", memory)
-    project.python("1.0.0", 'ctx.database("memory.db").execute("DELETE FROM notes")\n' + gate.code)
+    project.setup(
+        f"PRAGMA journal_mode={journal_mode}; CREATE TABLE notes (text);"
+        " INSERT INTO notes VALUES ('before')",
+        memory,
+    )
+    project.python(
+        "1.0.0", 'ctx.database("memory.db").execute("UPDATE notes SET text = 1")\n' + gate.code
+    )
     with held(project, gate) as process:
         with project.connect(memory) as connection:
             connection.execute("INSERT INTO notes VALUES ('meanwhile')")
@@ -326,7 +334,7 @@ def test_a_row_written_to_a_further_database_during_a_step_is_a_conflict(
         _, err = ended(process)
     assert process.returncode == 1
     assert "changed by another program" in err
-    assert project.query("SELECT text FROM notes", database=memory) == [("meanwhile",)]
+    assert project.query("SELECT text FROM notes", database=memory) == [("before",), ("meanwhile",)]
     assert project.applied() == []
 
 

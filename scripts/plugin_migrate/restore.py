@@ -25,7 +25,6 @@ from .tree import Node, discard, make_folder, observe, sync_file, sync_folder
 from .version import Version
 from .workspace import Workspace
 
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeVar

@@ -107,14 +107,16 @@ EDITS = st.lists(st.builds(Edit, st.integers(0, 99), ACTIONS, KEYS, VALUES), max
 
 
 @st.composite
-def tidy_json(draw: st.DrawFn, values: st.SearchStrategy[Any] = VALUES) -> str:
+def tidy_json(
+    draw: st.DrawFn, values: st.SearchStrategy[Any] = VALUES, *, escapes: bool = True
+) -> str:
     """A document as programs write them: one style throughout."""
     indent = draw(st.sampled_from([None, 2, 4, "\t"]))
     tight = draw(st.booleans()) if indent is None else False
     text = json.dumps(
         draw(values),
         indent=indent,
-        ensure_ascii=draw(st.booleans()),
+        ensure_ascii=escapes and draw(st.booleans()),
         separators=(",", ":") if tight else None,
     )
     text += draw(st.sampled_from(["", "\n"]))

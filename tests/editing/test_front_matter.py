@@ -131,8 +131,11 @@ def test_quotes_inside_a_mapping_or_a_raw_text_are_no_style() -> None:
     assert edited(LENIENT, lambda f: f.update(tools="b")) == LENIENT.replace('"a" b', "b")
 
 
-@pytest.mark.parametrize("value", ["{a: 1, a: 2}", "[" * 5000, "*x", "- a", "a: b", "'", '"', "|"])
-def test_a_string_that_is_other_yaml_is_quoted(value: str) -> None:
+@pytest.mark.parametrize(
+    "value",
+    ["{a: 1, a: 2}", "[" * 5000, "*x", "- a", "a: b", "'", '"', "|", "1e3", "1:30", 1e20, -1.5e-9],
+)
+def test_a_value_reads_the_same_by_yaml_1_1(value: object) -> None:
     changed = edited(block("a: 1\n"), lambda f: f.update(a=value, b=[value]))
 
     assert yaml.safe_load(changed.split("\n---")[0]) == {"a": value, "b": [value]}

@@ -157,7 +157,8 @@ def test_all_this_holds_beside_an_entry_that_is_no_yaml(text: str, edits: list[E
     assert fingerprint(value) == fingerprint(fm.load(text))
     for edit in edits:
         edit(value)
-    assume(all(key in "abcdefg" and key for key in value))
+    for key in [key for key in value if key not in set("abcdefg")]:
+        del value[key]  # a key in quotes begins no entry here
     new = {"broken": BROKEN.removeprefix("broken: "), **value}
 
     changed = fm.apply(lenient, new)

@@ -112,6 +112,7 @@ def test_deleting_the_only_entry_leaves_empty_brackets() -> None:
         ('{\n  "a": 1 // x\n}', '{\n  "a": 1, // x\n  "k": 1\n}'),
         ('{"a": 1 // x\n}', '{"a": 1, // x\n "k": 1\n}'),
         ("{ // none yet\n}", '{ // none yet\n  "k": 1\n}'),
+        ('{\n  "a": 1 \n}', '{\n  "a": 1,\n  "k": 1 \n}'),
         ("{/* none */}", '{/* none */ "k": 1}'),
         ('\ufeff{"a": 1}', '\ufeff{"a": 1, "k": 1}'),
     ],
@@ -172,6 +173,8 @@ def test_a_comment_left_behind_swallows_nothing() -> None:
     assert edited(line_then_block, lambda v: v.pop("c")) == (
         '{ // one\n"a": 1, /* two\n */ "b": 2 // three\n/* four\n*/ }'
     )
+    two_orphans = "[1, // one\n// two\n2,/* three\n */ 3, 4]"
+    assert json_edit.load(edited(two_orphans, lambda v: (v.remove(2), v.remove(3)))) == [1, 4]
     assert edited('{\n// a\n"a": 1, "b": 2}', lambda v: v.pop("a")) == '{\n// a\n"b": 2}'
 
 
@@ -219,6 +222,12 @@ def test_escapes_are_written_only_where_the_file_has_them() -> None:
 
 def test_a_lone_surrogate_is_always_escaped() -> None:
     assert edited("[1]", lambda v: v.append("\ud800")) == '[1, "\\ud800"]'
+
+
+def test_a_text_that_json_cannot_spell_is_refused() -> None:
+    """Two lone surrogates in a row would be read back as one character."""
+    with pytest.raises(StateUnreadable, match="cannot be changed safely"):
+        edited("[1]", lambda v: v.append("\ud83d\ude00"))
 
 
 def test_mappings_are_dicts() -> None:

@@ -16,6 +16,7 @@ from plugin_migrate.editing.tree import fingerprint
 ANY_STYLE = tidy_json() | wild_json()
 _EMPTY_LINES = re.compile(r"[\[{][ \t\r]*\n\s*[\]}]")
 CONTAINERS = st.lists(VALUES, max_size=5) | st.dictionaries(KEYS, VALUES, max_size=5)
+WITH_A_SCALAR = st.dictionaries(KEYS, VALUES, max_size=5).map(lambda value: {**value, "0": 0})
 
 
 @given(tidy_json())
@@ -58,11 +59,11 @@ def test_a_document_in_one_style_stays_in_it(
     assert json_edit.apply(text, new) == json.dumps(new, indent=indent, ensure_ascii=False)
 
 
-@given(tidy_json(CONTAINERS), st.integers(0, 99), SCALARS)
+# A file's last escape is all that tells that the file has escapes, so none are changed here.
+@given(tidy_json(WITH_A_SCALAR, escapes=False), st.integers(0, 99), SCALARS)
 def test_changing_a_scalar_and_back_gives_the_original(text: str, seed: int, new: Any) -> None:
     value, original = json_edit.load(text), json_edit.load(text)
     places = list(_scalar_places(value))
-    assume(places and "\\u" not in text)  # the last escape of a file tells that it has escapes
     container, key = places[seed % len(places)]
     container[key] = new
 

@@ -194,7 +194,7 @@ class _Splicer:
         return ("", "", gap) if at < 0 else (gap[:at], ",", gap[at + 1 :])
 
     def _same_line(self, gap: str, *, last: bool) -> str:
-        """Return the beginning of ``gap`` that belongs to the child before it.
+        """Return the comments at the beginning of ``gap`` that belong to the child before it.
 
         A comment in the middle of a line may as well be about the next child, so it counts only
         when the line, or the container, ends behind it.
@@ -206,9 +206,8 @@ class _Splicer:
             if comment is None or "\n" in comment[0]:
                 break
             at = end = comment.end()
-        if _LINE_END.match(gap, at):
-            return gap[:at]
-        return gap[:end] if last and at == len(gap) else ""
+        line_ends = _LINE_END.match(gap, at) or (last and at == len(gap))
+        return gap[:end] if line_ends else ""
 
     def _leads(self, cut: _Cut, kept: set[int | None]) -> tuple[dict[int, str | None], str]:
         """Return what stands before each kept child, and comments that no child is left for.

@@ -105,7 +105,7 @@ class Yaml:
         literal = f"|{chomping}" + "".join(
             f"\n{indent}  {line}" if line else "\n" for line in lines
         )
-        if _reads_as(f"{indent}k: {literal}\n", value) and not _ESCAPED.search(value):
+        if _reads_as(f"{indent}k: {literal}\n", value):
             return literal.replace("\n", self.newline)
         return _double_quoted(value)
 
