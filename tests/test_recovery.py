@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from plugin_migrate import recovery
-from plugin_migrate.errors import NeedsRepair
+from plugin_migrate.errors import LedgerLost, NeedsRepair
 from plugin_migrate.ledger import read_ledger
 from plugin_migrate.lock import run_lock
 from plugin_migrate.plan import State
@@ -235,11 +235,11 @@ def test_deleted_bookkeeping_does_not_matter_once_every_file_is_there(stepping: 
     assert read_ledger(stepping.workspace()).publishes == ()
 
 
-def test_a_deleted_database_with_a_log_left_over_needs_a_decision(stepping: Project) -> None:
+def test_a_deleted_database_is_never_taken_for_a_new_one(stepping: Project) -> None:
     stepping.killed_at(SECOND_FILE)
     stepping.database.unlink()
-    (problem,) = recovered(stepping)
-    assert problem.row is None
+    with pytest.raises(LedgerLost):
+        recovered(stepping)
     assert stepping.read("a") == "new"
     assert stepping.read("b") == "old"
 

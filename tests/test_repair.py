@@ -16,7 +16,7 @@ from plugin_migrate.errors import (
     UnknownTarget,
     UsageError,
 )
-from plugin_migrate.plan import State
+from plugin_migrate.plan import State, plan_upgrade
 from plugin_migrate.repair import Repair
 from plugin_migrate.version import Version
 from project import Project
@@ -272,6 +272,20 @@ def test_the_user_decides_between_the_live_and_the_migrated_file(
     assert overtaken.read("other.json") == "after"
     assert overtaken.states() == {"1.0.0": State.APPLIED}
     assert overtaken.leftovers() == set()
+
+
+def test_a_dry_run_after_a_kill_plans_what_the_real_run_does(project: Project) -> None:
+    project.write("settings.json", "before")
+    project.python("1.0.0", '(ctx.claude / "settings.json").write_text("after")')
+    project.killed_at("event == 'os.rename' and path.endswith('settings.json')")
+    project.sql("1.1.0", "CREATE TABLE a (x);")
+
+    planned = commands.dry_run(project.workspace(), plan_upgrade)
+    done = project.upgrade()
+
+    assert [str(step.version) for step in planned.prepared] == ["1.1.0"]
+    assert [str(result.version) for result in done.results] == ["1.1.0"]
+    assert project.read("settings.json") == "after"
 
 
 # --- a database of another place --------------------------------------------------------------

@@ -86,6 +86,8 @@ examples:
 _CHECK_EXAMPLES = """\
 examples:
   plugin-migrate check                        for scripts and CI: reads only
+
+exit codes: 0 nothing pending, 3 pending, 1 modified or interrupted: an upgrade would refuse
 """
 
 
@@ -239,10 +241,9 @@ def _check(parser: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError
-    return count
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of at least 1")
+    return int(text)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

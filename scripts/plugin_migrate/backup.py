@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import time
@@ -17,15 +18,17 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from . import __version__, database
-from .errors import StateUnreadable
+from .errors import InvalidVersion, StateUnreadable
 from .live_database import copy_database
 from .redo import inside
 from .staging import Change
 from .tree import Node, discard, make_folder, observe, sync_file, sync_folder
+from .version import Version
 from .workspace import Workspace
 
 _MANIFEST = "manifest.json"
 _STATE = "state.db"
+_NAME = re.compile(r"\d{8}-\d{6}-[a-z]+(-\d+)?")
 # What a run needs beside the copy of its database: redo logs, journals, the ledger's growth.
 _SPARE_BYTES = 4 << 20
 
@@ -58,7 +61,8 @@ class Backup:
     """One backup; a later one has a higher ``sequence``.
 
     ``is_complete`` is false for a run with ``--no-backup``, which only left a note;
-    ``has_state`` tells whether there was a state database before the run.
+    ``has_state`` tells whether there was a state database before the run, ``database`` its path as
+    users see it.
     """
 
     sequence: int
@@ -69,6 +73,7 @@ class Backup:
     current_version: str | None
     is_complete: bool
     has_state: bool
+    database: str | None
     files: tuple[Saved, ...]
     databases: tuple[SavedDatabase, ...]
 
@@ -99,25 +104,30 @@ def list_backups(workspace: Workspace) -> list[Backup]:
 
 
 def _read(folder: str) -> Backup | None:
+    path = os.path.join(folder, _MANIFEST)
+    if not os.path.isfile(path):  # opening a named pipe would wait for ever
+        return None
     try:
-        with open(os.path.join(folder, _MANIFEST), encoding="utf-8") as file:
+        with open(path, encoding="utf-8") as file:
             document = json.load(file)
+        version = document["current_version"]
         return Backup(
             int(document["sequence"]),
             os.path.basename(folder),
             folder,
-            document["created_at"],
-            document["command"],
-            document["current_version"],
-            document["is_complete"],
-            document["has_state"],
+            str(document["created_at"]),
+            str(document["command"]),
+            None if version is None else str(Version.parse(version)),
+            bool(document["is_complete"]),
+            bool(document["has_state"]),
+            document.get("database"),
             tuple(_saved(item) for item in document["files"]),
             tuple(
                 SavedDatabase(**{**item, "path": inside(item["path"])})
                 for item in document["databases"]
             ),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, InvalidVersion):
         return None
 
 
@@ -167,6 +177,7 @@ class BackupWriter:
             "tool_version": __version__,
             "is_complete": is_complete,
             "has_state": has_state,
+            "database": workspace.shown(workspace.database),
         }
         self._files: dict[str, Saved] = {}
         self._databases: dict[str, SavedDatabase] = {}
@@ -207,7 +218,8 @@ class BackupWriter:
                 discard(backup.folder)
             parent = backups_folder(self._workspace)
             for name in os.listdir(parent):
-                _remove_unfinished(os.path.join(parent, name))
+                if _NAME.fullmatch(name):
+                    _remove_unfinished(os.path.join(parent, name))
 
     def discard(self) -> None:
         """Remove this backup: the run changed nothing."""

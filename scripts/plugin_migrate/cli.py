@@ -453,12 +453,15 @@ def _restore(session: _Session) -> int:
 
 def _check(session: _Session) -> int:
     from .look import look
-    from .plan import UNAPPLIED
+    from .plan import UNAPPLIED, State
     from .render import status
 
     seen = look(session.locate())
     session.show(lambda style: status.check_text(seen), lambda: status.check_json(seen))
-    return _PENDING if any(entry.state in UNAPPLIED for entry in seen.entries) else 0
+    states = {entry.state for entry in seen.entries}
+    if states & {State.MODIFIED, State.INTERRUPTED}:
+        return MigrateError.exit_code
+    return _PENDING if states & UNAPPLIED else 0
 
 
 _COMMANDS = {

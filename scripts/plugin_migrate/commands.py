@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from .errors import MigrateError
+from .errors import LedgerLost, MigrateError
 from .ledger import Ledger, read_ledger
-from .look import Look, look
+from .look import Look, look, look_ahead
 from .plan import Entry, Plan
 from .version import Version
 from .workspace import Workspace
@@ -67,7 +67,7 @@ def dry_run(workspace: Workspace, planner: Planner) -> DryRun:
     """
     from .prepare import prepare
 
-    seen = look(workspace)
+    seen = look_ahead(workspace)
     plan = planner(seen.entries)
     return DryRun(seen, plan, prepare(workspace, plan))
 
@@ -288,14 +288,17 @@ def restore(
     from . import restore as restoring
 
     with _writing(workspace, "restore", lock_timeout) as signals, signals.held():
-        if not (force and _is_broken(workspace)):
+        if not _may_skip_recovery(workspace, force):
             recovery.refuse(recovery.recover(workspace, done_by))
         return restoring.restore(workspace, backup_id, done_by, force)
 
 
-def _is_broken(workspace: Workspace) -> bool:
+def _may_skip_recovery(workspace: Workspace, force: bool) -> bool:
+    """Return whether there is no ledger to recover by: it is lost, or broken and given up."""
     try:
         read_ledger(workspace)
-    except MigrateError:
+    except LedgerLost:
         return True
+    except MigrateError:
+        return force
     return False

@@ -122,6 +122,10 @@ class NotALedger(MigrateError):
     code = "not_a_ledger"
 
 
+class LedgerLost(NotALedger):
+    """Migrations were run here, and the state database that said so is gone or empty."""
+
+
 class LedgerTooNew(MigrateError):
     """A newer version of this tool wrote the ledger."""
 

@@ -12,7 +12,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from . import __version__, database
-from .errors import ForeignDatabase, InvalidVersion, LedgerTooNew, NotALedger
+from .errors import ForeignDatabase, InvalidVersion, LedgerLost, LedgerTooNew, NotALedger
 from .migration import Migration, parse_name
 from .plan import Applied
 from .version import Version
@@ -90,9 +90,32 @@ def read_ledger(workspace: Workspace) -> Ledger:
         StateUnreadable, Busy: see :func:`plugin_migrate.database.read`.
         NotALedger, LedgerTooNew, ForeignDatabase: see :func:`load_ledger`.
     """
-    if not os.path.exists(workspace.database):
-        return Ledger({})
-    return database.read(workspace.database, lambda connection: load_ledger(connection, workspace))
+    ledger = Ledger({})
+    if os.path.exists(workspace.database):
+        ledger = database.read(
+            workspace.database, lambda connection: load_ledger(connection, workspace)
+        )
+    if not ledger.is_ours and not ledger.applied:
+        _refuse_lost(workspace)
+    return ledger
+
+
+def _refuse_lost(workspace: Workspace) -> None:
+    """Refuse to take a lost database for a new one: everything would be run again."""
+    if not os.path.isdir(os.path.join(workspace.bookkeeping, "backups")):
+        return
+    from .backup import list_backups
+
+    name = workspace.shown(workspace.database)
+    if any(backup.database == name for backup in list_backups(workspace)):
+        raise LedgerLost(
+            "Migrations were run here, but the state database is gone or empty",
+            file=name,
+            hint=(
+                "Put it back, or go back to a backup: plugin-migrate restore\n"
+                "To start over on purpose, remove .claude/.plugin-migrate/ as well."
+            ),
+        )
 
 
 def load_ledger(connection: sqlite3.Connection, workspace: Workspace) -> Ledger:
@@ -104,6 +127,7 @@ def load_ledger(connection: sqlite3.Connection, workspace: Workspace) -> Ledger:
         ForeignDatabase: it lies outside ``.claude/`` and carries another project's path.
     """
     table = workspace.config.ledger_table
+    _refuse_views(connection, workspace)
     is_ours = _has_table(connection, "plugin_migrate_schema")
     if is_ours:
         _refuse_newer(connection, workspace)
@@ -123,6 +147,19 @@ def load_ledger(connection: sqlite3.Connection, workspace: Workspace) -> Ledger:
         started=_load_started(connection) if is_ours else None,
         is_ours=is_ours,
     )
+
+
+def _refuse_views(connection: sqlite3.Connection, workspace: Workspace) -> None:
+    """Refuse a view where a table of the ledger belongs: it may never end, or be anything."""
+    rows = connection.execute("SELECT lower(name) FROM main.sqlite_schema WHERE type = 'view'")
+    views = ledger_tables(workspace.config.ledger_table) & {name for (name,) in rows}
+    if views:
+        raise NotALedger(
+            f"'{min(views)}' is a view, where a table of the ledger belongs",
+            file=workspace.shown(workspace.database),
+            hint="It belongs to something else: set ledger_table in .claude/plugin-migrate.yaml to"
+            " another name.",
+        )
 
 
 def _load_applied(
@@ -217,7 +254,10 @@ def _require_columns(connection: sqlite3.Connection, workspace: Workspace) -> No
 
 def _refuse_newer(connection: sqlite3.Connection, workspace: Workspace) -> None:
     known = max(_schema_files())
-    written = max(_schema_versions(connection), default=known)
+    try:
+        written = max(_schema_versions(connection), default=known)
+    except (InvalidVersion, TypeError):
+        raise _impossible(workspace, "plugin_migrate_schema holds no versions") from None
     if written > known:
         raise LedgerTooNew(
             f"The ledger was written by a newer plugin-migrate (its ledger is {written},"
@@ -228,20 +268,26 @@ def _refuse_newer(connection: sqlite3.Connection, workspace: Workspace) -> None:
 
 
 def _refuse_foreign(connection: sqlite3.Connection, workspace: Workspace) -> None:
-    if workspace.owns_database:
-        return
-    row = connection.execute(
-        "SELECT value FROM main.plugin_migrate_facts WHERE name = 'project'"
-    ).fetchone()
-    if row is not None and row[0] != workspace.project:
+    owner = None if workspace.owns_database else recorded_project(connection)
+    if owner is not None and owner != workspace.project:
         raise ForeignDatabase(
-            f"The database {workspace.database} belongs to another project: {row[0]}",
+            f"The database {workspace.database} belongs to another project: {owner}",
             hint=(
                 "Give this project its own with --database or the database setting.\n"
                 f"If the project was moved here, say so: plugin-migrate --database"
                 f" {workspace.database} repair --take-database"
             ),
         )
+
+
+def recorded_project(connection: sqlite3.Connection) -> str | None:
+    """Return the real path of the project that a database outside ``.claude/`` belongs to."""
+    if not _has_table(connection, "plugin_migrate_facts"):
+        return None
+    row = connection.execute(
+        "SELECT value FROM main.plugin_migrate_facts WHERE name = 'project'"
+    ).fetchone()
+    return None if row is None else str(row[0])
 
 
 def _schema_versions(connection: sqlite3.Connection) -> list[Version]:

@@ -24,7 +24,7 @@ _CHUNK = 1 << 20
 _HEADER_NOISE = ((18, 20), (24, 28), (40, 44), (92, 100))
 _HEADER_SIZE = 100
 _COUNTER = slice(24, 28)
-_WAL = 2
+_WAL = b"\x02"
 
 
 class LiveDatabase:
@@ -124,7 +124,7 @@ class LiveDatabase:
         """
         assert self._descriptor is not None
         header = os.pread(self._descriptor, _HEADER_SIZE, 0)
-        if header[18] == _WAL:
+        if header[18:19] == _WAL:
             return ("wal", self._connection.execute("PRAGMA data_version").fetchone()[0])
         return ("journal", header[_COUNTER], os.stat(self._path).st_ino)
 

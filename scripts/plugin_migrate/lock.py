@@ -13,9 +13,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from . import database
+from . import database, own_folder
 from .errors import Busy, StateUnreadable
-from .tree import make_folder
 from .workspace import Workspace
 
 _POLL_SECONDS = 0.05
@@ -34,7 +33,7 @@ def run_lock(workspace: Workspace, command: str, timeout: float) -> Iterator[Non
         Busy: another process held it all that time; names pid, command and start.
         StateUnreadable: our folder cannot be written.
     """
-    _prepare_folder(workspace)
+    own_folder.prepare(workspace)
     path = os.path.join(workspace.bookkeeping, "lock.db")
     connection = _acquire(path, timeout)
     try:
@@ -45,28 +44,6 @@ def run_lock(workspace: Workspace, command: str, timeout: float) -> Iterator[Non
             with suppress(OSError):
                 os.unlink(left)
         connection.close()
-
-
-def _prepare_folder(workspace: Workspace) -> None:
-    folder = workspace.bookkeeping
-    try:
-        if os.path.islink(folder):
-            raise StateUnreadable(
-                "The bookkeeping folder is a link, which could lead our files anywhere",
-                file=folder,
-                hint="Remove the link.",
-            )
-        make_folder(folder)
-        ignore = os.path.join(folder, ".gitignore")
-        if not os.path.exists(ignore):
-            with open(ignore, "w", encoding="ascii") as file:
-                file.write("*\n")
-    except OSError as error:
-        raise StateUnreadable(
-            f"The state cannot be written: {error.strerror}",
-            file=folder,
-            hint="Check the folder's permissions, and that the disk is writable and not full.",
-        ) from None
 
 
 def _acquire(path: str, timeout: float) -> sqlite3.Connection:
@@ -82,7 +59,11 @@ def _acquire(path: str, timeout: float) -> sqlite3.Connection:
                 return connection
             except sqlite3.Error as error:
                 if not database.is_busy(error):
-                    raise database.unreadable(path, error) from error
+                    raise StateUnreadable(
+                        f"The run lock cannot be used: {error}",
+                        file=path,
+                        hint="If no plugin-migrate is running, delete this file: it holds nothing.",
+                    ) from error
                 if time.monotonic() >= deadline:
                     raise _already_running(path) from None
             # Short naps rather than SQLite's own wait, which would not notice Ctrl-C.

@@ -32,6 +32,22 @@ def look(workspace: Workspace) -> Look:
         MigrateError: files, ledger or database cannot be read.
     """
     ledger = read_ledger(workspace)
+    return _look(workspace, ledger, ledger.interrupted)
+
+
+def look_ahead(workspace: Workspace) -> Look:
+    """Return the state as a real run would find it: it begins by putting files in place.
+
+    Whether somebody has edited those files since shows only then.
+
+    Raises:
+        MigrateError: files, ledger or database cannot be read.
+    """
+    ledger = read_ledger(workspace)
+    return _look(workspace, ledger, frozenset(ledger.started or ()))
+
+
+def _look(workspace: Workspace, ledger: Ledger, interrupted: frozenset[Version]) -> Look:
     known = {str(version): row.checksum for version, row in ledger.applied.items()}
     migrations = load(workspace.migrations, known)
 
@@ -39,5 +55,5 @@ def look(workspace: Workspace) -> Look:
         stored = read_source(workspace, version)
         return stored.text if stored else None
 
-    entries = survey(migrations, ledger.applied, ledger.interrupted, stored_text)
+    entries = survey(migrations, ledger.applied, interrupted, stored_text)
     return Look(workspace, entries, ledger)

@@ -74,6 +74,12 @@ def load(folder: str, known: Mapping[str, str]) -> list[Migration]:
                     hint="Write it in Python or SQL, or move it out of the folder.",
                 )
             continue
+        if not _is_storable(name):
+            raise BrokenMigration(
+                "The file's name is not UTF-8, so the ledger cannot keep it",
+                file=path,
+                hint="Rename the file.",
+            )
         version, slug = parse_name(name, path)
         earlier = found.get(version)
         if earlier is not None:
@@ -89,6 +95,14 @@ def load(folder: str, known: Mapping[str, str]) -> list[Migration]:
         text = None if is_known else decode_source(content, path)
         found[version] = Migration(version, slug, language, path, checksum, text)
     return [found[version] for version in sorted(found)]
+
+
+def _is_storable(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def parse_name(name: str, path: str) -> tuple[Version, str]:

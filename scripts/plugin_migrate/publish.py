@@ -205,7 +205,10 @@ class _Publisher:
             os.chmod(target, after.mode)
             return
         new = self._log.path_of("put")
-        with open(new, "wb") as file:
+        # Never written through: a killed command may have left a link there.
+        with suppress(FileNotFoundError):
+            os.unlink(new)
+        with open(new, "xb") as file:
             for chunk in self._log.content(after, entry.after_at or 0):
                 file.write(chunk)
             file.flush()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -23,6 +24,7 @@ from .workspace import Workspace
 _CHUNK = 1 << 20
 _DONE = ".done"
 _MANIFEST = "manifest.json"
+_NAME = re.compile(r"[0-9a-f]{16}(\.done)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +211,8 @@ def logs(workspace: Workspace) -> list[Log]:
         names = os.listdir(workspace.publish)
     except FileNotFoundError:
         return []
-    return [Log(os.path.join(workspace.publish, name)) for name in sorted(names)]
+    ours = sorted(name for name in names if _NAME.fullmatch(name))
+    return [Log(os.path.join(workspace.publish, name)) for name in ours]
 
 
 class LogWriter:

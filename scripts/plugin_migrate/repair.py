@@ -11,10 +11,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from . import recovery
+from . import database, recovery
 from .checksum import checksum_of, is_verifiable
-from .errors import NeedsRepair, UnknownTarget, UsageError
-from .ledger import LedgerWriter, read_source
+from .errors import ForeignDatabase, NeedsRepair, UnknownTarget, UsageError
+from .ledger import LedgerWriter, read_source, recorded_project
 from .migration import Migration, decode_source, title_of
 from .migration import read_source as read_file
 from .plan import Entry, State
@@ -188,9 +188,19 @@ def with_text(entry: Entry) -> Migration:
 
 
 def take_database(workspace: Workspace, done_by: str) -> list[Repair]:
-    """Make a state database outside ``.claude/`` this project's: it was moved, or renamed."""
+    """Make a state database outside ``.claude/`` this project's: it was moved, or renamed.
+
+    Raises:
+        ForeignDatabase: the project it belongs to is still where it was.
+    """
     if workspace.owns_database or not os.path.exists(workspace.database):
         return []
+    owner = database.read(workspace.database, recorded_project)
+    if owner is not None and owner != workspace.project and os.path.isdir(f"{owner}/.claude"):
+        raise ForeignDatabase(
+            f"The database {workspace.database} is in use by the project {owner}",
+            hint="Give this copy its own: --database, or the database setting.",
+        )
     what = f"the database {workspace.database} belongs to this project now"
 
     def write(ledger: LedgerWriter) -> None:

@@ -68,6 +68,7 @@ def restore(workspace: Workspace, backup_id: str, done_by: str, force: bool) -> 
         _refuse_edits(workspace, files, databases)
     else:
         _set_broken_state_aside(workspace)
+    _refuse_damaged(files.values(), databases.values(), chosen)
     writer = BackupWriter(workspace, "restore", _version_now(workspace))
     try:
         _swap(workspace, chosen, files, databases, done_by, writer)
@@ -122,6 +123,43 @@ def _refuse_gaps(chain: Sequence[Backup]) -> None:
             details=tuple(f"{gap.id} ({gap.command} at {gap.created_at})" for gap in gaps),
             hint="To go back all the same: restore --force",
         )
+
+
+def _refuse_damaged(
+    files: Iterable[_Span], databases: Iterable[_DatabaseSpan], chosen: Backup
+) -> None:
+    """Refuse a backup whose contents are not what was kept, before anything is changed."""
+    for backup, oldest, _ in files:
+        if oldest.content is None or oldest.before is None:
+            continue
+        path = backup.content(oldest.content)
+        kept = observe(path, through_links=False)
+        if kept is None or kept.sha256 != oldest.before.sha256:
+            raise _damaged(path)
+    copies = [backup.content(oldest.content) for backup, oldest, _ in databases]
+    for path in [*copies, *([chosen.state] if chosen.has_state else [])]:
+        if not _is_sound(path):
+            raise _damaged(path)
+
+
+def _is_sound(path: str) -> bool:
+    try:
+        connection = database.open_for_reading(path)
+        try:
+            verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            return verdict == "ok"
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return False
+
+
+def _damaged(path: str) -> StateUnreadable:
+    return StateUnreadable(
+        "The backup is damaged: this part is not what was kept",
+        file=path,
+        hint="Nothing was changed. Choose another backup: plugin-migrate restore",
+    )
 
 
 def _refuse_edits(

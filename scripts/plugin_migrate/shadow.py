@@ -18,7 +18,9 @@ from dataclasses import replace
 from . import database
 from .errors import StateUnreadable
 from .exclusions import Exclusions
+from .ledger import read_ledger
 from .live_database import copy_database
+from .own_folder import refuse_strangers
 from .tree import discard
 from .workspace import BOOKKEEPING_NAME, Workspace, is_inside
 
@@ -30,6 +32,8 @@ def shadow_of(workspace: Workspace) -> Iterator[Workspace]:
     Raises:
         StateUnreadable: something cannot be read, or there is not enough space.
     """
+    refuse_strangers(workspace)
+    read_ledger(workspace)  # what the original refuses, its copy must not allow
     folder = os.path.realpath(tempfile.mkdtemp(prefix="plugin-migrate-"))
     try:
         yield _Copier(workspace, folder).copy()

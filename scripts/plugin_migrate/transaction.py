@@ -87,6 +87,12 @@ class Transaction:
             )
         else:
             self.ledger.remove(prepared.version)
+        if self.ledger.has(prepared.version) != (prepared.direction == "up"):
+            raise ForbiddenStatement(
+                "Something undoes the ledger's rows as they are written: a trigger on its table?",
+                file=self._workspace.shown(self._workspace.database),
+                hint="Remove the trigger, or set ledger_table to another name.",
+            )
         self.ledger.log(
             prepared.direction, "done", prepared.version, prepared.description, duration_ms
         )

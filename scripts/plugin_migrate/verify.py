@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from . import commands, database
-from .backup import Saved, list_backups
+from .backup import Saved, backups_folder, list_backups
 from .commands import Planner, Run
 from .difference import DatabaseDifference, TableDifference, database_difference
 from .errors import MigrateError, UnknownTarget
@@ -104,6 +104,7 @@ class _Rehearsal:
 
     def forget_databases(self) -> None:
         """Remove every database, as in a new clone of a project that commits its files only."""
+        discard(backups_folder(self._shadow))  # else their loss would be noticed
         for path in [*self.moment().databases, None]:
             live = os.path.join(self._shadow.claude, path) if path else self._shadow.database
             for suffix in ("", *SIDE_SUFFIXES):

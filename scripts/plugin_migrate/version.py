@@ -55,6 +55,6 @@ def _expected(text: str) -> str:
         return expected
     release = ".".join(map(str, (*meant.release, 0, 0)[:3]))
     # Equal only without a suffix: to PEP 440 even `1.a.0` is one, the first alpha of 1.
-    if meant != pep440.Version(release):
+    if meant != pep440.Version(release) or release == text:
         return expected
     return f"{expected}\nDid you mean {release}?"

@@ -6,6 +6,7 @@ The file is read with ``ast`` and only executed as a step of a run.
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
 import linecache
 import os
@@ -85,16 +86,22 @@ class PythonAction:
             asyncio.run(_awaited(result))
 
     def _failure(self, error: BaseException) -> StepFailed:
+        from ..audit import Outside
+        from ..guard import Refused
+
         frames = [
             frame
             for frame in traceback.extract_tb(error.__traceback__)
             if not frame.filename.startswith((_OWN_FOLDER, "<frozen"))
+            and frame.filename != contextlib.__file__  # between two frames of ours
         ]
         own = [frame for frame in frames if frame.filename == self.file]
         if own:
             # What stands before is the way there: asyncio, for an `async` function.
             frames = frames[frames.index(own[0]) :]
         message = "".join(traceback.format_exception_only(error)).strip()
+        if isinstance(error, (Refused, Outside)):
+            message = str(error)  # a sentence of ours
         if isinstance(error, SystemExit):
             message = f"The migration called sys.exit({error.code!r})"
         return StepFailed(

@@ -1,0 +1,70 @@
+"""Our own folder, ``.claude/.plugin-migrate/``: made when first needed, and only what we put there.
+
+It may come with a cloned repository. A link in it could lead what we write or remove anywhere, and
+opening a named pipe would wait for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+
+from .errors import StateUnreadable
+from .tree import make_folder
+from .workspace import Workspace
+
+
+def prepare(workspace: Workspace) -> None:
+    """Create the folder with its ``.gitignore``, and refuse what is not ours.
+
+    Raises:
+        StateUnreadable: it cannot be written, or something stands in it that we never make.
+    """
+    folder = workspace.bookkeeping
+    refuse_strangers(workspace)
+    try:
+        make_folder(folder)
+        ignore = os.path.join(folder, ".gitignore")
+        if not os.path.exists(ignore):
+            with open(ignore, "x", encoding="ascii") as file:
+                file.write("*\n")
+    except OSError as error:
+        raise StateUnreadable(
+            f"The state cannot be written: {error.strerror}",
+            file=folder,
+            hint="Check the folder's permissions, and that the disk is writable and not full.",
+        ) from None
+
+
+def refuse_strangers(workspace: Workspace) -> None:
+    """Refuse links and special files in our folder, below which only plain ones are ours.
+
+    Raises:
+        StateUnreadable: names the first.
+    """
+    if not os.path.lexists(workspace.bookkeeping):
+        return
+    for path, mode in _everything(workspace):
+        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+            continue
+        if os.path.basename(path) == "put" and stat.S_ISLNK(mode):
+            continue  # a link on its way; whoever puts the next thing there removes it first
+        raise StateUnreadable(
+            "A link or special file stands in plugin-migrate's own folder, which never makes one",
+            file=path,
+            hint="Remove it. If it came with a repository that you cloned, trust nothing in there.",
+        )
+
+
+def _everything(workspace: Workspace) -> Iterator[tuple[str, int]]:
+    """Yield what stands in the folder, with its mode; what is staged is the migrations' affair."""
+    folders = [workspace.bookkeeping]
+    yield workspace.bookkeeping, os.lstat(workspace.bookkeeping).st_mode
+    while folders:
+        with os.scandir(folders.pop()) as listing:
+            for entry in listing:
+                mode = entry.stat(follow_symlinks=False).st_mode
+                yield entry.path, mode
+                if stat.S_ISDIR(mode) and entry.path != workspace.scratch:
+                    folders.append(entry.path)
