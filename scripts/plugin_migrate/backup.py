@@ -61,8 +61,8 @@ class Backup:
     """One backup; a later one has a higher ``sequence``.
 
     ``is_complete`` is false for a run with ``--no-backup``, which only left a note;
-    ``has_state`` tells whether there was a state database before the run, ``database`` its path as
-    users see it.
+    ``has_state`` tells whether there was a state database before the run, ``is_finished`` that the
+    run came to its end and changed something, ``database`` is the database's path as users see it.
     """
 
     sequence: int
@@ -73,6 +73,7 @@ class Backup:
     current_version: str | None
     is_complete: bool
     has_state: bool
+    is_finished: bool
     database: str | None
     files: tuple[Saved, ...]
     databases: tuple[SavedDatabase, ...]
@@ -120,6 +121,7 @@ def _read(folder: str) -> Backup | None:
             None if version is None else str(Version.parse(version)),
             bool(document["is_complete"]),
             bool(document["has_state"]),
+            bool(document["is_finished"]),
             document.get("database"),
             tuple(_saved(item) for item in document["files"]),
             tuple(
@@ -177,6 +179,7 @@ class BackupWriter:
             "tool_version": __version__,
             "is_complete": is_complete,
             "has_state": has_state,
+            "is_finished": False,
             "database": workspace.shown(workspace.database),
         }
         self._files: dict[str, Saved] = {}
@@ -210,10 +213,12 @@ class BackupWriter:
         """Bring what was added to the disk; the step may commit now."""
         self._write_manifest()
 
-    def prune(self) -> None:
-        """Remove all but the newest backups, as many as the settings keep."""
-        # What cannot be removed now can be by the next run; this one's work is done.
+    def finish(self) -> None:
+        """Note that the run is over, and remove all but as many backups as the settings keep."""
+        self._document["is_finished"] = True
+        # What cannot be written or removed now can be by the next run; this one's work is done.
         with suppress(OSError):
+            self._write_manifest()
             for backup in list_backups(self._workspace)[self._workspace.config.backups_keep :]:
                 discard(backup.folder)
             parent = backups_folder(self._workspace)

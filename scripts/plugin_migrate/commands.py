@@ -152,7 +152,7 @@ def _execute(
         error = caught
     finally:
         if engine.has_changed:
-            backup.prune()
+            backup.finish()
         else:
             backup.discard()
     return Run(

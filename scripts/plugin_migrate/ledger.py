@@ -107,7 +107,11 @@ def _refuse_lost(workspace: Workspace) -> None:
     from .backup import list_backups
 
     name = workspace.shown(workspace.database)
-    if any(backup.database == name for backup in list_backups(workspace)):
+    if any(
+        # Of a first run that is just going on, the database may come later than the backup.
+        backup.database == name and (backup.is_finished or backup.current_version)
+        for backup in list_backups(workspace)
+    ):
         raise LedgerLost(
             "Migrations were run here, but the state database is gone or empty",
             file=name,

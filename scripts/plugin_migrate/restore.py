@@ -81,7 +81,7 @@ def restore(workspace: Workspace, backup_id: str, done_by: str, force: bool) -> 
     finally:
         discard(workspace.scratch)
     recovery.refuse(recovery.recover(workspace, done_by))
-    writer.prune()
+    writer.finish()
     paths = tuple(sorted([*files, *databases]))
     return Restored(chosen, paths, max(read_ledger(workspace).applied, default=None))
 
