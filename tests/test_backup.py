@@ -188,7 +188,7 @@ def test_without_a_backup_nothing_is_copied(migrated: Project) -> None:
     assert migrated.cli("upgrade", "--no-backup").returncode == 0
 
     newest = list_backups(migrated.workspace())[0]
-    assert os.listdir(newest.folder) == ["manifest.json"]
+    assert sorted(os.listdir(newest.folder)) == ["finished", "manifest.json"]
 
 
 def test_the_last_five_backups_are_kept_or_as_many_as_the_settings_say(project: Project) -> None:

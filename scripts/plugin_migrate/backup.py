@@ -28,6 +28,7 @@ from .workspace import Workspace
 
 _MANIFEST = "manifest.json"
 _STATE = "state.db"
+_FINISHED = "finished"
 _NAME = re.compile(r"\d{8}-\d{6}-[a-z]+(-\d+)?")
 # What a run needs beside the copy of its database: redo logs, journals, the ledger's growth.
 _SPARE_BYTES = 4 << 20
@@ -121,7 +122,7 @@ def _read(folder: str) -> Backup | None:
             None if version is None else str(Version.parse(version)),
             bool(document["is_complete"]),
             bool(document["has_state"]),
-            bool(document["is_finished"]),
+            os.path.exists(os.path.join(folder, _FINISHED)),
             document.get("database"),
             tuple(_saved(item) for item in document["files"]),
             tuple(
@@ -179,7 +180,6 @@ class BackupWriter:
             "tool_version": __version__,
             "is_complete": is_complete,
             "has_state": has_state,
-            "is_finished": False,
             "database": workspace.shown(workspace.database),
         }
         self._files: dict[str, Saved] = {}
@@ -215,10 +215,10 @@ class BackupWriter:
 
     def finish(self) -> None:
         """Note that the run is over, and remove all but as many backups as the settings keep."""
-        self._document["is_finished"] = True
         # What cannot be written or removed now can be by the next run; this one's work is done.
         with suppress(OSError):
-            self._write_manifest()
+            with open(os.path.join(self.folder, _FINISHED), "xb"):
+                pass  # that it is there says it all, and no kill can leave half of it
             for backup in list_backups(self._workspace)[self._workspace.config.backups_keep :]:
                 discard(backup.folder)
             parent = backups_folder(self._workspace)

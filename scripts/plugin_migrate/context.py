@@ -78,7 +78,7 @@ class Context:
         """
         from .editing import json_edit
 
-        return json_edit.edit(self._staged(path))
+        return json_edit.edit(self._staged(path), self._shown(path))
 
     def edit_front_matter(self, path: str | os.PathLike[str]) -> AbstractContextManager[Any]:
         """Edit a Markdown file's YAML front matter as a mapping; the body is never touched.
@@ -88,7 +88,7 @@ class Context:
         """
         from .editing import front_matter
 
-        return front_matter.edit(self._staged(path))
+        return front_matter.edit(self._staged(path), self._shown(path))
 
     def log(self, text: object) -> None:
         """Tell the user something while the migration runs."""
@@ -107,6 +107,10 @@ class Context:
         if not is_inside(os.path.normpath(staged), str(self.claude)):
             raise ForbiddenStatement(f"{path} is not below .claude/")
         return staged
+
+    def _shown(self, path: str | os.PathLike[str]) -> str:
+        """Return a staged path as the user knows it."""
+        return os.path.join(".claude", os.path.relpath(self._staged(path), self.claude))
 
     def _relative(self, path: str | os.PathLike[str]) -> str:
         assert self._workspace is not None

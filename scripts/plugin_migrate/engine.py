@@ -130,6 +130,9 @@ class Engine:
             self._signals.hold()
             transaction.commit()
             self._note_written(transaction)
+        except Unpublished:
+            # They have happened: running them again would find them done.
+            raise
         except (MigrateError, sqlite3.Error):
             transaction.abandon()
             self._signals.release()

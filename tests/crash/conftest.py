@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from crash import strace
 from crash.crew import Crew
 from crash.strace import Point
 
@@ -88,9 +87,10 @@ def crew(work: Path) -> Iterator[Crew]:
 
 
 @pytest.fixture(scope="session")
-def injector() -> str:
+def injector(crew: Crew) -> str:
     """The name of the best way to kill that there is here."""
-    return "strace" if strace.is_usable() else "patched"
+    (found,) = crew.do([{"kind": "find_injector"}])
+    return found["injector"]
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,8 @@ class Crew:
             assert worker.stdout is not None
             worker.stdin.write(json.dumps(job | {"work": str(self.work)}) + "\n")
             worker.stdin.flush()
-            return json.loads(worker.stdout.readline())
+            answer = worker.stdout.readline()
+            return json.loads(answer) if answer else {"wrong": "the worker died"}
         finally:
             self._free.put(worker)
 

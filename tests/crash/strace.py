@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections import Counter
@@ -37,11 +38,12 @@ def is_usable() -> bool:
     """Return whether strace is there and may trace."""
     if shutil.which("strace") is None:
         return False
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryFile() as file:
         try:
-            return kill(lambda: os.mkdir(f"{folder}/new") or 0, ("mkdir", 1, "")).code == -9
+            killed = kill(lambda: os.fsync(file.fileno()) or 0, ("fsync", 1, ""))
         except OSError:
             return False
+    return killed.code == -signal.SIGKILL
 
 
 def points(work: Work, root: Path) -> list[Point]:
@@ -97,7 +99,7 @@ def _traced(work: Work, *options: str) -> Output:
         assert tracer.stderr is not None
         said = tracer.stderr.readline()
         if "attached" not in said:
-            os.kill(child, 9)
+            os.kill(child, signal.SIGKILL)
             raise OSError(f"strace cannot attach: {said}")
 
     try:

@@ -39,7 +39,7 @@ def test_the_other_kind_of_journal_survives_too(scenes, command, journal_mode):
 @pytest.mark.crash
 def test_the_other_kind_of_journal_survives_at_more_points(scenes, command, journal_mode):
     scene = scenes(command, journal_mode)
-    scene.do("kill points", "kill", scene.points[5::5])
+    scene.do("kill points", "kill", scene.points[10::20])
 
 
 @pytest.mark.parametrize("part", _slices)
@@ -47,7 +47,7 @@ def test_the_other_kind_of_journal_survives_at_more_points(scenes, command, jour
 def test_a_recovery_killed_anywhere_is_finished_by_the_next(scenes, command, journal_mode, part):
     scene = scenes(command, journal_mode)
     first = scene.publishing()[part :: _SLICES * 4]
-    scene.do("kill points of a recovery", "kill_twice", first, step=4)
+    scene.do("kill points of a recovery", "kill_twice", first, step=6)
 
 
 @pytest.mark.parametrize("part", _slices)

@@ -92,6 +92,11 @@ def recover(project: Path) -> int:
 # --- jobs ----------------------------------------------------------------------------------------
 
 
+def find_injector(work: str) -> dict:
+    """Return the best way to kill that there is here."""
+    return {"injector": "strace" if strace.is_usable() else "patched"}
+
+
 def prepare(folder: str, journal_mode: str, command: str, injector: str, work: str) -> dict:
     """Make what the other jobs of a scenario need: the project, its legal states, its points.
 
@@ -349,7 +354,10 @@ def _finish_as_nobody(site: Site, scene: _Scene) -> None:
 
 _JOBS = {
     job.__name__: job
-    for job in (prepare, kill, kill_twice, fail, edit, fill, refuse_writing, refuse_mounted)
+    for job in (
+        *(find_injector, prepare, kill, kill_twice, fail, edit),
+        *(fill, refuse_writing, refuse_mounted),
+    )
 }
 
 
@@ -408,13 +416,24 @@ def _check_status(site: Site) -> None:
     if before != after:
         changed = {name for name, _ in set(before[0].items()) ^ set(after[0].items())}
         raise Wrong(f"status changed {changed}\n{difference(before[1], after[1])}")
-    shown = [row["version"] for row in json.loads(said.out)["migrations"] if row["applied_at"]]
     if site.database.exists():
-        prefix = "migrations: ['"
-        rows = [row for row in dump(site.database) if row.startswith(prefix)]
-        applied = [row.removeprefix(prefix).partition("'")[0] for row in rows]
-        if applied != shown:
-            raise Wrong(f"status shows {shown}, the ledger has {applied}")
+        _expect_told(json.loads(said.out)["migrations"], dump(site.database))
+
+
+def _expect_told(shown: list[dict], rows: list[str]) -> None:
+    """``status`` shows what the ledger holds, and which files are still on their way."""
+    told = (
+        [row["version"] for row in shown if row["applied_at"]],
+        [row["version"] for row in shown if row["status"] == "interrupted"],
+    )
+    held = _versions(rows, "migrations"), _versions(rows, "plugin_migrate_publishes")
+    if told != held:
+        raise Wrong(f"status shows applied and interrupted {told}, the ledger has {held}")
+
+
+def _versions(rows: list[str], table: str) -> list[str]:
+    prefix = f"{table}: ['"
+    return [row.removeprefix(prefix).partition("'")[0] for row in rows if row.startswith(prefix)]
 
 
 def _check_recovery(site: Site, scene: _Scene) -> None:
