@@ -91,7 +91,7 @@ class Backup:
 
 def backups_folder(workspace: Workspace) -> str:
     """Return the folder that holds the backups."""
-    return os.path.join(workspace.bookkeeping, "backups")
+    return os.path.join(workspace.home, "backups")
 
 
 def list_backups(workspace: Workspace) -> list[Backup]:

@@ -102,7 +102,7 @@ def read_ledger(workspace: Workspace) -> Ledger:
 
 def _refuse_lost(workspace: Workspace) -> None:
     """Refuse to take a lost database for a new one: everything would be run again."""
-    if not os.path.isdir(os.path.join(workspace.bookkeeping, "backups")):
+    if not os.path.isdir(os.path.join(workspace.home, "backups")):
         return
     from .backup import list_backups
 
@@ -117,7 +117,7 @@ def _refuse_lost(workspace: Workspace) -> None:
             file=name,
             hint=(
                 "Put it back, or go back to a backup: plugin-migrate restore\n"
-                "To start over on purpose, remove .claude/.plugin-migrate/ as well."
+                f"To start over on purpose, remove {workspace.shown(workspace.home)}/ as well."
             ),
         )
 

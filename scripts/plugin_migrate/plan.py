@@ -6,7 +6,7 @@ No I/O happens here, so that status, dry run, preview and the real run can share
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import islice
 
@@ -215,6 +215,31 @@ def plan_downgrade(
         steps=tuple(Step("down", entry) for entry in due),
         target=target,
         count=None if target is not None else 1 if count is None else count,
+    )
+
+
+def plan_back_to_files(entries: Sequence[Entry]) -> Plan:
+    """Return the rollback of everything above the newest migration that has a file.
+
+    What a plugin's user needs after the plugin went back to an older version.
+
+    Raises:
+        PlanRefused: something is modified or interrupted.
+    """
+    newest = max((entry.version for entry in entries if entry.migration), default=NOTHING)
+    return plan_downgrade(entries, target=newest)
+
+
+def after_rollback(entries: Sequence[Entry], plan: Plan) -> tuple[Entry, ...]:
+    """Return the entries as they will be once ``plan`` has rolled back what has no file."""
+    gone = {step.version for step in plan.steps}
+    stay = [entry for entry in entries if entry.version not in gone]
+    current = current_version(stay)
+    return tuple(
+        replace(entry, state=State.PENDING)
+        if entry.state is State.OUT_OF_ORDER and (current is None or entry.version > current)
+        else entry
+        for entry in stay
     )
 
 

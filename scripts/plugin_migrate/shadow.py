@@ -21,8 +21,9 @@ from .exclusions import Exclusions
 from .ledger import read_ledger
 from .live_database import copy_database
 from .own_folder import refuse_strangers
+from .siblings import left_behind
 from .tree import discard
-from .workspace import BOOKKEEPING_NAME, Workspace, is_inside
+from .workspace import Workspace, is_inside
 
 
 @contextmanager
@@ -59,29 +60,47 @@ class _Copier:
         """Copy everything and return the copy as a workspace."""
         os.makedirs(self._claude)
         self._copy_folder(self._live.claude, self._claude, "", (self._live.claude,))
-        publish = self._live.publish
-        if os.path.isdir(publish):
-            # What a killed command left is recovered in the copy as it would be in the original.
-            copied = os.path.join(self._claude, BOOKKEEPING_NAME, "publish")
-            shutil.copytree(publish, copied, symlinks=True)
+        # What a killed command left is recovered in the copy as it would be in the original; but
+        # not where that would write to a live database, which only the source's own copy replaces.
+        siblings = [other for other in left_behind(self._live) if other.owns_database]
+        for source in (self._live, *siblings):
+            self._copy_home(source)
         return self._workspace()
+
+    def _copy_home(self, source: Workspace) -> None:
+        """Copy what a source needs to be recovered: its redo logs, and where its ledger is."""
+        if not os.path.isdir(source.home):
+            return
+        home = os.path.join(self._claude, os.path.relpath(source.home, self._live.claude))
+        os.makedirs(home, exist_ok=True)
+        for entry in os.scandir(source.home):
+            if entry.path == source.publish:
+                shutil.copytree(entry.path, os.path.join(home, entry.name), symlinks=True)
+            elif source.source is not None and entry.is_file(follow_symlinks=False):
+                shutil.copy2(entry.path, home)
 
     def _workspace(self) -> Workspace:
         live = self._live
-        copied = replace(
-            live,
-            project=os.path.join(self._folder, "project"),
-            claude=self._claude,
-            migrations=self._mapped(live.migrations) or live.migrations,
-            database=self._mapped(live.database) or os.path.join(self._folder, "state.db"),
-            live_claude=live.claude,
-        )
+        copied = self._moved(live, "state.db")
+        if live.own is not None:
+            copied = replace(copied, own=self._moved(live.own, "own.db"))
         if os.path.exists(live.database):
             os.makedirs(os.path.dirname(copied.database), exist_ok=True)
             _copy_database(live.database, copied.database)
             if not live.owns_database:
                 _take_over(copied)
         return copied
+
+    def _moved(self, live: Workspace, outside_name: str) -> Workspace:
+        """Return a workspace of the copied project; a database from outside gets a new place."""
+        return replace(
+            live,
+            project=os.path.join(self._folder, "project"),
+            claude=self._claude,
+            migrations=self._mapped(live.migrations) or live.migrations,
+            database=self._mapped(live.database) or os.path.join(self._folder, outside_name),
+            live_claude=live.claude,
+        )
 
     def _mapped(self, path: str) -> str | None:
         """Return where a path of the live state stands in the copy."""

@@ -12,6 +12,7 @@ from .style import Style, one_line, printable, table_text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..look import Look
+    from ..news import News
     from ..plan import Entry
     from ..workspace import Workspace
 
@@ -29,8 +30,42 @@ _STATE_COLORS = {
 }
 
 
-def status_text(look: Look, shown: Sequence[Entry], style: Style, as_list: bool = False) -> str:
-    """Return the status of ``shown``, a selection of the look's entries, for people."""
+def status_text(
+    look: Look,
+    shown: Sequence[Entry],
+    plugins: Sequence[News],
+    style: Style,
+    as_list: bool = False,
+) -> str:
+    """Return the status of ``shown``, a selection of the look's entries, for people.
+
+    Parameters:
+        plugins: what plugins have to tell, one line each at the end.
+    """
+    lines = [_own_status(look, shown, style, as_list)]
+    if plugins and not as_list:
+        lines += ["", *(f"Plugin {one_line(news_text(news))}" for news in plugins)]
+    return "\n".join(lines)
+
+
+def news_text(news: News) -> str:
+    """Return what one plugin has to tell, and the command that it is about."""
+    if news.problem is not None:
+        return f"{news.source}: {news.problem}. See: plugin-migrate status --plugin {news.source}"
+    counts = {"pending": news.pending, "modified": news.modified, "interrupted": news.interrupted}
+    told = [f"{count} {state}" for state, count in counts.items() if count]
+    if news.ahead:
+        told.append(f"{news.ahead} of a newer version applied")
+    command = "sync" if news.ahead else "upgrade"
+    if news.modified or news.interrupted:
+        command = "status"
+    return (
+        f"{news.source}: {', '.join(told)} (current version {news.current or 'none'})."
+        f" Run: plugin-migrate {command} --plugin {news.source}"
+    )
+
+
+def _own_status(look: Look, shown: Sequence[Entry], style: Style, as_list: bool) -> str:
     if not look.entries:
         return no_migrations(look.workspace)
     if as_list:
@@ -134,11 +169,24 @@ def _remarks(look: Look) -> list[str]:
     return ["", *remarks] if remarks else []
 
 
-def status_json(look: Look, shown: Sequence[Entry]) -> dict[str, object]:
+def status_json(look: Look, shown: Sequence[Entry], plugins: Sequence[News]) -> dict[str, object]:
     """Return the keys of the ``status`` document."""
     return {
         "current_version": str(look.current) if look.current else None,
         "migrations": [_entry_json(entry, look.workspace) for entry in shown],
+        "plugins": [_news_json(news) for news in plugins],
+    }
+
+
+def _news_json(news: News) -> dict[str, object]:
+    return {
+        "plugin": news.source,
+        "current_version": str(news.current) if news.current else None,
+        "pending": news.pending,
+        "modified": news.modified,
+        "interrupted": news.interrupted,
+        "ahead": news.ahead,
+        "problem": news.problem,
     }
 
 
