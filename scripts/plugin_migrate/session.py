@@ -134,7 +134,9 @@ class Session:
 
 def _may_have_plugins(environment: Mapping[str, str]) -> bool:
     """Return whether it is worth the 4 ms to find out which plugins there are."""
-    if environment.get("CLAUDE_CODE_PLUGIN_CACHE_DIR") or environment.get("CLAUDE_CODE_PLUGIN_DIRS"):
+    if environment.get("CLAUDE_CODE_PLUGIN_CACHE_DIR") or environment.get(
+        "CLAUDE_CODE_PLUGIN_DIRS"
+    ):
         return True
     folder = environment.get("CLAUDE_CONFIG_DIR") or os.path.expanduser("~/.claude")
     return any(os.path.isdir(os.path.join(folder, name)) for name in ("plugins", "skills"))

@@ -127,7 +127,7 @@ def _upgrade_all(session: Session) -> int:
     session.output.several()
     return several.in_turn(
         session,
-        (*turns, *several.idle(sources, turns)),
+        (*several.idle(sources, turns), *turns),
         lambda workspace, last: _migrate(
             session, workspace, lambda entries: plan_upgrade(entries, last, strict)
         ),
@@ -168,7 +168,7 @@ def _downgrade_all(session: Session, target: Version | None, count: int | None) 
     session.output.several()
     return several.in_turn(
         session,
-        (*turns, *several.idle(sources, turns)),
+        (*several.idle(sources, turns), *turns),
         lambda workspace, _: _migrate(session, workspace, plan),
     )
 
