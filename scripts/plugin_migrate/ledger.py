@@ -100,6 +100,15 @@ def read_ledger(workspace: Workspace) -> Ledger:
     return ledger
 
 
+def holds_ledger(path: str) -> bool:
+    """Return whether the database at ``path`` is where a source keeps its ledger.
+
+    Raises:
+        StateUnreadable, Busy: see :func:`plugin_migrate.database.read`.
+    """
+    return database.read(path, lambda connection: _has_table(connection, "plugin_migrate_schema"))
+
+
 def _refuse_lost(workspace: Workspace) -> None:
     """Refuse to take a lost database for a new one: everything would be run again."""
     if not os.path.isdir(os.path.join(workspace.home, "backups")):

@@ -13,7 +13,7 @@ from .commands import Planner, Run
 from .difference import DatabaseDifference, TableDifference, database_difference
 from .errors import MigrateError, UnknownTarget
 from .exclusions import SIDE_SUFFIXES, Exclusions, holds_database
-from .ledger import ledger_tables
+from .ledger import holds_ledger, ledger_tables
 from .lint import Finding, lint
 from .live_database import copy_database
 from .look import look
