@@ -5,7 +5,6 @@ Nothing here writes to the live state. See the design, "The commit protocol", cl
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import time
@@ -14,10 +13,9 @@ from dataclasses import dataclass, replace
 
 from .errors import Conflict, ForbiddenStatement, StateUnreadable
 from .exclusions import Exclusions, holds_database
-from .tree import Node, digest_of, discard, observe
+from .tree import CHUNK, Node, copy_open, digest_of, discard, observe, open_plainly
 from .workspace import Workspace, is_inside
 
-_CHUNK = 1 << 20
 _COPY_ATTEMPTS = 5
 # Some file systems count time in ticks of up to 10 ms: within one, a changed file can look
 # unchanged. git calls such an entry "racily clean" and reads it; so do we.
@@ -227,28 +225,23 @@ class Staging:
     def _try_copy(self, source: str, path: str) -> tuple[Node, Signature, Signature] | str | None:
         """Return what was copied, why it is excluded, or ``None`` when it changed meanwhile."""
         staged = os.path.join(self.claude, path)
-        with open(source, "rb", buffering=0, opener=_open_plainly) as original:
-            status = os.fstat(original.fileno())
+        original = open_plainly(source)
+        try:
+            status = os.fstat(original)
             if not stat.S_ISREG(status.st_mode):
                 return "neither a file nor a folder"
-            chunk = original.read(_CHUNK)
-            if self._exclusions.is_database(path, source, chunk):
+            first = os.read(original, CHUNK)
+            if self._exclusions.is_database(path, source, first):
                 return "a database; use ctx.database(path)"
             if os.path.lexists(staged):
                 self._forget(path)
-            digest = hashlib.sha256()
-            with open(staged, "xb", buffering=0) as copy:
-                while chunk:
-                    digest.update(chunk)
-                    copy.write(chunk)
-                    chunk = original.read(_CHUNK) if len(chunk) == _CHUNK else b""
-                os.fchmod(copy.fileno(), stat.S_IMODE(status.st_mode))
-                os.utime(copy.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
-                copied = os.fstat(copy.fileno())
-            if _signature(os.fstat(original.fileno())) != _signature(status):
+            digest, copied = copy_open(original, status, first, staged)
+            if _signature(os.fstat(original)) != _signature(status):
                 os.unlink(staged)
                 return None
-        node = Node("file", stat.S_IMODE(status.st_mode), digest.hexdigest(), copied.st_size)
+        finally:
+            os.close(original)
+        node = Node("file", stat.S_IMODE(status.st_mode), digest, copied.st_size)
         return node, _signature(status), _signature(copied)
 
     def _forget(self, path: str) -> None:
@@ -415,8 +408,3 @@ def _signature(status: os.stat_result) -> Signature:
 def _set_mode(path: str, mode: int) -> None:
     if stat.S_IMODE(os.lstat(path).st_mode) != mode:
         os.chmod(path, mode)
-
-
-def _open_plainly(path: str, flags: int) -> int:
-    # Somebody may put a pipe in a file's place: opening one must not wait for ever.
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
