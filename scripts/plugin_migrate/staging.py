@@ -13,15 +13,21 @@ from dataclasses import dataclass, replace
 
 from .errors import Conflict, ForbiddenStatement, StateUnreadable
 from .exclusions import Exclusions, holds_database
-from .tree import CHUNK, Node, copy_open, digest_of, discard, observe, open_plainly
+from .tree import (
+    CHUNK,
+    RACY_NS,
+    Node,
+    Signature,
+    copy_open,
+    digest_of,
+    discard,
+    observe,
+    open_plainly,
+    signature_of,
+)
 from .workspace import Workspace, is_inside
 
 _COPY_ATTEMPTS = 5
-# Some file systems count time in ticks of up to 10 ms: within one, a changed file can look
-# unchanged. git calls such an entry "racily clean" and reads it; so do we.
-_RACY_NS = 50_000_000
-
-Signature = tuple[int, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +199,10 @@ class Staging:
         yield from self._copy_folder(folder, path + "/", fixed, (*trail, folder))
         _set_mode(staged, mode)
         self._baseline[path] = _Baseline(
-            Node("dir", mode, link=link), _signature(status), _signature(os.lstat(staged)), fixed
+            Node("dir", mode, link=link),
+            signature_of(status),
+            signature_of(os.lstat(staged)),
+            fixed,
         )
 
     def _copy_file(self, source: str, path: str, fixed: str | None, link: str | None) -> bool:
@@ -203,7 +212,7 @@ class Staging:
             base is not None
             and base.node.kind == "file"
             and base.node.link == link
-            and base.live == _signature(os.stat(source))
+            and base.live == signature_of(os.stat(source))
         ):
             return True
         for _ in range(_COPY_ATTEMPTS):
@@ -236,13 +245,13 @@ class Staging:
             if os.path.lexists(staged):
                 self._forget(path)
             digest, copied = copy_open(original, status, first, staged)
-            if _signature(os.fstat(original)) != _signature(status):
+            if signature_of(os.fstat(original)) != signature_of(status):
                 os.unlink(staged)
                 return None
         finally:
             os.close(original)
         node = Node("file", stat.S_IMODE(status.st_mode), digest, copied.st_size)
-        return node, _signature(status), _signature(copied)
+        return node, signature_of(status), signature_of(copied)
 
     def _forget(self, path: str) -> None:
         self._baseline.pop(path, None)
@@ -264,10 +273,10 @@ class Staging:
                 yield from self._scan(entry.path, path + "/")
 
     def _is_untouched(self, base: _Baseline, status: os.stat_result) -> bool:
-        signature = _signature(status)
+        signature = signature_of(status)
         if base.node.kind == "dir":
             return signature[4] == base.staged[4]
-        return signature == base.staged and signature[3] < self._ready_ns - _RACY_NS
+        return signature == base.staged and signature[3] < self._ready_ns - RACY_NS
 
     def _describe(self, path: str, status: os.stat_result, base: _Baseline | None) -> Node:
         """Return what stands in the copy at ``path``, as it will stand in the live state."""
@@ -363,7 +372,7 @@ class Staging:
             return False
         if base.node.kind == "dir":
             return stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == base.node.mode
-        if _signature(status) == base.live and time.time_ns() - status.st_ctime_ns > _RACY_NS:
+        if signature_of(status) == base.live and time.time_ns() - status.st_ctime_ns > RACY_NS:
             return True
         return (
             stat.S_ISREG(status.st_mode)
@@ -393,16 +402,6 @@ def _node_before(base: _Baseline | None, after: Node | None) -> Node | None:
     if node.kind == "file" and node.link is not None and (after is None or after.kind != "file"):
         return Node("link", link=node.link)
     return node
-
-
-def _signature(status: os.stat_result) -> Signature:
-    return (
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-        status.st_mode,
-    )
 
 
 def _set_mode(path: str, mode: int) -> None:

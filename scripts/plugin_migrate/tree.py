@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 # Enough for most files of a tree, and little to allocate for each.
 CHUNK = 1 << 16
+# Some file systems count time in ticks of up to 10 ms: within one, a changed file can look
+# unchanged. git calls such an entry "racily clean" and reads it; so do we.
+RACY_NS = 50_000_000
+
+Signature = tuple[int, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +73,22 @@ def observe(path: str, through_links: bool = True) -> Node | None:
 
 def digest_of(path: str) -> str:
     """Return the SHA-256 of a file's content in hex, reading it in pieces."""
+    digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def signature_of(status: os.stat_result) -> Signature:
+    """Return what tells, without reading it, that a file or folder is another than it was."""
+    return (
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_mode,
+    )
 
 
 def open_plainly(path: str) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,9 +26,9 @@ from .repair import with_text
 from .report import Reporter
 from .shadow import shadow_of
 from .transaction import make_ledger
-from .tree import Node, discard, observe
+from .tree import RACY_NS, Node, Signature, discard, observe, signature_of
 from .version import Version
-from .workspace import Workspace
+from .workspace import Workspace, is_inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,10 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """Everything that counts at one moment: files by path, and where the databases stand."""
+    """Everything that counts at one moment: files by path, and where each database's content is.
+
+    A database that nothing wrote between two moments has its content in the same file in both.
+    """
 
     files: dict[str, Node]
     databases: dict[str, str]
@@ -69,6 +74,8 @@ class _Rehearsal:
         self._shadow = shadow
         self._folder = os.path.join(os.path.dirname(shadow.project), "moments")
         self._count = 0
+        self._copies: dict[str, tuple[_Mark, str]] = {}
+        self._nodes: dict[tuple[str, Signature], Node] = {}
 
     def make_ledger(self) -> None:
         """Make the ledger now, so that it is no difference between two moments."""
@@ -118,17 +125,21 @@ class _Rehearsal:
         return saved.before == saved.after
 
     def now(self) -> _State:
-        """Look at everything; the databases are the shadow's own, which the next run changes."""
+        """Look at everything; a written database is the shadow's own, good until the next run."""
         files: dict[str, Node] = {}
         databases: dict[str, str] = {}
         self._walk(self._shadow.claude, "", Exclusions(self._shadow), files, databases)
         state = self._shadow.database
-        return _State(files, databases, state if os.path.exists(state) else None)
+        return _State(
+            files,
+            {path: self._content(database) for path, database in databases.items()},
+            self._content(state) if os.path.exists(state) else None,
+        )
 
     def moment(self) -> _State:
         """Remember everything as it is now."""
         now = self.now()
-        databases = {path: self._kept(database) for path, database in now.databases.items()}
+        databases = {path: self._kept(content) for path, content in now.databases.items()}
         return _State(now.files, databases, None if now.state is None else self._kept(now.state))
 
     def differences(
@@ -148,13 +159,14 @@ class _Rehearsal:
             database_difference(before.state, after.state, "the state database", ignored, written)
         )
         for path in sorted(before.databases.keys() | after.databases.keys()):
-            found += _database_lines(
-                database_difference(before.databases.get(path), after.databases.get(path), path)
-            )
+            earlier, later = before.databases.get(path), after.databases.get(path)
+            if earlier != later:
+                found += _database_lines(database_difference(earlier, later, path))
         return tuple(found)
 
     def forget_moments(self) -> None:
         """Remove the databases' copies that :meth:`moment` made."""
+        self._copies.clear()
         discard(self._folder)
 
     def _run(self, planner: Planner) -> Run:
@@ -176,26 +188,61 @@ class _Rehearsal:
             path = prefix + entry.name
             if exclusions.reason(path, entry):
                 continue
-            if entry.is_file(follow_symlinks=False) and self._is_database(entry, path, exclusions):
+            status = entry.stat(follow_symlinks=False)
+            node = self._nodes.get((path, signature_of(status)))
+            if node is not None:
+                files[path] = node
+                continue
+            if stat.S_ISREG(status.st_mode) and self._is_database(entry, path, exclusions):
                 databases[path] = entry.path
                 continue
             node = observe(entry.path)
             if node is not None:
                 files[path] = node
+                self._remember(path, status, node)
             if entry.is_dir(follow_symlinks=False):
                 self._walk(entry.path, path + "/", exclusions, files, databases)
 
-    def _kept(self, database: str) -> str:
-        """Return the path of a copy of a database."""
+    def _remember(self, path: str, status: os.stat_result, node: Node) -> None:
+        """Spare the next look a plain file's content; a link's or folder's is not in its status."""
+        if stat.S_ISREG(status.st_mode) and status.st_ctime_ns < time.time_ns() - RACY_NS:
+            self._nodes[path, signature_of(status)] = node
+
+    def _content(self, database: str) -> str:
+        """Return the copy of a database, or its own path when there is none or it is outdated."""
+        mark, copy = self._copies.get(database, (None, database))
+        return copy if mark is not None and mark == _mark_of(database) else database
+
+    def _kept(self, content: str) -> str:
+        """Return the path of a copy of a database, which may be a copy already."""
+        if is_inside(content, self._folder):
+            return content
         os.makedirs(self._folder, exist_ok=True)
         self._count += 1
         copy = os.path.join(self._folder, f"{self._count}.db")
-        copy_at_rest(database, copy)
+        copy_at_rest(content, copy)
+        self._copies[content] = (_mark_of(content), copy)
         return copy
 
     def _is_database(self, entry: os.DirEntry[str], path: str, exclusions: Exclusions) -> bool:
         with open(entry.path, "rb", buffering=0) as file:
             return exclusions.is_database(path, entry.name, file.read(100))
+
+
+_Mark = tuple[Signature, bytes] | None
+
+
+def _mark_of(database: str) -> _Mark:
+    """Return what changes with every commit, or ``None`` when a journal tells more than the file.
+
+    The header has a counter of them (https://www.sqlite.org/fileformat.html, 1.3.7), because two
+    writes within one tick of the file system's clock look alike.
+    """
+    if any(os.path.exists(database + suffix) for suffix in SIDE_SUFFIXES):
+        return None
+    with open(database, "rb", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        return signature_of(status), file.read(100)
 
 
 def _only(entries: tuple[Entry, ...], version: Version) -> Plan:
