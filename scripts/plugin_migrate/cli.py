@@ -35,7 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
-        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        arguments = list(sys.argv[1:] if arguments is None else arguments)
+        if arguments[:1] == ["--slash"]:
+            code = _run_slash(sys.stdin.read())
+        else:
+            code = _run(arguments, os.environ)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -63,18 +67,26 @@ def _open_missing_streams() -> None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
 
 
-def _run(arguments: list[str]) -> int:
+def _run_slash(text: str) -> int:
+    """Run what the slash command delivered; Claude sees one stream, and not everything of it."""
+    from . import slash
+
+    try:
+        project, arguments = slash.read_command(text)
+    except UsageError as error:
+        with slash.fitted_output([], is_json=False):
+            _print_error(error, None, is_json=False, verbose=False)
+        return error.exit_code
+    environment = {**os.environ, "CLAUDE_PROJECT_DIR": project, "CLAUDECODE": "1"}
+    with slash.fitted_output(arguments, _wants_json(arguments)):
+        return _run(arguments, environment, slash.MOST_ROWS)
+
+
+def _run(arguments: list[str], environment: Mapping[str, str], most_rows: int | None = None) -> int:
     is_json = _wants_json(arguments)
     verbose = "--verbose" in arguments
     command = None
     try:
-        environment = dict(os.environ)
-        if arguments[:1] == ["--slash"]:
-            from .slash import read_command
-
-            project, arguments = read_command(sys.stdin.read())
-            is_json, verbose = _wants_json(arguments), "--verbose" in arguments
-            environment |= {"CLAUDE_PROJECT_DIR": project, "CLAUDECODE": "1"}
         command = _command_in(arguments)
         if not arguments:
             make_parser().print_help(sys.stderr)
@@ -84,7 +96,7 @@ def _run(arguments: list[str]) -> int:
         except SystemExit:  # --help and --version have printed it
             return 0
         command = options.command
-        return int(_COMMANDS[command](_Session(options, environment)))
+        return int(_COMMANDS[command](_Session(options, environment, most_rows)))
     except MigrateError as error:
         _print_error(error, command, is_json, verbose)
         return error.exit_code
@@ -173,11 +185,17 @@ def _style(stream: TextIO) -> Style:
 
 
 class _Session:
-    """One command with its options, its workspace and its output."""
+    """One command with its options, its workspace and its output.
 
-    def __init__(self, options: Namespace, environment: Mapping[str, str]) -> None:
+    ``most_rows`` is how many migrations a table may show; ``None`` when all of them are to be seen.
+    """
+
+    def __init__(
+        self, options: Namespace, environment: Mapping[str, str], most_rows: int | None
+    ) -> None:
         self.options = options
         self.environment = environment
+        self.most_rows = most_rows
         self.is_json = options.format == "json"
 
     def locate(self, create: bool = False) -> Workspace:
@@ -225,7 +243,7 @@ def _status(session: _Session) -> int:
     ]
     as_list = options.format == "list"
     session.show(
-        lambda style: status.status_text(seen, shown, style, as_list),
+        lambda style: status.status_text(seen, shown, style, as_list, session.most_rows),
         lambda: status.status_json(seen, shown),
     )
     return 0

@@ -1,4 +1,4 @@
-"""A stand-in for the Messages API on the loopback: says what a test scripted, keeps what it was asked.
+"""A stand-in for the Messages API on the loopback: says what was scripted, keeps what it was asked.
 
 The client is told of it twice: as the API (``ANTHROPIC_BASE_URL``), and as the proxy for everything
 else, which is refused and kept in :attr:`MessagesApi.strays`: no test reaches the network.
@@ -24,7 +24,7 @@ class ToolCall:
 
 
 Reply = str | ToolCall
-"""One answer of Claude: a text, which ends the turn, or a tool call, after which it is asked again."""
+"""One answer of Claude: a text ends the turn, after a tool call it is asked again."""
 
 
 @dataclass(slots=True)
