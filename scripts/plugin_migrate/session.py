@@ -24,12 +24,20 @@ class Session:
         options: the parsed command line.
         environment: the process's environment variables.
         output: where results go.
+        most_rows: how many migrations a table may show; ``None`` when all are to be seen.
     """
 
-    def __init__(self, options: Namespace, environment: Mapping[str, str], output: Output) -> None:
+    def __init__(
+        self,
+        options: Namespace,
+        environment: Mapping[str, str],
+        output: Output,
+        most_rows: int | None = None,
+    ) -> None:
         self.options = options
         self.environment = environment
         self.output = output
+        self.most_rows = most_rows
 
     def workspace(self, create: bool = False) -> Workspace:
         """Return the one workspace that the options choose.

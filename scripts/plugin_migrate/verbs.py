@@ -62,7 +62,7 @@ def _show_status(session: Session, workspace: Workspace) -> int:
     as_list = options.format == "list"
     news = session.news_of_plugins(workspace)
     session.output.result(
-        lambda style: status.status_text(seen, shown, news, style, as_list),
+        lambda style: status.status_text(seen, shown, news, style, as_list, session.most_rows),
         lambda: status.status_json(seen, shown, news),
     )
     return 0

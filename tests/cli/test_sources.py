@@ -224,6 +224,15 @@ def test_all_upgrades_in_the_order_of_the_requirements(project, keeper, search):
     assert versions(project, "a-search") == {"1.0.0": "applied"}
 
 
+@pytest.mark.parametrize("command", [["upgrade", "--all"], ["sync"]])
+def test_what_cannot_be_ordered_is_one_error_and_nothing_runs(project, keeper, search, command):
+    table(keeper, "1.0.0", '-- requires: {a-search: ">=1.0.0"}\n')
+    document = project.json(*command)
+    assert document["error"]["code"] == "requirement_unmet"
+    assert "in a circle: a-search 1.0.0 → keeper 1.0.0 → a-search" in document["error"]["message"]
+    assert not (project.claude / "keeper").exists()
+
+
 def test_nothing_that_is_required_is_rolled_back(project, keeper, search):
     project.ok("upgrade", "--all")
     err = project.fails("downgrade", "--plugin=keeper")

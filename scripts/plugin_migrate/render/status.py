@@ -36,13 +36,15 @@ def status_text(
     plugins: Sequence[News],
     style: Style,
     as_list: bool = False,
+    most_rows: int | None = None,
 ) -> str:
     """Return the status of ``shown``, a selection of the look's entries, for people.
 
     Parameters:
         plugins: what plugins have to tell, one line each at the end.
+        most_rows: of more than so many it shows those that matter most, and says so.
     """
-    lines = [_own_status(look, shown, style, as_list)]
+    lines = [_own_status(look, shown, style, as_list, most_rows)]
     if plugins and not as_list:
         lines += ["", *(f"Plugin {one_line(news_text(news))}" for news in plugins)]
     return "\n".join(lines)
@@ -65,18 +67,46 @@ def news_text(news: News) -> str:
     )
 
 
-def _own_status(look: Look, shown: Sequence[Entry], style: Style, as_list: bool) -> str:
+def _own_status(
+    look: Look, shown: Sequence[Entry], style: Style, as_list: bool, most_rows: int | None
+) -> str:
     if not look.entries:
         return no_migrations(look.workspace)
+    count = len(shown)
+    if most_rows is not None and count > most_rows:
+        shown = _most_telling(shown, most_rows)
     if as_list:
         body = "\n".join(
             f"{entry.version}  {entry.state.value}  {one_line(description_of(entry))}"
             for entry in shown
         )
-        return body or "No migrations to show"
-    lines = ["Migration Status:", _status_table(shown, style), "", _summary(look.entries)]
+        return "\n".join([body or "No migrations to show", *_left_out(count, shown)])
+    lines = ["Migration Status:", _status_table(shown, style), *_left_out(count, shown)]
+    lines += ["", _summary(look.entries)]
     lines += _remarks(look)
     return "\n".join(lines)
+
+
+def _most_telling(entries: Sequence[Entry], count: int) -> list[Entry]:
+    """Return the entries that need care, then those that are next, then those applied last."""
+    ranks = {State.PENDING: 1, State.APPLIED: 2}
+
+    def urgency(number: int) -> tuple[int, int]:
+        state = entries[number].state
+        return ranks.get(state, 0), number if state is State.PENDING else -number
+
+    chosen = sorted(range(len(entries)), key=urgency)[:count]
+    return [entries[number] for number in sorted(chosen)]
+
+
+def _left_out(count: int, shown: Sequence[Entry]) -> list[str]:
+    if count == len(shown):
+        return []
+    what = "what needs care, what is next and what was applied last"
+    return [
+        f"{count - len(shown)} of {count} migrations are left out; shown is {what}.",
+        "In a terminal, `plugin-migrate status` shows all of them.",
+    ]
 
 
 def no_migrations(workspace: Workspace) -> str:
