@@ -18,6 +18,15 @@ _MISSING = (
 )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """Say in one line, not in one for each test, that the client is missing."""
+    report = yield
+    if report.skipped and _MISSING in str(report.longrepr):
+        report.longrepr = (os.path.relpath(__file__), None, f"Skipped: {_MISSING}")
+    return report
+
+
 @pytest.fixture(scope="session")
 def binary() -> Path:
     """The client's program."""

@@ -1,8 +1,11 @@
 """`/plugin-migrate` in the real client: what it does, and what Claude gets to read."""
 
+import json
+
 import pytest
 
 from claude_code.client import LAUNCHER, bash, launcher_call
+from claude_code.messages_api import ToolCall
 
 
 def test_the_table_reaches_claude_by_both_names(client, project):
@@ -58,6 +61,25 @@ def test_without_python_claude_is_told(client, project, folder, cache):
     bare = {"PATH": str(tools), "PLUGIN_MIGRATE_CACHE": str(folder / "empty")}
     talk = client.ask("/plugin-migrate status", project.root, environment=bare)
     assert "✗ Error: No Python 3.11 or later was found" in talk.printed
+
+
+def test_of_thousands_of_migrations_claude_sees_what_matters(client, project):
+    for number in range(5_000):
+        version = f"{number // 100}.{number % 100}.0"
+        project.sql(version, description=f"Step {number} ✓ with a description of some length")
+    talk = client.ask("/plugin-migrate upgrade", project.root)
+    assert talk.printed.startswith("✓ Applied 5000 migration(s) in ")
+    assert "`plugin-migrate history` shows what was done]" in talk.printed
+    assert talk.printed.endswith("  • 49.99.0 - Step 4999 ✓ with a description of some length")
+    project.sql("50.0.0")
+    talk = client.ask("/plugin-migrate status", project.root)
+    assert "│ 49.99.0 " in talk.printed
+    assert "│ 50.0.0 " in talk.printed
+    assert talk.printed.endswith("Summary: 5000 applied, 1 pending")
+    assert "of 5001 migrations are left out" in talk.printed
+    talk = client.ask("/plugin-migrate status --format=json", project.root)
+    document = json.loads(talk.printed)
+    assert (document["ok"], document["left_out"]["counts"]) == (True, {"migrations": 5_001})
 
 
 # What Claude may do afterwards
@@ -132,6 +154,14 @@ def test_without_the_command_being_typed_nothing_is_granted(client, project):
     calls = [launcher_call("status"), launcher_call("upgrade")]
     talk = client.ask("Are there migrations?", project.root, *calls)
     assert talk.denied == [call.input for call in calls]
+    assert project.statuses() == {"1.0.0": "pending"}
+
+
+def test_claude_asks_before_it_uses_the_command_unasked(client, project):
+    project.tables("1.0.0")
+    use = ToolCall("Skill", {"skill": "plugin-migrate:plugin-migrate", "args": "upgrade"})
+    talk = client.ask("Bring everything up to date.", project.root, use)
+    assert talk.denied == [use.input]
     assert project.statuses() == {"1.0.0": "pending"}
 
 
