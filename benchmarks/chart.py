@@ -31,18 +31,18 @@ def draw(panels: Sequence[Panel], x_unit: str, y_unit: str, emphasized: str) -> 
     """Return the panels as one SVG document; one line is drawn thicker."""
     names = [name for panel in panels for name in panel.lines if name != emphasized]
     colors = dict(zip(dict.fromkeys(names), _COLORS * 3, strict=False)) | {emphasized: _OURS}
-    rows = -(-len(panels) // _COLUMNS)
+    width, height = _WIDTH * _COLUMNS, _HEIGHT * -(-len(panels) // _COLUMNS)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH * _COLUMNS}'
-        f' {_HEIGHT * rows}" font-family="sans-serif" font-size="11">',
-        f'<rect width="{_WIDTH * _COLUMNS}" height="{_HEIGHT * rows}" fill="#ffffff"/>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">',
+        '<g font-family="sans-serif" font-size="11">',
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
     ]
     for number, panel in enumerate(panels):
         row, column = divmod(number, _COLUMNS)
         parts.append(f'<g transform="translate({column * _WIDTH} {row * _HEIGHT})">')
         parts += _panel(panel, x_unit, y_unit, colors, emphasized)
         parts.append("</g>")
-    return "\n".join([*parts, "</svg>", ""])
+    return "\n".join([*parts, "</g>", "</svg>", ""])
 
 
 def _panel(
@@ -51,10 +51,8 @@ def _panel(
     points = [point for line in panel.lines.values() for point in line]
     x_axis = _Axis([x for x, _ in points], _LEFT, _WIDTH - _RIGHT, whole=False)
     y_axis = _Axis([y for _, y in points], _HEIGHT - _BOTTOM, _TOP, whole=True)
-    parts = [
-        f'<text x="{_LEFT}" y="18" font-size="13" font-weight="bold">{escape(panel.title)},'
-        f" {y_unit}</text>"
-    ]
+    title = f"{escape(panel.title)}, {y_unit}"
+    parts = [f'<text x="{_LEFT}" y="18" font-size="13" font-weight="bold">{title}</text>']
     for y in y_axis.ticks:
         parts.append(_line(_LEFT, y_axis(y), _WIDTH - _RIGHT, y_axis(y)))
         parts.append(_text(_LEFT - 5, y_axis(y) + 4, f"{y:g}", "end"))

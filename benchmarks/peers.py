@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import chart
@@ -27,9 +28,7 @@ from document import fill_in
 from measuring import Case, Failed, Taken, keep, measure, put_back, run
 from tools import ALL, BarePython, BarePythonTogether, PluginMigrate, Tool, installed
 
-CACHE = Path(
-    os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "plugin-migrate-benchmarks"
-)
+_CACHES = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
 OPERATIONS = {
     "status": "status",
     "all": "apply all",
@@ -81,7 +80,12 @@ def _options() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 100, 1000, 10_000])
     parser.add_argument("--runs", type=int, default=15, help="of each command, at most")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="where the peers are installed")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path(_CACHES, "plugin-migrate-benchmarks"),
+        help="where the peers are installed",
+    )
     parser.add_argument("--folder", type=Path, help="where the databases are: a disk, no tmpfs")
     parser.add_argument("--markdown", type=Path, help="put the tables between this file's marks")
     parser.add_argument("--svg", type=Path, help="draw the plot of cost against N into this file")
@@ -156,8 +160,7 @@ def _require(tool: Tool, folder: Path, count: int) -> None:
 
 def _report(taken: Results, sizes: Sequence[int], runs: int) -> str:
     parts = [
-        f"Wall time of whole processes in ms, medians of at most {runs} interleaved runs, and in"
-        " brackets how many times bare Python's."
+        f"Medians of {runs} interleaved runs of whole processes, in ms (times bare Python's).",
     ]
     for size in sizes:
         parts += ["", f"N = {size:,}:", "", _table(taken, size)]
@@ -204,7 +207,7 @@ def _own_growth(taken: Results, sizes: Sequence[int]) -> list[str]:
             ratio = ours.seconds / floor.seconds
             lines.append(f"- Applying {size:,}: {ratio:.1f} times the one-transaction floor.")
     known = [size for size in sizes if _peak(taken, PluginMigrate.name, size)]
-    for smaller, larger in zip(known, known[1:], strict=False):
+    for smaller, larger in pairwise(known):
         grown = _peak(taken, PluginMigrate.name, larger) - _peak(taken, PluginMigrate.name, smaller)
         per_migration = grown / (larger - smaller)
         lines.append(
@@ -216,9 +219,9 @@ def _own_growth(taken: Results, sizes: Sequence[int]) -> list[str]:
 def _draw(taken: Results, sizes: Sequence[int]) -> str:
     panels = []
     for operation, title in OPERATIONS.items():
-        lines = {}
+        lines: dict[str, list[tuple[float, float]]] = {}
         for name in (tool.name for tool in ALL):
-            points = [
+            points: list[tuple[float, float]] = [
                 (size, taken[name, operation, size].seconds * 1000)
                 for size in sizes
                 if (name, operation, size) in taken
