@@ -16,7 +16,9 @@ _COLORS = {
 }
 
 
-_FILLER = "\0"  # `printable` leaves none in a text
+# `printable` leaves neither of these in a text.
+_FILLER = "\0"  # beside a character that is two columns wide
+_EMPTY = "\2"  # a cell without a text; \1 means a line across to tabulate
 
 
 class Style:
@@ -53,12 +55,24 @@ def table_text(headers: list[str], rows: list[list[str]], width: int | None) -> 
     """Return a box-drawn table that fits ``width`` columns; ``None`` is as wide as it gets."""
     from tabulate import tabulate
 
-    rows = [[_as_columns(cell) for cell in row] for row in rows]
+    rows = [[_cell(text) for text in row] for row in rows]
     headers, rows = _fitted(headers, rows, width)
+    # As one row whose cells hold a line for each of ours: it looks the same, and tabulate takes
+    # 23 us for a row and 2 for a line.
+    columns = ["\n".join(column) for column in zip(*rows, strict=True)]
     table = tabulate(
-        rows, headers=headers, tablefmt="simple_outline", disable_numparse=True, stralign="left"
+        [columns] if rows else [],
+        headers=headers,
+        tablefmt="simple_grid",
+        disable_numparse=True,
+        stralign="left",
     )
-    return table.replace(_FILLER, "")
+    return table.replace(_FILLER, "").replace(_EMPTY, " ")
+
+
+def _cell(text: str) -> str:
+    """Return ``text`` as one line with a character per column; a column must not lose one."""
+    return _as_columns(text if text.isprintable() else one_line(text)).strip() or _EMPTY
 
 
 def cut_text(text: str, width: int) -> str:
