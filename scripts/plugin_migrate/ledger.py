@@ -196,8 +196,12 @@ def _load_applied(
 def _has_right_types(row: tuple[object, ...]) -> bool:
     """Return whether the values are what the columns promise; SQLite itself takes anything."""
     _, _, description, applied_at, _, duration, checksum, *_ = row
-    texts = (description, applied_at, checksum)
-    return all(isinstance(text, str) for text in texts) and isinstance(duration, (int, float))
+    return (
+        isinstance(description, str)
+        and isinstance(applied_at, str)
+        and isinstance(checksum, str)
+        and isinstance(duration, (int, float))
+    )
 
 
 def _impossible(workspace: Workspace, what: str) -> NotALedger:

@@ -48,7 +48,7 @@ def look_ahead(workspace: Workspace) -> Look:
 
 
 def _look(workspace: Workspace, ledger: Ledger, interrupted: frozenset[Version]) -> Look:
-    known = {str(version): row.checksum for version, row in ledger.applied.items()}
+    known = {version: row.checksum for version, row in ledger.applied.items()}
     migrations = load(workspace.migrations, known)
 
     def stored_text(version: Version) -> str | None:

@@ -43,7 +43,8 @@ def printable(text: str) -> str:
 
     A description may come with a cloned repository, and must not steer the reader's terminal.
     """
-    return _CONTROL.sub("\ufffd", text)
+    # Almost every text is, and the pattern takes five times as long to find it out.
+    return text if text.isprintable() else _CONTROL.sub("\ufffd", text)
 
 
 def one_line(text: str) -> str:
@@ -52,7 +53,10 @@ def one_line(text: str) -> str:
 
 
 def table_text(headers: list[str], rows: list[list[str]], width: int | None) -> str:
-    """Return a box-drawn table that fits ``width`` columns; ``None`` is as wide as it gets."""
+    """Return a box-drawn table that fits ``width`` columns; ``None`` is as wide as it gets.
+
+    Cells become one printable line each.
+    """
     from tabulate import tabulate
 
     rows = [[_cell(text) for text in row] for row in rows]
