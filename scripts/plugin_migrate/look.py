@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .ledger import Ledger, read_ledger, read_source
 from .migration import load
 from .plan import Entry, current_version, survey
+from .values import NamedTuple
 from .version import Version
 from .workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """Everything that reading shows: the versions with their states, and the ledger."""
 
     workspace: Workspace

@@ -6,11 +6,11 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from .checksum import checksum_of
 from .errors import BrokenMigration, DuplicateVersion, InvalidVersion, StateUnreadable
 from .languages import is_unsupported, language_of
+from .values import NamedTuple
 from .version import NUMBER, Version
 
 # A migration is source text that a person wrote; anything larger is data in the wrong place, and
@@ -20,8 +20,7 @@ LARGEST_FILE = 64 * 1024 * 1024
 _NAME = re.compile(rf"{NUMBER}\.{NUMBER}\.{NUMBER}-([^/]+)\.[a-z]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(NamedTuple):
     """A migration file, read but never executed.
 
     ``text`` is the file's content with its line endings as they are, or ``None`` when the loader
