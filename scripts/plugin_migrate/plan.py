@@ -13,6 +13,7 @@ from itertools import islice
 from .checksum import is_verifiable, same_text
 from .errors import PlanRefused, UnknownTarget, UsageError
 from .migration import Migration
+from .values import NamedTuple
 from .version import Version
 
 
@@ -32,8 +33,7 @@ NOTHING = Version(0, 0, 0)
 UNAPPLIED = frozenset({State.PENDING, State.OUT_OF_ORDER})
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """One row of the ledger: a migration that is applied now.
 
     ``order`` is the row's id, which grows in order of application. ``metadata`` is the JSON text
@@ -53,8 +53,7 @@ class Applied:
     metadata: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One version with everything known about it."""
 
     version: Version
@@ -63,8 +62,7 @@ class Entry:
     applied: Applied | None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One migration in one direction (``up`` or ``down``)."""
 
     direction: str

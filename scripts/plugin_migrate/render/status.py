@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..plan import UNAPPLIED, State
-from ..prepare import describe, description_of
-from .style import Style, one_line, printable, table_text
+from .style import Style, one_line, table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def _own_status(
         shown = _most_telling(shown, most_rows)
     if as_list:
         body = "\n".join(
-            f"{entry.version}  {entry.state.value}  {one_line(description_of(entry))}"
+            f"{entry.version}  {entry.state.value}  {one_line(_description(entry))}"
             for entry in shown
         )
         return "\n".join([body or "No migrations to show", *_left_out(count, shown)])
@@ -122,7 +121,7 @@ def _status_table(shown: Sequence[Entry], style: Style) -> str:
     rows = [
         [
             str(entry.version),
-            one_line(description_of(entry)),
+            _description(entry),
             entry.state.value.capitalize(),
             _moment(entry.applied.applied_at) if entry.applied else "-",
             _short_checksum(entry),
@@ -133,6 +132,14 @@ def _status_table(shown: Sequence[Entry], style: Style) -> str:
     if not style.color:
         return table
     return _paint_states(table, shown, style)
+
+
+def _description(entry: Entry) -> str:
+    if entry.applied is not None:
+        return entry.applied.description
+    from ..prepare import description_of  # only what is pending has to be parsed
+
+    return description_of(entry)
 
 
 def _paint_states(table: str, shown: Sequence[Entry], style: Style) -> str:
@@ -148,7 +155,7 @@ def _paint_states(table: str, shown: Sequence[Entry], style: Style) -> str:
 
 def _moment(applied_at: str) -> str:
     """Return a ledger's time as the table shows it; other engines write ISO 8601."""
-    return printable(str(applied_at)).replace("T", " ")[:19]
+    return applied_at.replace("T", " ")[:19]
 
 
 def _short_checksum(entry: Entry) -> str:
@@ -156,7 +163,7 @@ def _short_checksum(entry: Entry) -> str:
     if not checksum and entry.migration:
         checksum = entry.migration.checksum
     # Another engine's has no tag.
-    return printable(checksum).rpartition(":")[2][:_CHECKSUM_DIGITS] or "-"
+    return checksum.rpartition(":")[2][:_CHECKSUM_DIGITS] or "-"
 
 
 def _summary(entries: Iterable[Entry]) -> str:
@@ -225,7 +232,7 @@ def _entry_json(entry: Entry, workspace: Workspace) -> dict[str, object]:
     metadata = _metadata(entry)
     return {
         "version": str(entry.version),
-        "description": description_of(entry),
+        "description": _description(entry),
         "status": entry.state.value,
         "applied_at": applied.applied_at if applied else None,
         "applied_by": applied.applied_by if applied else None,
@@ -240,6 +247,8 @@ def _entry_json(entry: Entry, workspace: Workspace) -> dict[str, object]:
 
 def _metadata(entry: Entry) -> Mapping[str, object]:
     if entry.applied is None:
+        from ..prepare import describe
+
         return describe(entry.migration).metadata if entry.migration else {}
     import json
 
