@@ -6,7 +6,7 @@ No I/O happens here, so that status, dry run, preview and the real run can share
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
 
@@ -234,7 +234,7 @@ def after_rollback(entries: Sequence[Entry], plan: Plan) -> tuple[Entry, ...]:
     stay = [entry for entry in entries if entry.version not in gone]
     current = current_version(stay)
     return tuple(
-        replace(entry, state=State.PENDING)
+        entry._replace(state=State.PENDING)
         if entry.state is State.OUT_OF_ORDER and (current is None or entry.version > current)
         else entry
         for entry in stay
