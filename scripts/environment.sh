@@ -4,9 +4,9 @@
 # One folder per set of pinned requirements, in the user's cache. The way to a ready one is shell
 # builtins only, because it is part of every command: a subprocess costs more than all of it.
 
-# use_environment SCRIPTS FILE...: makes the environment for the requirements in SCRIPTS/FILE... if it
-# is not there, and sets $environment and $cache. False, after a sentence on stderr, if it cannot.
-use_environment() {
+# locate_environment SCRIPTS FILE...: sets $cache, and $environment to the one for the requirements in
+# SCRIPTS/FILE...; true when it is ready. Starts and writes nothing: hooks call it too.
+locate_environment() {
     scripts=$1
     shift
     name=
@@ -32,7 +32,14 @@ use_environment() {
         *) cache=$PWD/$cache ;;
     esac
     environment=$cache/$name
-    environment_is_ready && return
+    environment_is_ready
+}
+
+# use_environment SCRIPTS FILE...: the same, and makes the environment if it is not there. False, after
+# a sentence on stderr, if it cannot.
+use_environment() {
+    locate_environment "$@" && return
+    shift
 
     if [ -z "$cache" ] || ! mkdir -p "$cache" 2>/dev/null || [ ! -w "$cache" ]; then
         use_private_cache || return

@@ -42,6 +42,7 @@ DATABASES = st.builds(DatabaseEntry, PATHS, NAMES, st.text(max_size=8), st.text(
         st.text(max_size=20),
         st.lists(ENTRIES, max_size=4).map(tuple),
         st.lists(DATABASES, max_size=2).map(tuple),
+        st.just(()) | st.tuples(st.integers(0), st.integers(0)),
     )
 )
 def test_a_manifest_survives_its_journey_through_json(manifest: Manifest) -> None:

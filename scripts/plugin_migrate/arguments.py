@@ -22,6 +22,7 @@ examples:
   plugin-migrate downgrade                    roll the last migration back
   plugin-migrate create add-oauth             write a new migration file
   plugin-migrate history                      everything that ever happened
+  plugin-migrate upgrade --plugin NAME        apply what an enabled plugin ships
 
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 pending (check), 130 interrupted
 """
@@ -59,6 +60,12 @@ examples:
   plugin-migrate verify 1.2.0                 rehearse this one
   plugin-migrate verify --all                 rehearse everything: for CI
   plugin-migrate verify --lint-only           look for mistakes, execute nothing
+"""
+_SYNC_EXAMPLES = """\
+examples:
+  plugin-migrate sync                         after plugins were updated or rolled back
+  plugin-migrate sync --plugin memory-keeper  only this one
+  plugin-migrate sync --dry-run               what it would do
 """
 _HISTORY_EXAMPLES = """\
 examples:
@@ -116,7 +123,13 @@ def make_parser(only: str | None = None) -> argparse.ArgumentParser:
     _add_common(parser)
     parser.add_argument("--version", action="version", version=f"plugin-migrate {__version__}")
     parser.set_defaults(
-        project=None, database=None, migrations=None, lock_timeout=None, verbose=False
+        project=None,
+        database=None,
+        migrations=None,
+        plugin=None,
+        plugin_dir=None,
+        lock_timeout=None,
+        verbose=False,
     )
     # `prog` given: argparse would format a usage line to find it out.
     commands = parser.add_subparsers(
@@ -157,6 +170,7 @@ def _upgrade(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict", action="store_true", help="refuse migrations below the current version"
     )
+    _add_all(parser)
     _add_run_options(parser)
 
 
@@ -167,6 +181,7 @@ def _downgrade(parser: argparse.ArgumentParser) -> None:
         metavar="X.Y.Z|N",
         help="the version to go back to, or a number of steps (default: 1)",
     )
+    _add_all(parser)
     _add_run_options(parser)
 
 
@@ -174,6 +189,7 @@ def _status(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--pending-only", action="store_true", help="only what is not applied")
     which.add_argument("--applied-only", action="store_true", help="only what is applied")
+    _add_all(parser)
 
 
 def _create(parser: argparse.ArgumentParser) -> None:
@@ -199,13 +215,16 @@ def _create(parser: argparse.ArgumentParser) -> None:
 
 def _verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("versions", nargs="*", metavar="X.Y.Z", help="these (default: pending)")
-    parser.add_argument("--all", action="store_true", help="every migration, from the first")
+    parser.add_argument(
+        "--all", action="store_true", help="every migration of every source, from the first"
+    )
     parser.add_argument("--lint-only", action="store_true", help="read them, execute nothing")
 
 
 def _history(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", metavar="N", type=_count, help="at most N, the newest first")
     parser.add_argument("--version", metavar="X.Y.Z", help="only this migration")
+    _add_all(parser)
 
 
 def _baseline(parser: argparse.ArgumentParser) -> None:
@@ -237,7 +256,13 @@ def _restore(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(parser: argparse.ArgumentParser) -> None:
-    """Add nothing: it takes no arguments of its own."""
+    _add_all(parser)
+
+
+def _sync(parser: argparse.ArgumentParser) -> None:
+    _add_backup_option(parser)
+    parser.add_argument("--dry-run", action="store_true", help=_DRY_RUN)
+    parser.set_defaults(preview=False, all=False)
 
 
 def _count(text: str) -> int:
@@ -252,6 +277,14 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add("--project", metavar="DIR", type=_path, help="the folder that holds .claude/")
     add("--database", metavar="PATH", type=_path, help="the state database")
     add("--migrations", metavar="DIR", type=_path, help="the migrations folder")
+    add("--plugin", metavar="NAME", type=_path, help="the migrations that this plugin ships")
+    add(
+        "--plugin-dir",
+        metavar="DIR",
+        type=_path,
+        action="append",
+        help="a plugin that is being written, as for the client; can be repeated",
+    )
     add("--lock-timeout", metavar="SECONDS", type=_seconds, help="wait for another run")
     add("--verbose", action="store_true", help="show sources, steps and tracebacks")
 
@@ -273,14 +306,25 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    rehearsals = parser.add_mutually_exclusive_group()
+def _add_all(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--all", action="store_true", help="the project's own migrations and those of its plugins"
+    )
+
+
+def _add_backup_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-backup", action="store_true", help="keep no copy of what the run changes"
     )
-    rehearsals.add_argument(
-        "--dry-run", action="store_true", help="show the plan and check it, run nothing"
-    )
+
+
+_DRY_RUN = "show the plan and check it, run nothing"
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    _add_backup_option(parser)
+    rehearsals = parser.add_mutually_exclusive_group()
+    rehearsals.add_argument("--dry-run", action="store_true", help=_DRY_RUN)
     rehearsals.add_argument(
         "--preview", action="store_true", help="run the plan on a copy and show what would change"
     )
@@ -298,6 +342,12 @@ _COMMANDS = {
         _VERIFY_EXAMPLES,
         _TEXT,
         _verify,
+    ),
+    "sync": (
+        "bring plugins' state to the versions that are installed",
+        _SYNC_EXAMPLES,
+        _TEXT,
+        _sync,
     ),
     "history": ("show everything that happened", _HISTORY_EXAMPLES, _TABLE, _history),
     "baseline": (

@@ -108,12 +108,31 @@ def _recovered(workspace: Workspace, done_by: str) -> Look:
     Raises:
         NeedsRepair: something is left that only the user can decide.
     """
+    _settle_siblings(workspace, done_by)
     # By the ledger alone: a broken migration file must not stand in the way of recovery.
     if _left_behind(workspace, read_ledger(workspace)):
         from . import recovery
 
         recovery.refuse(recovery.recover(workspace, done_by))
     return look(workspace)
+
+
+def _settle_siblings(workspace: Workspace, done_by: str) -> None:
+    """Finish what killed commands left of other sources, which share the files.
+
+    Raises:
+        NeedsRepair: something is left that only the user can decide.
+    """
+    from .siblings import left_behind
+
+    for sibling in left_behind(workspace):
+        from . import recovery
+
+        try:
+            recovery.refuse(recovery.recover(sibling, done_by))
+        except MigrateError as error:
+            error.source = sibling.source
+            raise
 
 
 def _left_behind(workspace: Workspace, ledger: Ledger) -> bool:
@@ -288,6 +307,7 @@ def restore(
     from . import restore as restoring
 
     with _writing(workspace, "restore", lock_timeout) as signals, signals.held():
+        _settle_siblings(workspace, done_by)
         if not _may_skip_recovery(workspace, force):
             recovery.refuse(recovery.recover(workspace, done_by))
         return restoring.restore(workspace, backup_id, done_by, force)

@@ -15,10 +15,13 @@ class MigrateError(Exception):
         file: path of the file concerned, as the user would type it.
         line: 1-based line in that file.
         details: further lines that show what was seen (a statement, a traceback, a list).
+
+    ``source`` is the plugin whose source it is about; the one that the command was given if empty.
     """
 
     code = "error"
     exit_code = 1
+    source: str | None = ""
 
     def __init__(
         self,
@@ -78,6 +81,22 @@ class BadConfig(MigrateError):
     """The project's configuration file cannot be used as it is."""
 
     code = "bad_config"
+
+
+class UnknownPlugin(UsageError):
+    """``--plugin`` names no enabled plugin that ships migrations, or more than one."""
+
+    code = "unknown_plugin"
+
+
+class RequirementUnmet(MigrateError):
+    """A migration requires a version of another plugin's state that is not there.
+
+    Its hints name their sources themselves, since they are about others.
+    """
+
+    code = "requirement_unmet"
+    source = None
 
 
 class BrokenMigration(MigrateError):

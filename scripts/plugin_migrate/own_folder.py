@@ -29,6 +29,10 @@ def prepare(workspace: Workspace) -> None:
         if not os.path.exists(ignore):
             with open(ignore, "x", encoding="ascii") as file:
                 file.write("*\n")
+        if workspace.source is not None:
+            from .siblings import remember
+
+            remember(workspace)
     except OSError as error:
         raise StateUnreadable(
             f"The state cannot be written: {error.strerror}",

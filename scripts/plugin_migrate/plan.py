@@ -13,6 +13,7 @@ from itertools import islice
 from .checksum import is_verifiable, same_text
 from .errors import PlanRefused, UnknownTarget, UsageError
 from .migration import Migration
+from .values import NamedTuple
 from .version import Version
 
 
@@ -32,8 +33,7 @@ NOTHING = Version(0, 0, 0)
 UNAPPLIED = frozenset({State.PENDING, State.OUT_OF_ORDER})
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """One row of the ledger: a migration that is applied now.
 
     ``order`` is the row's id, which grows in order of application. ``metadata`` is the JSON text
@@ -53,8 +53,7 @@ class Applied:
     metadata: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One version with everything known about it."""
 
     version: Version
@@ -63,8 +62,7 @@ class Entry:
     applied: Applied | None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One migration in one direction (``up`` or ``down``)."""
 
     direction: str
@@ -215,6 +213,31 @@ def plan_downgrade(
         steps=tuple(Step("down", entry) for entry in due),
         target=target,
         count=None if target is not None else 1 if count is None else count,
+    )
+
+
+def plan_back_to_files(entries: Sequence[Entry]) -> Plan:
+    """Return the rollback of everything above the newest migration that has a file.
+
+    What a plugin's user needs after the plugin went back to an older version.
+
+    Raises:
+        PlanRefused: something is modified or interrupted.
+    """
+    newest = max((entry.version for entry in entries if entry.migration), default=NOTHING)
+    return plan_downgrade(entries, target=newest)
+
+
+def after_rollback(entries: Sequence[Entry], plan: Plan) -> tuple[Entry, ...]:
+    """Return the entries as they will be once ``plan`` has rolled back what has no file."""
+    gone = {step.version for step in plan.steps}
+    stay = [entry for entry in entries if entry.version not in gone]
+    current = current_version(stay)
+    return tuple(
+        entry._replace(state=State.PENDING)
+        if entry.state is State.OUT_OF_ORDER and (current is None or entry.version > current)
+        else entry
+        for entry in stay
     )
 
 

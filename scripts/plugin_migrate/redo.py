@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 
 from .errors import NeedsRepair
 from .staging import Change
-from .tree import Node, make_folder, sync_file, sync_folder
+from .tree import Node, make_folder, sync_file, sync_folder, sync_open
 from .version import Version
 from .workspace import Workspace
 
@@ -53,7 +53,11 @@ class DatabaseEntry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a step publishes. ``project`` is the real path of the project that wrote it."""
+    """What a step publishes. ``project`` is the real path of the project that wrote it.
+
+    ``pack`` holds inode and time of change, in nanoseconds, of the log's pack when it was written:
+    they tell a log that was written where it stands from one that came with a copy.
+    """
 
     id: str
     version: Version
@@ -61,10 +65,13 @@ class Manifest:
     project: str
     entries: tuple[Entry, ...]
     databases: tuple[DatabaseEntry, ...] = ()
+    pack: tuple[int, ...] = ()
 
     def to_json(self) -> str:
         """Return the manifest as the one JSON text that log and ledger both carry."""
         document = asdict(self) | {"format": 1, "version": str(self.version)}
+        if not self.pack:  # 0.1.0 did not know it, and log and row must be the same text
+            del document["pack"]
         return json.dumps(document, sort_keys=True, ensure_ascii=True)
 
     @classmethod
@@ -88,6 +95,7 @@ class Manifest:
                     )
                     for item in document["databases"]
                 ),
+                tuple(map(int, document.get("pack", ()))),
             )
         except ValueError:
             raise
@@ -195,6 +203,18 @@ class Log:
         """Return the path of one of the log's files."""
         return os.path.join(self.folder, name)
 
+    def is_native(self) -> bool:
+        """Return whether the log was written where it stands, by a command on this machine.
+
+        No clone, archive or copy keeps a file's inode and its time of change, and neither can be
+        set, so a log that somebody made up or handed on is not native. Moving it within its file
+        system is no copy.
+        """
+        try:
+            return self.manifest().pack == _identity(os.lstat(self.path_of("pack")))
+        except (NeedsRepair, OSError):
+            return False
+
     def close(self) -> None:
         """Mark the log as done, durably: from now on it is never replayed."""
         if self.is_done:
@@ -213,6 +233,10 @@ def logs(workspace: Workspace) -> list[Log]:
         return []
     ours = sorted(name for name in names if _NAME.fullmatch(name))
     return [Log(os.path.join(workspace.publish, name)) for name in ours]
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_ino, status.st_ctime_ns
 
 
 class LogWriter:
@@ -240,15 +264,20 @@ class LogWriter:
         """
         entries = self._pack(changes)
         manifest = Manifest(
-            self.log.id, version, direction, self._workspace.project, entries, databases
+            self.log.id,
+            version,
+            direction,
+            self._workspace.project,
+            entries,
+            databases,
+            _identity(os.lstat(self.log.path_of("pack"))),
         )
         for database in databases:
             sync_file(self.log.path_of(database.copy))
         part = self.log.path_of(_MANIFEST + ".part")
         with open(part, "w", encoding="utf-8") as file:
             file.write(manifest.to_json())
-            file.flush()
-            os.fsync(file.fileno())
+            sync_open(file, part)
         os.rename(part, self.log.path_of(_MANIFEST))
         sync_folder(self.log.folder)
         sync_folder(os.path.dirname(self.log.folder))
@@ -271,6 +300,5 @@ class LogWriter:
                 live = os.path.join(self._workspace.claude, change.path)
                 before_at, after_at = add(change.before, live), add(change.after, change.staged)
                 entries.append(Entry(change.path, change.before, change.after, before_at, after_at))
-            pack.flush()
-            os.fsync(pack.fileno())
+            sync_open(pack, self.log.path_of("pack"))
         return tuple(entries)

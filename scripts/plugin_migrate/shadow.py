@@ -15,14 +15,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from . import database
+from . import database, disposable
 from .errors import StateUnreadable
 from .exclusions import Exclusions
 from .ledger import read_ledger
 from .live_database import copy_database
 from .own_folder import refuse_strangers
-from .tree import discard
-from .workspace import BOOKKEEPING_NAME, Workspace, is_inside
+from .siblings import left_behind
+from .tree import CHUNK, copy_open, discard, open_plainly
+from .workspace import Workspace, is_inside
 
 
 @contextmanager
@@ -35,6 +36,7 @@ def shadow_of(workspace: Workspace) -> Iterator[Workspace]:
     refuse_strangers(workspace)
     read_ledger(workspace)  # what the original refuses, its copy must not allow
     folder = os.path.realpath(tempfile.mkdtemp(prefix="plugin-migrate-"))
+    disposable.declare(folder)
     try:
         yield _Copier(workspace, folder).copy()
     except OSError as error:
@@ -45,6 +47,7 @@ def shadow_of(workspace: Workspace) -> Iterator[Workspace]:
         ) from error
     finally:
         discard(folder)
+        disposable.forget(folder)
 
 
 class _Copier:
@@ -59,29 +62,47 @@ class _Copier:
         """Copy everything and return the copy as a workspace."""
         os.makedirs(self._claude)
         self._copy_folder(self._live.claude, self._claude, "", (self._live.claude,))
-        publish = self._live.publish
-        if os.path.isdir(publish):
-            # What a killed command left is recovered in the copy as it would be in the original.
-            copied = os.path.join(self._claude, BOOKKEEPING_NAME, "publish")
-            shutil.copytree(publish, copied, symlinks=True)
+        # What a killed command left is recovered in the copy as it would be in the original; but
+        # not where that would write to a live database, which only the source's own copy replaces.
+        siblings = [other for other in left_behind(self._live) if other.owns_database]
+        for source in (self._live, *siblings):
+            self._copy_home(source)
         return self._workspace()
+
+    def _copy_home(self, source: Workspace) -> None:
+        """Copy what a source needs to be recovered: its redo logs, and where its ledger is."""
+        if not os.path.isdir(source.home):
+            return
+        home = os.path.join(self._claude, os.path.relpath(source.home, self._live.claude))
+        os.makedirs(home, exist_ok=True)
+        for entry in os.scandir(source.home):
+            if entry.path == source.publish:
+                shutil.copytree(entry.path, os.path.join(home, entry.name), symlinks=True)
+            elif source.source is not None and entry.is_file(follow_symlinks=False):
+                shutil.copy2(entry.path, home)
 
     def _workspace(self) -> Workspace:
         live = self._live
-        copied = replace(
-            live,
-            project=os.path.join(self._folder, "project"),
-            claude=self._claude,
-            migrations=self._mapped(live.migrations) or live.migrations,
-            database=self._mapped(live.database) or os.path.join(self._folder, "state.db"),
-            live_claude=live.claude,
-        )
+        copied = self._moved(live, "state.db")
+        if live.own is not None:
+            copied = replace(copied, own=self._moved(live.own, "own.db"))
         if os.path.exists(live.database):
             os.makedirs(os.path.dirname(copied.database), exist_ok=True)
             _copy_database(live.database, copied.database)
             if not live.owns_database:
                 _take_over(copied)
         return copied
+
+    def _moved(self, live: Workspace, outside_name: str) -> Workspace:
+        """Return a workspace of the copied project; a database from outside gets a new place."""
+        return replace(
+            live,
+            project=os.path.join(self._folder, "project"),
+            claude=self._claude,
+            migrations=self._mapped(live.migrations) or live.migrations,
+            database=self._mapped(live.database) or os.path.join(self._folder, outside_name),
+            live_claude=live.claude,
+        )
 
     def _mapped(self, path: str) -> str | None:
         """Return where a path of the live state stands in the copy."""
@@ -110,12 +131,17 @@ class _Copier:
                 self._copy_file(entry, path, copied)
 
     def _copy_file(self, entry: os.DirEntry[str], path: str, copied: str) -> None:
-        with open(entry.path, "rb", buffering=0) as file:
-            beginning = file.read(100)
-        if beginning and self._exclusions.is_database(path, entry.name, beginning):
+        original = open_plainly(entry.path)
+        try:
+            status = os.fstat(original)
+            first = os.read(original, CHUNK)
+            is_database = first and self._exclusions.is_database(path, entry.name, first)
+            if not is_database:
+                copy_open(original, status, first, copied)
+        finally:
+            os.close(original)
+        if is_database:
             _copy_database(entry.path, copied)
-        else:
-            shutil.copy2(entry.path, copied)
 
     def _copy_link(self, entry: os.DirEntry[str], copied: str, trail: tuple[str, ...]) -> None:
         real = os.path.realpath(entry.path)

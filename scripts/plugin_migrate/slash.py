@@ -24,7 +24,7 @@ _HEAD_BYTES = 8_000
 # The end says how it ended; and a document, which must stay whole, comes last.
 _TAIL_BYTES = MOST_BYTES - _HEAD_BYTES - 1_000
 _DOCUMENT_BYTES = _TAIL_BYTES - 4_000
-_CHANGING = {"upgrade", "downgrade", "repair", "baseline", "restore"}
+_CHANGING = {"upgrade", "downgrade", "sync", "repair", "baseline", "restore"}
 
 _ESCAPED_BANG = re.compile(r"(^|\s)\\!")
 

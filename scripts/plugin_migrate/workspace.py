@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CONFIG_NAME = "plugin-migrate.yaml"
 BOOKKEEPING_NAME = ".plugin-migrate"
+SOURCES_NAME = "sources"
 DEFAULT_MIGRATIONS = "core/versioning/migrations"
 DEFAULT_DATABASE = "orchestration/db/orchestration.db"
 _LARGEST_CONFIG = 1024 * 1024
@@ -44,12 +45,13 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """One project as every command sees it.
+    """One source of one project as every command sees it.
 
     ``project`` is the real path of the folder that holds ``.claude/``; ``claude`` the real path
     of the live state, for ``.claude`` may be a link; ``database`` the real path of the state
     database, which may lie elsewhere. ``live_claude`` is set for a shadow copy: the state it was
-    copied from, which nothing may touch.
+    copied from, which nothing may touch. ``source`` names the plugin that ships the migrations,
+    and ``own`` is then the project's own workspace; both are ``None`` for the project's own.
     """
 
     project: str
@@ -58,16 +60,25 @@ class Workspace:
     database: str
     config: Config = field(default_factory=Config)
     live_claude: str | None = None
+    source: str | None = None
+    own: Workspace | None = None
 
     @property
     def bookkeeping(self) -> str:
-        """Our own folder: lock, staging, redo logs, backups."""
+        """Our own folder; lock and staging in it belong to all sources of the project."""
         return os.path.join(self.claude, BOOKKEEPING_NAME)
+
+    @property
+    def home(self) -> str:
+        """The part of our own folder that is this source's: redo logs and backups."""
+        if self.source is None:
+            return self.bookkeeping
+        return os.path.join(self.bookkeeping, SOURCES_NAME, self.source)
 
     @property
     def publish(self) -> str:
         """Where redo logs wait until their files have arrived."""
-        return os.path.join(self.bookkeeping, "publish")
+        return os.path.join(self.home, "publish")
 
     @property
     def scratch(self) -> str:
@@ -206,6 +217,19 @@ def read_config(path: str) -> Config:
     Raises:
         BadConfig: not YAML, an unknown key (a typing error must not be ignored) or a wrong value.
     """
+    return read_settings(path, frozenset(_CHECKS))
+
+
+def read_settings(path: str, known: frozenset[str]) -> Config:
+    """Return the settings in a file that may hold only some of them.
+
+    Parameters:
+        path: the file; without it the defaults hold.
+        known: the keys that may stand in it.
+
+    Raises:
+        BadConfig: as for :func:`read_config`.
+    """
     try:
         content = _read_plain_file(path)
         text = content.decode("utf-8-sig")
@@ -215,7 +239,7 @@ def read_config(path: str) -> Config:
         raise BadConfig(f"The settings cannot be read: {error.strerror}", file=path) from None
     except UnicodeDecodeError:
         raise BadConfig("The settings are not UTF-8", file=path) from None
-    return _parse_config(text, path)
+    return _parse_config(text, path, known)
 
 
 def _read_plain_file(path: str) -> bytes:
@@ -230,7 +254,7 @@ def _read_plain_file(path: str) -> bytes:
         os.close(descriptor)
 
 
-def _parse_config(text: str, path: str) -> Config:
+def _parse_config(text: str, path: str, known: frozenset[str]) -> Config:
     import reprlib
 
     import yaml
@@ -250,12 +274,11 @@ def _parse_config(text: str, path: str) -> Config:
         raise BadConfig("The settings must be a mapping of keys to values", file=path)
     values: dict[str, Any] = {}
     for key, value in _flatten(given).items():
-        check = _CHECKS.get(key)
-        if check is None:
+        if key not in known:
             raise BadConfig(
-                f"Unknown setting '{key}'", file=path, hint=f"Known: {', '.join(sorted(_CHECKS))}"
+                f"Unknown setting '{key}'", file=path, hint=f"Known: {', '.join(sorted(known))}"
             )
-        name, accepts, expected = check
+        name, accepts, expected = _CHECKS[key]
         if not accepts(value):
             # Shortened: with YAML's aliases a small file can hold an endless value.
             shown = reprlib.repr(value)
@@ -278,7 +301,13 @@ def _is_path(value: object) -> bool:
     return isinstance(value, str) and bool(value) and "\0" not in value
 
 
-def _is_table(value: object) -> bool:
+def is_source_name(name: str) -> bool:
+    """Return whether a plugin's name may become a folder's: no dots to climb with, no slashes."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) is not None
+
+
+def is_ledger_table(value: object) -> bool:
+    """Return whether the ledger's table may have this name."""
     return (
         isinstance(value, str)
         and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", value) is not None
@@ -301,7 +330,7 @@ def _is_seconds(value: object) -> bool:
 _CHECKS = {
     "database": ("database", _is_path, "a path"),
     "migrations": ("migrations", _is_path, "a path"),
-    "ledger_table": ("ledger_table", _is_table, "a plain table name (letters, digits, _)"),
+    "ledger_table": ("ledger_table", is_ledger_table, "a plain table name (letters, digits, _)"),
     "exclude": ("exclude", _is_patterns, "a list of patterns"),
     "follow_links": ("follow_links", lambda value: isinstance(value, bool), "true or false"),
     "lock_timeout": ("lock_timeout", _is_seconds, "a number of seconds"),

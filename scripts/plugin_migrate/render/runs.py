@@ -92,6 +92,16 @@ def run_json(run: Run) -> dict[str, object]:
     return document
 
 
+def in_step_text(style: Style) -> str:
+    """Return that a sync found nothing to do."""
+    return f"{style.paint('green', '✓')} In step with the installed plugin: nothing to do"
+
+
+def in_step_json() -> dict[str, object]:
+    """Return the keys of a sync's document that tell the same."""
+    return {"steps": []}
+
+
 def dry_run_text(dry_run: DryRun, style: Style, with_sources: bool) -> str:
     """Return the plan of a dry run for people."""
     if not dry_run.prepared:

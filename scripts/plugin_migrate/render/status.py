@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..plan import UNAPPLIED, State
-from ..prepare import describe, description_of
-from .style import Style, one_line, printable, table_text
+from .style import Style, one_line, table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..look import Look
+    from ..news import News
     from ..plan import Entry
     from ..workspace import Workspace
 
@@ -32,14 +32,43 @@ _STATE_COLORS = {
 def status_text(
     look: Look,
     shown: Sequence[Entry],
+    plugins: Sequence[News],
     style: Style,
     as_list: bool = False,
     most_rows: int | None = None,
 ) -> str:
     """Return the status of ``shown``, a selection of the look's entries, for people.
 
-    Of more than ``most_rows`` it shows those that matter most, and says so.
+    Parameters:
+        plugins: what plugins have to tell, one line each at the end.
+        most_rows: of more than so many it shows those that matter most, and says so.
     """
+    lines = [_own_status(look, shown, style, as_list, most_rows)]
+    if plugins and not as_list:
+        lines += ["", *(f"Plugin {one_line(news_text(news))}" for news in plugins)]
+    return "\n".join(lines)
+
+
+def news_text(news: News) -> str:
+    """Return what one plugin has to tell, and the command that it is about."""
+    if news.problem is not None:
+        return f"{news.source}: {news.problem}. See: plugin-migrate status --plugin {news.source}"
+    counts = {"pending": news.pending, "modified": news.modified, "interrupted": news.interrupted}
+    told = [f"{count} {state}" for state, count in counts.items() if count]
+    if news.ahead:
+        told.append(f"{news.ahead} of a newer version applied")
+    command = "sync" if news.ahead else "upgrade"
+    if news.modified or news.interrupted:
+        command = "status"
+    return (
+        f"{news.source}: {', '.join(told)} (current version {news.current or 'none'})."
+        f" Run: plugin-migrate {command} --plugin {news.source}"
+    )
+
+
+def _own_status(
+    look: Look, shown: Sequence[Entry], style: Style, as_list: bool, most_rows: int | None
+) -> str:
     if not look.entries:
         return no_migrations(look.workspace)
     count = len(shown)
@@ -47,7 +76,7 @@ def status_text(
         shown = _most_telling(shown, most_rows)
     if as_list:
         body = "\n".join(
-            f"{entry.version}  {entry.state.value}  {one_line(description_of(entry))}"
+            f"{entry.version}  {entry.state.value}  {one_line(_description(entry))}"
             for entry in shown
         )
         return "\n".join([body or "No migrations to show", *_left_out(count, shown)])
@@ -92,7 +121,7 @@ def _status_table(shown: Sequence[Entry], style: Style) -> str:
     rows = [
         [
             str(entry.version),
-            one_line(description_of(entry)),
+            _description(entry),
             entry.state.value.capitalize(),
             _moment(entry.applied.applied_at) if entry.applied else "-",
             _short_checksum(entry),
@@ -103,6 +132,14 @@ def _status_table(shown: Sequence[Entry], style: Style) -> str:
     if not style.color:
         return table
     return _paint_states(table, shown, style)
+
+
+def _description(entry: Entry) -> str:
+    if entry.applied is not None:
+        return entry.applied.description
+    from ..prepare import description_of  # only what is pending has to be parsed
+
+    return description_of(entry)
 
 
 def _paint_states(table: str, shown: Sequence[Entry], style: Style) -> str:
@@ -118,7 +155,7 @@ def _paint_states(table: str, shown: Sequence[Entry], style: Style) -> str:
 
 def _moment(applied_at: str) -> str:
     """Return a ledger's time as the table shows it; other engines write ISO 8601."""
-    return printable(str(applied_at)).replace("T", " ")[:19]
+    return applied_at.replace("T", " ")[:19]
 
 
 def _short_checksum(entry: Entry) -> str:
@@ -126,7 +163,7 @@ def _short_checksum(entry: Entry) -> str:
     if not checksum and entry.migration:
         checksum = entry.migration.checksum
     # Another engine's has no tag.
-    return printable(checksum).rpartition(":")[2][:_CHECKSUM_DIGITS] or "-"
+    return checksum.rpartition(":")[2][:_CHECKSUM_DIGITS] or "-"
 
 
 def _summary(entries: Iterable[Entry]) -> str:
@@ -169,11 +206,24 @@ def _remarks(look: Look) -> list[str]:
     return ["", *remarks] if remarks else []
 
 
-def status_json(look: Look, shown: Sequence[Entry]) -> dict[str, object]:
+def status_json(look: Look, shown: Sequence[Entry], plugins: Sequence[News]) -> dict[str, object]:
     """Return the keys of the ``status`` document."""
     return {
         "current_version": str(look.current) if look.current else None,
         "migrations": [_entry_json(entry, look.workspace) for entry in shown],
+        "plugins": [_news_json(news) for news in plugins],
+    }
+
+
+def _news_json(news: News) -> dict[str, object]:
+    return {
+        "plugin": news.source,
+        "current_version": str(news.current) if news.current else None,
+        "pending": news.pending,
+        "modified": news.modified,
+        "interrupted": news.interrupted,
+        "ahead": news.ahead,
+        "problem": news.problem,
     }
 
 
@@ -182,7 +232,7 @@ def _entry_json(entry: Entry, workspace: Workspace) -> dict[str, object]:
     metadata = _metadata(entry)
     return {
         "version": str(entry.version),
-        "description": description_of(entry),
+        "description": _description(entry),
         "status": entry.state.value,
         "applied_at": applied.applied_at if applied else None,
         "applied_by": applied.applied_by if applied else None,
@@ -197,6 +247,8 @@ def _entry_json(entry: Entry, workspace: Workspace) -> dict[str, object]:
 
 def _metadata(entry: Entry) -> Mapping[str, object]:
     if entry.applied is None:
+        from ..prepare import describe
+
         return describe(entry.migration).metadata if entry.migration else {}
     import json
 

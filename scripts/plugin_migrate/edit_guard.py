@@ -1,0 +1,83 @@
+"""Keeps Claude's Edit and Write from changing a migration that is applied.
+
+Nobody else's copy would change with it, and the ledger's checksum would no longer fit. Commands in
+a shell are not seen here; what they change shows as ``Modified``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from .ledger import read_ledger
+from .migration import parse_name
+from .session_start import sources
+from .version import Version
+from .workspace import Workspace
+
+_LARGEST_CALL = 64 * 1024 * 1024
+
+
+def main() -> str | None:
+    """Return the document that denies the tool call on standard input; ``None`` lets it pass.
+
+    Raises:
+        Exception: whatever went wrong; the call passes then.
+    """
+    call = json.loads(sys.stdin.buffer.read(_LARGEST_CALL))
+    path = os.path.join(call.get("cwd", "/"), call["tool_input"]["file_path"])
+    for workspace in sources(os.environ):
+        try:
+            version = _applied_at(workspace, path)
+        except Exception:  # noqa: S112 - this source cannot be read: `status` says so
+            continue
+        if version is not None:
+            return _denial(workspace, version, path)
+    return None
+
+
+def _applied_at(workspace: Workspace, path: str) -> Version | None:
+    """Return the applied version that the file at ``path`` carries in this source, if it is one."""
+    name = _name_in(workspace.migrations, path)
+    if name is None:
+        return None
+    version, _ = parse_name(name, path)
+    return version if version in read_ledger(workspace).applied else None
+
+
+def _name_in(folder: str, path: str) -> str | None:
+    """Return the name under which ``path`` stands in the migrations folder, through any links."""
+    name = os.path.basename(path)
+    if os.path.realpath(os.path.dirname(path)) == os.path.realpath(folder):
+        return name
+    if os.path.exists(path) and os.path.isdir(folder):
+        for other in os.listdir(folder):
+            file = os.path.join(folder, other)
+            if other[0].isdigit() and os.path.exists(file) and os.path.samefile(file, path):
+                return other
+    return None
+
+
+def _denial(workspace: Workspace, version: Version, path: str) -> str:
+    option = f" --plugin {workspace.source}" if workspace.source else ""
+    change = (
+        "Ship a new migration with the plugin"
+        if workspace.source
+        else "Write a new migration (/plugin-migrate create NAME)"
+    )
+    reason = (
+        f"Migration {version} ({os.path.basename(path)}) is applied, so its file stays as it is:"
+        f" its checksum is in the ledger, and others may have applied it. {change}. If this very"
+        " migration has to change, ask the user to roll it back first"
+        f" (/plugin-migrate downgrade{option}): a pending migration may be edited."
+    )
+    return json.dumps(
+        {
+            "hookSpecificOutput": {
+                "hookEventName": "PreToolUse",
+                "permissionDecision": "deny",
+                "permissionDecisionReason": reason,
+            }
+        }
+    )

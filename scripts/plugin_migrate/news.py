@@ -1,0 +1,81 @@
+"""What a source has to tell whoever opens the project: pending, modified, ahead; reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .errors import MigrateError
+from .look import look
+from .plan import UNAPPLIED, State
+from .sources import workspace_of
+from .version import Version
+from .workspace import Workspace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .plugins import Plugin
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Counts of what needs somebody's attention in one source.
+
+    ``source`` is the plugin's name, ``None`` for the project's own. ``ahead`` counts the applied
+    migrations above the newest that is shipped: the files went back to an older version.
+    ``problem`` is why the source cannot be read.
+    """
+
+    source: str | None
+    current: Version | None = None
+    pending: int = 0
+    modified: int = 0
+    interrupted: int = 0
+    ahead: int = 0
+    problem: str | None = None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to tell."""
+        counts = (self.pending, self.modified, self.interrupted, self.ahead)
+        return not any(counts) and self.problem is None
+
+
+def news_of(workspace: Workspace) -> News:
+    """Return what one source has to tell.
+
+    Raises:
+        MigrateError: files, ledger or database cannot be read.
+    """
+    seen = look(workspace)
+    newest = max((entry.version for entry in seen.entries if entry.migration), default=None)
+    states = [entry.state for entry in seen.entries]
+    return News(
+        workspace.source,
+        seen.current,
+        pending=sum(state in UNAPPLIED for state in states),
+        modified=states.count(State.MODIFIED),
+        interrupted=states.count(State.INTERRUPTED),
+        ahead=sum(
+            entry.applied is not None and (newest is None or entry.version > newest)
+            for entry in seen.entries
+        ),
+    )
+
+
+def news_of_plugins(own: Workspace, plugins: Iterable[Plugin]) -> tuple[News, ...]:
+    """Return the news of plugins that have some; that one cannot be read is news as well.
+
+    Parameters:
+        own: the project's own workspace.
+        plugins: those that ship migrations.
+    """
+    found = []
+    for plugin in plugins:
+        try:
+            news = news_of(workspace_of(own, plugin))
+        except MigrateError as error:
+            news = News(plugin.name, problem=error.message)
+        if not news.is_quiet:
+            found.append(news)
+    return tuple(found)

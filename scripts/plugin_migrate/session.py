@@ -1,0 +1,150 @@
+"""One command with its options: which sources it concerns, who runs it, and where results go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from .errors import UnknownPlugin, UsageError
+from .output import Output
+from .workspace import Workspace, locate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from .news import News
+    from .plugins import Plugin
+
+
+class Session:
+    """What the function of a command works with.
+
+    Parameters:
+        options: the parsed command line.
+        environment: the process's environment variables.
+        output: where results go.
+        most_rows: how many migrations a table may show; ``None`` when all are to be seen.
+    """
+
+    def __init__(
+        self,
+        options: Namespace,
+        environment: Mapping[str, str],
+        output: Output,
+        most_rows: int | None = None,
+    ) -> None:
+        self.options = options
+        self.environment = environment
+        self.output = output
+        self.most_rows = most_rows
+
+    def workspace(self, create: bool = False) -> Workspace:
+        """Return the one workspace that the options choose.
+
+        Parameters:
+            create: whether a named project may still lack its ``.claude/``.
+
+        Raises:
+            MigrateError: there is no such project or plugin.
+        """
+        options = self.options
+        if not options.plugin and not options.plugin_dir:
+            return self._locate(create)
+        workspace, option = self._chosen(self.own(create))
+        self.output.of_source(workspace.source, option)
+        return workspace
+
+    def own(self, create: bool = False) -> Workspace:
+        """Return the project's own workspace, beside which plugins ship theirs."""
+        if self.options.database or self.options.migrations:
+            raise UsageError(
+                "--database and --migrations name the project's own, not a plugin's",
+                hint="Leave them out with --plugin, --plugin-dir and --all.",
+            )
+        return self._locate(create)
+
+    @property
+    def chooses_none(self) -> bool:
+        """Whether no plugin was named."""
+        return not self.options.plugin and not self.options.plugin_dir
+
+    def news_of_plugins(self, workspace: Workspace) -> tuple[News, ...]:
+        """Return what plugins have to tell beside the project's own status."""
+        options = self.options
+        if workspace.source is not None or options.all or options.database or options.migrations:
+            return ()
+        if not _may_have_plugins(self.environment):
+            return ()
+        from .news import news_of_plugins
+
+        return news_of_plugins(workspace, self.plugins(workspace))
+
+    def plugins(self, own: Workspace) -> tuple[Plugin, ...]:
+        """Return the enabled plugins that ship migrations."""
+        from .sources import shipping_plugins
+
+        return shipping_plugins(own, self.environment, self.options.plugin_dir or ())
+
+    def option_for(self, plugin: Plugin) -> str:
+        """Return the option that names a plugin in the calls we propose."""
+        import shlex
+
+        for folder in self.options.plugin_dir or ():
+            if os.path.realpath(folder) == os.path.realpath(plugin.root):
+                return f"--plugin-dir {shlex.quote(folder)}"
+        return f"--plugin {plugin.name}"
+
+    @property
+    def done_by(self) -> str:
+        """Who runs this, for the ledger."""
+        from .identity import who
+
+        return who(self.environment)
+
+    def lock_timeout(self, workspace: Workspace) -> float:
+        """Return how long to wait for another run, in seconds."""
+        given = self.options.lock_timeout
+        return float(workspace.config.lock_timeout if given is None else given)
+
+    def _locate(self, create: bool) -> Workspace:
+        options = self.options
+        return locate(
+            options.project, options.database, options.migrations, self.environment, create
+        )
+
+    def _chosen(self, own: Workspace) -> tuple[Workspace, str]:
+        from .sources import choose, workspace_of
+
+        plugins = self.plugins(own)
+        if self.options.plugin:
+            plugin = choose(plugins, self.options.plugin)
+        else:
+            plugin = self._in_folder(plugins)
+        return workspace_of(own, plugin), self.option_for(plugin)
+
+    def _in_folder(self, plugins: tuple[Plugin, ...]) -> Plugin:
+        """Return the one plugin under development, which need not be named again."""
+        folders = self.options.plugin_dir
+        if len(folders) > 1:
+            raise UsageError("Which of these plugins?", hint="Say it with --plugin NAME.")
+        root = os.path.realpath(folders[0])
+        for plugin in plugins:
+            if os.path.realpath(plugin.root) == root:
+                return plugin
+        raise UnknownPlugin(
+            "That is no plugin with migrations: it needs .claude-plugin/plugin.json with a name,"
+            " and migrations/plugin-migrate.yaml, which may be empty",
+            file=root,
+            hint="Add what is missing, then try again.",
+        )
+
+
+def _may_have_plugins(environment: Mapping[str, str]) -> bool:
+    """Return whether it is worth the 4 ms to find out which plugins there are."""
+    if environment.get("CLAUDE_CODE_PLUGIN_CACHE_DIR") or environment.get(
+        "CLAUDE_CODE_PLUGIN_DIRS"
+    ):
+        return True
+    folder = environment.get("CLAUDE_CONFIG_DIR") or os.path.expanduser("~/.claude")
+    return any(os.path.isdir(os.path.join(folder, name)) for name in ("plugins", "skills"))

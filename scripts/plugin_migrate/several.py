@@ -1,0 +1,220 @@
+"""Commands over several sources: which there are, in which order, and what they require.
+
+Reading shows every source, one after the other, also when one of them cannot be read. Writing
+decides the whole order before anything runs (``requirements.py``) and stops at the first failure.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from .commands import Planner
+from .errors import MigrateError, UnknownPlugin, UsageError
+from .look import look_ahead
+from .plan import UNAPPLIED, Entry, Plan, current_version
+from .requirements import (
+    Needs,
+    Standing,
+    applied_in,
+    needs_of,
+    order_down,
+    order_up,
+    refuse_needed,
+)
+from .session import Session
+from .sources import workspace_of
+from .version import Version
+from .workspace import Workspace
+
+_QUIET_CODES = (0, 3)  # done, and pending
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One source of the project, with the option that names it on the command line."""
+
+    workspace: Workspace
+    option: str
+
+
+# A source that is due, up to a version or (``None``) as far as it goes.
+Turn = tuple[Source, Version | None]
+# Carries out a turn and returns an exit code.
+Command = Callable[[Workspace, Version | None], int]
+
+
+def each(session: Session, show: Callable[[Session, Workspace], int]) -> int:
+    """Show every source and return the exit code of the worst."""
+    own = _own_beside_all(session)
+    output = session.output
+    output.several()
+    codes = [0]
+    if _has_own(own):
+        output.of_source(None, "")
+        codes.append(_code_of(session, own, lambda: show(session, own)))
+    for plugin in session.plugins(own):
+        output.of_source(plugin.name, session.option_for(plugin))
+        codes.append(
+            _code_of(session, own, lambda p=plugin: show(session, workspace_of(own, p)))  # type: ignore[misc]
+        )
+    return max(codes, key=lambda code: (code not in _QUIET_CODES, code))
+
+
+def _own_beside_all(session: Session) -> Workspace:
+    if session.options.plugin:
+        raise UsageError(
+            "--all means every source, --plugin one of them", hint="Leave one of the two out."
+        )
+    return session.own()
+
+
+def _has_own(own: Workspace) -> bool:
+    return os.path.isdir(own.migrations) or os.path.exists(own.database)
+
+
+def _code_of(session: Session, own: Workspace, run: Callable[[], int]) -> int:
+    try:
+        return run()
+    except MigrateError as error:
+        session.output.error(error, own.shown)
+        return error.exit_code
+
+
+def all_sources(session: Session) -> tuple[Source, ...]:
+    """Return the project's own source, if it has one, and those of its plugins.
+
+    Raises:
+        MigrateError: one of them cannot be located.
+    """
+    own = _own_beside_all(session)
+    first = [Source(own, "")] if _has_own(own) else []
+    return (*first, *plugin_sources(session, own))
+
+
+def chosen_plugins(session: Session) -> tuple[Source, ...]:
+    """Return the one plugin source that the options choose, or all of them.
+
+    Raises:
+        MigrateError: one of them cannot be located.
+        UnknownPlugin: there are none.
+    """
+    if session.chooses_none:
+        sources = tuple(plugin_sources(session, session.own()))
+        if not sources:
+            raise UnknownPlugin(
+                "No enabled plugin ships migrations",
+                hint="See the state of the project's own: plugin-migrate status",
+            )
+        return sources
+    workspace = session.workspace()
+    return (Source(workspace, session.output.option),)
+
+
+def plugin_sources(session: Session, own: Workspace) -> Iterator[Source]:
+    """Yield the sources of the project's plugins."""
+    for plugin in session.plugins(own):
+        yield Source(workspace_of(own, plugin), session.option_for(plugin))
+
+
+# --- requirements -------------------------------------------------------------------------------
+
+
+def refuse_unmet(
+    session: Session, workspace: Workspace, entries: tuple[Entry, ...], plan: Plan
+) -> None:
+    """Refuse a plan for one source that requires what others lack, or takes what they require.
+
+    Raises:
+        RequirementUnmet: names the first such migration.
+    """
+    if plan.direction == "up":
+        due = needs_of(step.entry for step in plan.steps)
+        wanted = _standing(workspace, entries, due)
+        order_up([wanted], [wanted, *_others(session, workspace)])
+    elif workspace.source is not None:
+        gone = {step.version for step in plan.steps}
+        left_at = current_version(entry for entry in entries if entry.version not in gone)
+        refuse_needed(workspace.source, left_at, list(_others(session, workspace)))
+
+
+def _others(session: Session, workspace: Workspace) -> Iterator[Standing]:
+    """Yield how the project's other sources stand; one that cannot be read requires nothing."""
+    own = workspace.own or workspace
+    if workspace.source is not None:
+        yield from _readable(own)
+    for plugin in session.plugins(own):
+        if plugin.name != workspace.source:
+            try:
+                other = workspace_of(own, plugin)
+            except MigrateError:
+                continue
+            yield from _readable(other)
+
+
+def _readable(workspace: Workspace) -> Iterator[Standing]:
+    try:
+        entries = look_ahead(workspace).entries
+        pending = needs_of(entry for entry in entries if entry.state in UNAPPLIED)
+    except MigrateError:
+        return
+    yield _standing(workspace, entries, pending)
+
+
+def _standing(workspace: Workspace, entries: Sequence[Entry], due: tuple[Needs, ...]) -> Standing:
+    return Standing(workspace.source, current_version(entries), due, applied_in(entries))
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+def upgrade_turns(sources: Sequence[Source], planner: Planner) -> tuple[Turn, ...]:
+    """Return in which order sources with something due are upgraded, and how far each time.
+
+    Raises:
+        RequirementUnmet: there is no such order.
+    """
+    wanted = [_standing_for(source, planner) for source in sources]
+    by_name = {source.workspace.source: source for source in sources}
+    return tuple((by_name[name], last) for name, last in order_up(wanted, wanted))
+
+
+def downgrade_turns(
+    session: Session, sources: Sequence[Source], planner: Planner
+) -> tuple[Turn, ...]:
+    """Return in which order sources with something due are rolled back.
+
+    Raises:
+        RequirementUnmet: what stays applied requires what would go.
+    """
+    wanted = [_standing_for(source, planner) for source in sources]
+    by_name = {source.workspace.source: source for source in sources}
+    others = [one for one in _others(session, session.own()) if one.source not in by_name]
+    return tuple((by_name[name], None) for name in order_down(wanted, others))
+
+
+def idle(sources: Sequence[Source], turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    """Return turns for the sources that have none: they say that there is nothing to do."""
+    busy = {source.workspace.source for source, _ in turns}
+    return tuple((source, None) for source in sources if source.workspace.source not in busy)
+
+
+def in_turn(session: Session, turns: Iterable[Turn], command: Command) -> int:
+    """Carry out a command for one source after the other, until one fails; return the exit code."""
+    for source, last in turns:
+        session.output.of_source(source.workspace.source, source.option)
+        try:
+            code = command(source.workspace, last)
+        except MigrateError as error:
+            session.output.error(error, source.workspace.shown)
+            code = error.exit_code
+        if code:
+            return code
+    return 0
+
+
+def _standing_for(source: Source, planner: Planner) -> Standing:
+    entries = look_ahead(source.workspace).entries
+    due = needs_of(step.entry for step in planner(entries).steps)
+    return _standing(source.workspace, entries, due)

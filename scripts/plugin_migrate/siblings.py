@@ -1,0 +1,92 @@
+"""The other sources of a project, as far as a killed command left them half published.
+
+All sources change the same ``.claude/``. So a step must not work on files that another source's
+commit has yet to replace: every command that may write settles those first, whichever plugins are
+enabled by now. Where a plugin's ledger is stands beside its redo logs for that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+
+from .tree import make_folder, sync_file, sync_folder
+from .workspace import SOURCES_NAME, Workspace, is_ledger_table, is_source_name
+
+_NOTE = "source.json"
+
+
+def remember(workspace: Workspace) -> None:
+    """Note where a plugin's ledger is; durably, because its redo logs may have to be finished.
+
+    Raises:
+        OSError: our folder cannot be written.
+    """
+    if workspace.source is None:
+        return
+    inside = os.path.relpath(workspace.database, workspace.claude)
+    note = {
+        "database": inside if workspace.owns_database else workspace.database,
+        "ledger_table": workspace.config.ledger_table,
+    }
+    path = os.path.join(workspace.home, _NOTE)
+    if _read(path) == note:
+        return
+    make_folder(workspace.home)
+    part = path + ".part"
+    with open(part, "w", encoding="utf-8") as file:
+        json.dump(note, file)
+    sync_file(part)
+    os.replace(part, path)
+    sync_folder(workspace.home)
+
+
+def left_behind(workspace: Workspace) -> Iterator[Workspace]:
+    """Yield the project's other sources that have redo logs."""
+    own = workspace.own or workspace
+    if workspace.source is not None and _has_logs(own):
+        yield own
+    folder = os.path.join(workspace.bookkeeping, SOURCES_NAME)
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    for name in names:
+        if name != workspace.source and is_source_name(name):
+            sibling = _sibling(own, name)
+            if _has_logs(sibling):
+                yield sibling
+
+
+def _has_logs(workspace: Workspace) -> bool:
+    return os.path.isdir(workspace.publish) and bool(os.listdir(workspace.publish))
+
+
+def _sibling(own: Workspace, name: str) -> Workspace:
+    """Return the source ``name`` as far as settling needs it: without its migrations."""
+    folder = os.path.join(own.bookkeeping, SOURCES_NAME, name)
+    note = _read(os.path.join(folder, _NOTE)) or {}
+    database, table = note.get("database"), note.get("ledger_table")
+    if not isinstance(database, str) or "\0" in database:
+        database = os.path.join(name, "state.db")
+    if not isinstance(table, str) or not is_ledger_table(table):
+        table = own.config.ledger_table
+    return replace(
+        own,
+        source=name,
+        own=own,
+        migrations=os.path.join(folder, "migrations"),
+        database=os.path.realpath(os.path.join(own.claude, database)),
+        config=replace(own.config, ledger_table=table),
+    )
+
+
+def _read(path: str) -> dict[str, object] | None:
+    """Return a note, or ``None`` where there is none that can be used."""
+    if not os.path.isfile(path):  # opening a named pipe would wait for ever
+        return None
+    try:
+        with open(path, encoding="utf-8") as file:
+            note = json.load(file)
+    except (OSError, ValueError):
+        return None
+    return note if isinstance(note, dict) else None

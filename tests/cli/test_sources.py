@@ -1,0 +1,442 @@
+"""Migrations that plugins ship: each a source with its own ledger, beside the project's own."""
+
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from plugins import Shelf, table
+
+
+@pytest.fixture
+def shelf(project, tmp_path):
+    return Shelf(project.home, tmp_path / "shelf")
+
+
+@pytest.fixture
+def keeper(shelf):
+    """The migrations folder of a plugin with two migrations."""
+    folder = shelf.plugin("keeper")
+    table(folder, "1.0.0")
+    table(folder, "1.1.0")
+    return folder
+
+
+def tables(database):
+    with closing(sqlite3.connect(database)) as connection:
+        query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 't%'"
+        return sorted(name for (name,) in connection.execute(query))
+
+
+def versions(project, plugin):
+    document = project.json("status", f"--plugin={plugin}")
+    return {one["version"]: one["status"] for one in document["migrations"]}
+
+
+def test_upgrade_applies_a_plugins_migrations_to_its_own_ledger(project, keeper):
+    out = project.ok("upgrade", "--plugin", "keeper")
+    assert out.splitlines()[1:] == ["  • 1.0.0 - Step", "  • 1.1.0 - Step"]
+    assert tables(project.claude / "keeper/state.db") == ["t1_0_0", "t1_1_0"]
+    assert not project.database.exists()
+    assert versions(project, "keeper") == {"1.0.0": "applied", "1.1.0": "applied"}
+
+
+def test_the_projects_own_migrations_stay_apart(project, keeper):
+    project.tables("3.0.0")
+    project.ok("upgrade")
+    assert project.statuses() == {"3.0.0": "applied"}
+    assert not (project.claude / "keeper").exists()
+
+
+def test_a_plugin_is_rolled_back_by_itself(project, keeper):
+    project.ok("upgrade", "--all")
+    assert "1.1.0 - Step" in project.ok("downgrade", "--plugin=keeper")
+    assert versions(project, "keeper") == {"1.0.0": "applied", "1.1.0": "pending"}
+
+
+def test_status_ends_with_a_line_per_plugin_that_has_something_to_do(project, shelf, keeper):
+    table(shelf.plugin("quiet"), "1.0.0")
+    project.ok("upgrade", "--plugin", "quiet")
+    project.tables("1.0.0")
+    *_, blank, last = project.ok("status").splitlines()
+    assert blank == ""
+    assert last == (
+        "Plugin keeper: 2 pending (current version none)."
+        " Run: plugin-migrate upgrade --plugin keeper"
+    )
+    (news,) = project.json("status")["plugins"]
+    assert (news["plugin"], news["pending"]) == ("keeper", 2)
+
+
+def test_a_plugin_that_cannot_be_read_does_not_hide_the_projects_status(project, shelf):
+    shelf.plugin("odd", settings="database: /etc/state.db")
+    project.tables("1.0.0")
+    out = project.ok("status")
+    assert "1.0.0" in out
+    assert "Plugin odd: A plugin's database must lie in the project's .claude/" in out
+
+
+def test_a_disabled_plugin_ships_nothing(project, shelf, keeper):
+    shelf.enable("keeper", on=False)
+    err = project.fails("upgrade", "--plugin", "keeper", code=2)
+    assert "No enabled plugin called keeper ships migrations" in err
+
+
+def test_a_plugin_that_has_not_opted_in_ships_nothing(project, keeper):
+    (keeper / "plugin-migrate.yaml").unlink()
+    assert "No enabled plugin" in project.fails("status", "--plugin=keeper", code=2)
+
+
+def test_an_unknown_plugin_names_those_there_are(project, keeper):
+    assert "These do: keeper" in project.fails("status", "--plugin", "kepper", code=2)
+
+
+def test_what_is_proposed_names_the_plugin(project, keeper):
+    project.ok("upgrade", "--plugin=keeper")
+    table(keeper, "1.0.0").write_text("-- migrate:up\nSELECT 1;\n")
+    err = project.fails("upgrade", "--plugin=keeper")
+    assert "plugin-migrate repair --plugin keeper 1.0.0" in err
+    hint = project.json("upgrade", "--plugin=keeper")["error"]["hint"]
+    assert "plugin-migrate repair --plugin keeper 1.0.0" in hint
+    assert "1.0.0" in project.ok("repair", "--plugin", "keeper")
+
+
+def test_the_options_of_the_projects_own_source_exclude_plugins(project, keeper):
+    err = project.fails("status", "--plugin=keeper", "--database=x.db", code=2)
+    assert "--database and --migrations name the project's own" in err
+
+
+# --- every source -------------------------------------------------------------------------------
+
+
+def test_all_shows_every_source_under_its_own_heading(project, keeper):
+    project.tables("1.0.0")
+    lines = project.ok("status", "--all", "--format=list").splitlines()
+    assert lines == [
+        "This project:",
+        "1.0.0  pending  Step",
+        "",
+        "Plugin keeper:",
+        "1.0.0  pending  Step",
+        "1.1.0  pending  Step",
+    ]
+
+
+def test_all_gives_one_document_for_every_source(project, keeper):
+    document = project.json("upgrade", "--all")
+    assert document["ok"]
+    assert [one["source"] for one in document["sources"]] == [None, "keeper"]
+    assert [len(one["steps"]) for one in document["sources"]] == [0, 2]
+
+
+def test_all_leaves_a_project_without_migrations_of_its_own_out(project, keeper):
+    project.migrations.rmdir()
+    assert [one["source"] for one in project.json("status", "--all")["sources"]] == ["keeper"]
+
+
+def test_all_shows_the_readable_sources_when_one_is_not(project, shelf, keeper):
+    shelf.plugin("aaa", settings="colour: red")
+    code, out, err = project.call("status", "--all")
+    assert code == 1
+    assert "Unknown setting 'colour'" in err
+    assert "Plugin keeper:" in out
+    documents = {one["source"]: one for one in project.json("status", "--all")["sources"]}
+    assert documents["aaa"]["error"]["code"] == "bad_config"
+    assert documents["keeper"]["ok"]
+
+
+def test_check_of_all_tells_the_worst(project, keeper):
+    assert project.call("check", "--all").code == 3
+    project.ok("upgrade", "--all")
+    assert project.call("check", "--all").code == 0
+    table(keeper, "1.0.0").write_text("-- migrate:up\nSELECT 1;\n")
+    table(keeper, "1.2.0")
+    assert project.call("check", "--all").code == 1
+
+
+def test_verify_rehearses_every_source(project, keeper):
+    project.tables("1.0.0")
+    documents = project.json("verify", "--all")["sources"]
+    verified = {one["source"]: [m["reversible"] for m in one["migrations"]] for one in documents}
+    assert verified == {None: [True], "keeper": [True, True]}
+    assert project.statuses() == {"1.0.0": "pending"}
+
+
+def test_history_of_all_is_told_source_by_source(project, keeper):
+    project.ok("upgrade", "--all")
+    documents = {one["source"]: one for one in project.json("history", "--all")["sources"]}
+    assert [event["version"] for event in documents["keeper"]["history"]] == ["1.1.0", "1.0.0"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["upgrade", "1.0.0", "--all"], "--all takes no version"),
+        (["downgrade", "1.0.0", "--all"], "--all takes a number of steps or 0.0.0"),
+        (["status", "--all", "--plugin=keeper"], "--all means every source"),
+    ],
+)
+def test_all_excludes_what_concerns_one_source(project, keeper, arguments, what):
+    assert what in project.fails(*arguments, code=2)
+
+
+def test_downgrade_of_all_takes_as_many_steps_of_each_as_there_are(project, keeper):
+    project.tables("1.0.0")
+    project.ok("upgrade", "--all")
+    project.ok("downgrade", "2", "--all")
+    assert set(project.statuses().values()) == {"pending"}
+    assert set(versions(project, "keeper").values()) == {"pending"}
+
+
+def test_a_failure_stops_and_keeps_the_sources_before(project, shelf, keeper):
+    (shelf.plugin("zzz") / "1.0.0-broken.sql").write_text("-- migrate:up\nSELECT * FROM gone;\n")
+    document = project.json("upgrade", "--all")
+    assert not document["ok"]
+    told = {one["source"]: one["ok"] for one in document["sources"]}
+    assert told == {None: True, "keeper": True, "zzz": False}
+    assert document["sources"][-1]["error"]["code"] == "migration_failed"
+    assert set(versions(project, "keeper").values()) == {"applied"}
+
+
+# --- requirements -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def search(shelf):
+    folder = shelf.plugin("a-search")
+    table(folder, "1.0.0", '-- requires: {keeper: ">=1.1.0"}\n')
+    return folder
+
+
+def test_a_requirement_is_checked_before_anything_runs(project, keeper, search):
+    project.ok("upgrade", "1.0.0", "--plugin=keeper")
+    for options in ([], ["--dry-run"], ["--preview"]):
+        err = project.fails("upgrade", "--plugin=a-search", *options)
+        assert "Migration 1.0.0 of a-search requires keeper >=1.1.0, which is at 1.0.0" in err
+        assert "First: plugin-migrate upgrade --plugin keeper\n" in err
+    assert not (project.claude / "a-search").exists()
+
+
+def test_all_upgrades_in_the_order_of_the_requirements(project, keeper, search):
+    sources = [one["source"] for one in project.json("upgrade", "--all")["sources"]]
+    assert sources == [None, "keeper", "a-search"]
+    assert versions(project, "a-search") == {"1.0.0": "applied"}
+
+
+@pytest.mark.parametrize("command", [["upgrade", "--all"], ["sync"]])
+def test_what_cannot_be_ordered_is_one_error_and_nothing_runs(project, keeper, search, command):
+    table(keeper, "1.0.0", '-- requires: {a-search: ">=1.0.0"}\n')
+    document = project.json(*command)
+    assert document["error"]["code"] == "requirement_unmet"
+    assert "in a circle: a-search 1.0.0 → keeper 1.0.0 → a-search" in document["error"]["message"]
+    assert not (project.claude / "keeper").exists()
+
+
+def test_nothing_that_is_required_is_rolled_back(project, keeper, search):
+    project.ok("upgrade", "--all")
+    err = project.fails("downgrade", "--plugin=keeper")
+    assert "Migration 1.0.0 of a-search is applied and requires keeper >=1.1.0" in err
+    assert "Roll that back first: plugin-migrate downgrade --plugin a-search 0.0.0\n" in err
+    assert project.ok("downgrade", "0.0.0", "--all")
+    assert set(versions(project, "keeper").values()) == {"pending"}
+
+
+def test_the_projects_own_migrations_can_require_a_plugin(project, keeper):
+    project.sql("1.0.0", requires='{keeper: ">=1.0.0"}')
+    assert "requires keeper >=1.0.0, which is at none" in project.fails("upgrade")
+    project.ok("upgrade", "--plugin=keeper")
+    project.ok("upgrade")
+
+
+# --- sync ---------------------------------------------------------------------------------------
+
+
+def test_sync_follows_a_plugin_to_its_new_version(project, keeper):
+    project.ok("sync")
+    table(keeper, "1.2.0")
+    out = project.ok("sync")
+    assert "Plugin keeper:\n✓ Applied 1 migration(s)" in out
+    assert versions(project, "keeper")["1.2.0"] == "applied"
+
+
+def test_sync_follows_a_plugin_back_to_an_older_version(project, keeper):
+    project.ok("upgrade", "--plugin=keeper")
+    (keeper / "1.1.0-step.sql").unlink()
+    assert "Run: plugin-migrate sync --plugin keeper" in project.ok("status")
+    out = project.ok("sync")
+    assert "• 1.1.0 - Step (from the stored source: its file is gone)" in out
+    assert versions(project, "keeper") == {"1.0.0": "applied"}
+    assert tables(project.claude / "keeper/state.db") == ["t1_0_0"]
+
+
+def test_sync_can_go_back_and_forward(project, keeper):
+    project.ok("upgrade", "--plugin=keeper")
+    (keeper / "1.1.0-step.sql").unlink()
+    table(keeper, "1.0.5")
+    planned = project.ok("sync", "--dry-run")
+    assert "would roll back 1 migration(s)\n  • 1.1.0" in planned
+    assert "would apply 1 migration(s)\n  • 1.0.5" in planned
+    assert "Out of order" not in planned
+    assert versions(project, "keeper")["1.1.0"] == "missing"
+    document = project.json("sync")
+    steps = [step["version"] for one in document["sources"] for step in one["steps"]]
+    assert steps == ["1.1.0", "1.0.5"]
+    assert versions(project, "keeper") == {"1.0.0": "applied", "1.0.5": "applied"}
+
+
+def test_sync_says_what_is_in_step(project, keeper):
+    project.ok("sync")
+    assert project.ok("sync", "--plugin=keeper").endswith(
+        "✓ In step with the installed plugin: nothing to do\n"
+    )
+    assert project.json("sync")["sources"] == [{"source": "keeper", "ok": True, "steps": []}]
+
+
+def test_sync_without_plugins_says_so(project):
+    assert "No enabled plugin ships migrations" in project.fails("sync", code=2)
+
+
+def test_sync_leaves_the_projects_own_migrations_alone(project, keeper):
+    project.tables("1.0.0")
+    project.ok("sync")
+    assert project.statuses() == {"1.0.0": "pending"}
+
+
+# --- where a plugin's ledger may be -------------------------------------------------------------
+
+
+def test_a_plugin_can_name_its_database_and_its_ledger_table(project, shelf):
+    settings = "database: .claude/shared/memory.db\nledger_table: keeper_migrations\n"
+    table(shelf.plugin("keeper", settings=settings), "1.0.0")
+    project.ok("upgrade", "--plugin=keeper")
+    with closing(sqlite3.connect(project.claude / "shared/memory.db")) as connection:
+        rows = connection.execute("SELECT version FROM keeper_migrations").fetchall()
+    assert rows == [("1.0.0",)]
+
+
+def test_a_plugin_can_keep_its_ledger_in_its_data_folder(project, shelf):
+    table(shelf.plugin("keeper", settings="database: ${CLAUDE_PLUGIN_DATA}/s.db"), "1.0.0")
+    project.ok("upgrade", "--plugin=keeper")
+    (database,) = (project.home / ".claude/plugins/data").glob("*/s.db")
+    assert tables(database) == ["t1_0_0"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/x.db", "../x.db", "x.db", "${CLAUDE_PLUGIN_DATA}/../x.db", ".claude/out/x.db"]
+)
+def test_a_plugins_ledger_is_nowhere_else(project, shelf, tmp_path, path):
+    (project.claude / "out").symlink_to(tmp_path)
+    table(shelf.plugin("keeper", settings=f"database: {path}"), "1.0.0")
+    err = project.fails("upgrade", "--plugin=keeper")
+    assert "A plugin's database must lie in the project's .claude/ or in the plugin's own" in err
+
+
+def test_a_plugins_ledger_is_not_the_projects(project, shelf):
+    settings = "database: .claude/orchestration/db/orchestration.db"
+    table(shelf.plugin("keeper", settings=settings), "1.0.0")
+    err = project.fails("upgrade", "--plugin=keeper")
+    assert "A plugin's ledger cannot be in the project's own state database" in err
+
+
+# --- a plugin that is being written -------------------------------------------------------------
+
+
+def test_a_plugin_under_development_is_named_by_its_folder(project, shelf, keeper):
+    shelf.enable("keeper", on=False)
+    root = keeper.parent
+    assert "1.1.0 - Step" in project.ok("upgrade", "--plugin-dir", root)
+    err = project.fails("downgrade", "3", "--plugin-dir", root, code=2)
+    assert f"plugin-migrate downgrade --plugin-dir {root} 2" in err
+
+
+def test_a_new_migration_can_be_written_into_a_plugin_under_development(project, keeper):
+    project.ok("create", "more", "--plugin-dir", keeper.parent)
+    assert (keeper / "1.2.0-more.py").exists()
+
+
+def test_a_folder_that_is_no_plugin_with_migrations_is_refused(project, tmp_path):
+    err = project.fails("status", "--plugin-dir", tmp_path, code=2)
+    assert "That is no plugin with migrations" in err
+
+
+def test_several_folders_ask_which_is_meant(project, shelf, keeper):
+    other = shelf.plugin("other").parent
+    folders = ["--plugin-dir", keeper.parent, "--plugin-dir", other]
+    assert "Which of these plugins?" in project.fails("status", *folders, code=2)
+    assert project.json("status", "--all", *folders)["ok"]
+
+
+# --- after a kill -------------------------------------------------------------------------------
+
+
+def kill_while_publishing(project, *arguments):
+    project.killed_at("event == 'os.rename' and path.endswith('note.txt')", "upgrade", *arguments)
+
+
+@pytest.fixture
+def writer(shelf):
+    """A plugin whose migration writes a file of the shared state."""
+    folder = shelf.plugin("writer")
+    (folder / "1.0.0-note.py").write_text(
+        "def up(ctx):\n    (ctx.claude / 'note.txt').write_text('new')\n"
+        "def down(ctx):\n    (ctx.claude / 'note.txt').unlink()\n"
+    )
+    return folder
+
+
+def test_what_a_killed_run_left_of_one_source_is_finished_by_the_next_run_of_another(
+    project, writer, keeper
+):
+    kill_while_publishing(project, "--plugin-dir", str(writer.parent))
+    assert not (project.claude / "note.txt").exists()
+    project.ok("upgrade", "--plugin=keeper")
+    assert (project.claude / "note.txt").read_text() == "new"
+    assert versions(project, "writer") == {"1.0.0": "applied"}
+
+
+def test_what_a_killed_run_left_is_finished_also_when_the_plugin_is_gone(project, shelf, writer):
+    kill_while_publishing(project, "--plugin-dir", str(writer.parent))
+    shelf.enable("writer", on=False)
+    project.ok("upgrade")
+    assert (project.claude / "note.txt").read_text() == "new"
+
+
+def test_a_preview_of_one_source_sees_what_another_left_as_the_real_run_would(
+    project, writer, keeper
+):
+    kill_while_publishing(project, "--plugin-dir", str(writer.parent))
+    before = project.snapshot()
+    project.ok("upgrade", "--preview", "--plugin=keeper")
+    assert project.snapshot() == before
+
+
+def test_an_edit_after_a_kill_stops_every_source_and_names_the_one_to_settle(
+    project, writer, keeper
+):
+    kill_while_publishing(project, "--plugin-dir", str(writer.parent))
+    project.write("note.txt", "edited by hand")
+    err = project.fails("upgrade", "--plugin=keeper")
+    assert "plugin-migrate repair --plugin writer --keep-live" in err
+    project.ok("repair", "--keep-live", "--plugin=writer")
+    project.ok("upgrade", "--plugin=keeper")
+    assert (project.claude / "note.txt").read_text() == "edited by hand"
+
+
+def test_restore_goes_back_to_before_a_plugins_upgrade(project, writer):
+    project.ok("upgrade", "--plugin=writer")
+    (backup,) = project.json("restore", "--plugin=writer")["backups"]
+    project.ok("restore", backup["id"], "--plugin=writer")
+    assert not (project.claude / "note.txt").exists()
+    assert project.json("restore")["backups"] == []
+
+
+def test_a_note_about_a_ledger_that_makes_no_sense_is_ignored(project, writer, keeper):
+    kill_while_publishing(project, "--plugin-dir", str(writer.parent))
+    note = project.bookkeeping / "sources/writer/source.json"
+    assert json.loads(note.read_text())["database"] == "writer/state.db"
+    for text in ("{", "[]", '{"database": 1}', '{"ledger_table": "a b"}'):
+        note.write_text(text)
+        assert project.call("upgrade", "--plugin=keeper", "--dry-run").code == 0
+    project.ok("upgrade", "--plugin=keeper")
+    assert (project.claude / "note.txt").read_text() == "new"
