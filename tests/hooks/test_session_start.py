@@ -524,6 +524,31 @@ def test_a_killed_commands_files_are_put_in_place(client: Client, stepping: Proj
     assert stepping.leftovers() == set()
 
 
+def test_a_plugins_files_are_put_in_place_too(client: Client, project: Project) -> None:
+    shelf = Shelf(client.home, client.home / "shelf")
+    project.write("a", "old")
+    write(
+        shelf.plugin("keeper") / "1.0.0-step.py",
+        "def up(ctx):\n    (ctx.claude / 'a').write_text('new')\n",
+    )
+    shutil.rmtree(project.migrations)
+    home = f"os.environ['HOME'] = {str(client.home)!r}\n"
+    project.killed_at(FIRST_FILE, "upgrade", "--plugin", "keeper", before="import os\n" + home)
+    assert project.read("a") == "old"
+    assert client.start_session() is None
+    assert project.read("a") == "new"
+
+
+def test_a_moved_projects_files_are_put_in_place(
+    client: Client, stepping: Project, folder: Path
+) -> None:
+    stepping.killed_at(FIRST_FILE)
+    client.project = stepping.root.rename(folder / "moved")
+    client.variables["CLAUDE_PROJECT_DIR"] = str(client.project)
+    assert client.start_session() is None
+    assert (client.project / ".claude/a").read_text() == "new"
+
+
 def test_a_file_edited_since_is_left_and_told(client: Client, stepping: Project) -> None:
     stepping.killed_at(FIRST_FILE)
     stepping.write("a", "mine")
