@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,22 @@ def test_a_log_without_a_manifest_or_a_pack_is_not_native(project: Project) -> N
     log.finish(Version(1, 0, 0), "up", [])
     os.unlink(log.log.path_of("pack"))
     assert not log.log.is_native()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_log_of_another_user_is_not_native(project: Project) -> None:
+    log = LogWriter(project.workspace())
+    log.finish(Version(1, 0, 0), "up", [])
+    os.chown(log.log.path_of("pack"), 1, 1)
+    status = os.stat(log.log.path_of("pack"))
+    manifest = replace(log.log.manifest(), pack=(status.st_ino, status.st_ctime_ns))
+    Path(log.log.path_of("manifest.json")).write_text(manifest.to_json())
+    assert not log.log.is_native()
+    os.chown(log.log.path_of("pack"), 0, 0)
+    status = os.stat(log.log.path_of("pack"))
+    manifest = replace(manifest, pack=(status.st_ino, status.st_ctime_ns))
+    Path(log.log.path_of("manifest.json")).write_text(manifest.to_json())
+    assert log.log.is_native()
 
 
 def test_a_log_of_0_1_0_is_still_the_text_that_its_row_carries() -> None:
