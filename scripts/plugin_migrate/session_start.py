@@ -130,7 +130,7 @@ def _line(news: News) -> str:
 
 
 def _fact(news: News) -> str:
-    whose = f"the state of the plugin {news.source}" if news.source else "this project's .claude/ state"
+    whose = f"the state of the plugin {news.source}" if news.source else "this project's .claude/"
     return f"{whose} has {_counts(news)} (current version {news.current or 'none'})"
 
 

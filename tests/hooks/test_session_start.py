@@ -53,7 +53,7 @@ def test_pending_migrations_are_told_to_the_user_and_to_claude(
         "hookSpecificOutput": {
             "hookEventName": "SessionStart",
             "additionalContext": (
-                "This project's .claude/ state has 2 pending migrations (current version 1.0.0);"
+                "This project's .claude/ has 2 pending migrations (current version 1.0.0);"
                 " plugin-migrate changes nothing of it unless the user asks for that."
             ),
         },
