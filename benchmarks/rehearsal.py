@@ -77,8 +77,8 @@ def report(folder: Path, project: Path, options: argparse.Namespace) -> None:
     """Measure in turns, so that the machine's moods hit all alike, and print the table."""
     database = project / ".claude/orchestration/db/orchestration.db"
     cases: dict[str, Callable[[], None]] = {
-        "`cp -r` without the database": lambda: copy_tree(project, folder / "copy"),
-        "one backup of the database": lambda: back_up(database, folder / "copy.db"),
+        "`cp -r` without the database": lambda: copy_tree(project, folder / "copies/tree"),
+        "one backup of the database": lambda: back_up(database, folder / "copies/state.db"),
         "`upgrade --preview`": lambda: preview(project, folder),
         "`upgrade --dry-run`": lambda: run(project, folder, "--dry-run"),
     }
@@ -86,9 +86,12 @@ def report(folder: Path, project: Path, options: argparse.Namespace) -> None:
     times: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(options.runs):
         for name, case in cases.items():
+            (folder / "copies").mkdir()
+            os.sync()  # what one case wrote is no burden for the next
             started = time.perf_counter()
             case()
             times[name].append(time.perf_counter() - started)
+            shutil.rmtree(folder / "copies")
     medians = {name: statistics.median(values) for name, values in times.items()}
     floor = sum(list(medians.values())[:2])
     print(f"{options.files} files, {options.megabytes} MiB database, median of {options.runs}\n")
@@ -100,13 +103,11 @@ def report(folder: Path, project: Path, options: argparse.Namespace) -> None:
 
 def copy_tree(project: Path, target: Path) -> None:
     """Copy the files as anybody would."""
-    shutil.rmtree(target, ignore_errors=True)
     subprocess.run(["cp", "-r", project / ".claude/agents", target], check=True)
 
 
 def back_up(database: Path, target: Path) -> None:
     """Copy the database by the backup API."""
-    target.unlink(missing_ok=True)
     with sqlite3.connect(database) as source, sqlite3.connect(target) as copy:
         source.backup(copy)
 

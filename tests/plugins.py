@@ -43,7 +43,9 @@ class Shelf:
 
     def _marketplaces(self) -> dict[str, object]:
         place = str(self.folder)
-        return {"shelf": {"source": {"source": "directory", "path": place}, "installLocation": place}}
+        return {
+            "shelf": {"source": {"source": "directory", "path": place}, "installLocation": place}
+        }
 
     def _write(self, path: str, document: object) -> None:
         file = self.config / path

@@ -9,15 +9,14 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from claude_code.substitution import arguments_as_given, with_arguments, with_variables
 from launcher_tree import ROOT, copy_plugin, link_environment
 
 TEXT = (ROOT / "commands/plugin-migrate.md").read_text()
 FRONT_MATTER, BODY = re.fullmatch(r"---\n(.*?)---\n(.*)", TEXT, re.DOTALL).groups()
 BLOCK = re.search(r"^```!\n(.*?)^```$", BODY, re.DOTALL | re.MULTILINE)[1]
 
-# Claude Code ignores a key it does not know without a word.
-KNOWN_KEYS = {"name", "description", "argument-hint", "allowed-tools", "model"}
-
+VALUES = {"CLAUDE_SESSION_ID": "0b5c1a6e-6d4f-4a59-8f0e-3d2b8f1c7a90"}
 HOSTILE = [
     "",
     "upgrade 1.2.0 --dry-run",
@@ -26,20 +25,13 @@ HOSTILE = [
     '"; touch pwned; "',
     "$(touch pwned)`touch pwned`${HOME}$HOME",
     "a & touch pwned && touch pwned | touch pwned > pwned",
-    "one\nEOF\nARGS_\nARGS_${CLAUDE_SESSION_ID}\ntouch pwned",
-    "]\nARGS_\n[",
+    "one\nEOF\n!ARGS_\n!ARGS_${CLAUDE_SESSION_ID}\ntouch pwned",
+    "]\n!ARGS_\n[",
     "back\\slash\\\nat the end\\",
     "* ? [a-z] ~ {a,b} !! # \t %s \\n\r\n",
     "ünï cödé ✓ 漢字 \N{ZERO WIDTH JOINER}",
     "\x01\x1b[31m\x7f",
 ]
-
-
-def test_front_matter_has_known_keys_only():
-    fields = yaml.safe_load(FRONT_MATTER)
-    assert set(fields) <= KNOWN_KEYS
-    assert all(isinstance(value, str) and value for value in fields.values())
-    assert fields["name"] == "plugin-migrate"  # else only /plugin-migrate:plugin-migrate works
 
 
 def test_claude_may_look_verify_and_create_unasked_and_nothing_else():
@@ -51,10 +43,11 @@ def test_claude_may_look_verify_and_create_unasked_and_nothing_else():
 
 def test_block_is_the_tested_one():
     assert BLOCK == (
-        """"${CLAUDE_PLUGIN_ROOT}/scripts/plugin-migrate" --slash <<'ARGS_${CLAUDE_SESSION_ID}'\n"""
+        '"${CLAUDE_PLUGIN_ROOT}/scripts/plugin-migrate" --slash'
+        " <<'!ARGS_${CLAUDE_SESSION_ID}'\n"
         "${CLAUDE_PROJECT_DIR}\n"
         "[$ARGUMENTS]\n"
-        "ARGS_${CLAUDE_SESSION_ID}\n"
+        "!ARGS_${CLAUDE_SESSION_ID}\n"
     )
 
 
@@ -81,14 +74,8 @@ return 0
     (folder / "cwd").mkdir()
 
     def run(shell, arguments, project):
-        script = BLOCK
-        for name, value in {
-            "${CLAUDE_PLUGIN_ROOT}": f"{folder}/plug in",
-            "${CLAUDE_SESSION_ID}": "0b5c1a6e-6d4f-4a59-8f0e-3d2b8f1c7a90",
-            "${CLAUDE_PROJECT_DIR}": project,
-            "$ARGUMENTS": arguments,
-        }.items():
-            script = script.replace(name, value)
+        values = VALUES | {"CLAUDE_PLUGIN_ROOT": f"{folder}/plug in", "CLAUDE_PROJECT_DIR": project}
+        script = with_variables(with_arguments(BLOCK, arguments), values)
         done = subprocess.run(
             [shell, "-c", script],
             cwd=folder / "cwd",
@@ -105,7 +92,8 @@ return 0
 
 
 def expected(arguments, project):
-    return f"{project}\n[{arguments}]\n".encode()
+    given = with_variables(arguments_as_given(arguments), VALUES | {"CLAUDE_PROJECT_DIR": project})
+    return f"{project}\n[{given}]\n".encode()
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash", "dash", "zsh"])
@@ -119,8 +107,8 @@ def test_hostile_text_arrives_byte_for_byte_and_runs_nothing(dispatch, shell):
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
-@example("ARGS_")
+@example("!ARGS_${CLAUDE_SESSION_ID}")
+@example("x\n!ARGS_${CLAUDE_SESSION_ID}\ntouch pwned")
 @settings(max_examples=60, deadline=None)
 def test_any_text_arrives_byte_for_byte(dispatch, text):
-    if "${CLAUDE" not in text:
-        assert dispatch("bash", text, "/p") == expected(text, "/p")
+    assert dispatch("bash", text, "/p") == expected(text, "/p")

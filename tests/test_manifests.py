@@ -2,6 +2,7 @@
 
 import json
 import re
+import struct
 import tomllib
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 import plugin_migrate
 from launcher_tree import ROOT, pins
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 
 
 def read(path):
@@ -49,9 +51,26 @@ def test_authors_and_license_are_the_same_everywhere():
 
 
 def test_version_is_the_package_version_everywhere():
-    assert read("plugin.json")["version"] == plugin_migrate.__version__
+    own = plugin_migrate.__version__
+    for path in ("plugin.json", ".claude-plugin/plugin.json"):
+        assert read(path)["version"] == own
+    assert [entry["version"] for entry in read(".claude-plugin/marketplace.json")["plugins"]] == [
+        own
+    ]
+    # pyproject.toml has none of its own.
+    assert PROJECT["dynamic"] == ["version"]
+    source = PYPROJECT["tool"]["hatch"]["version"]["path"]
+    assert re.findall(r'^__version__ = "(.*)"', (ROOT / source).read_text(), re.MULTILINE) == [own]
     released = re.findall(r"^## \[(\d.*?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert released[0] == plugin_migrate.__version__
+
+
+def test_icon_is_one_that_the_plugin_directory_takes():
+    icon = (ROOT / ".claude-plugin/icon.png").read_bytes()
+    assert icon.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = struct.unpack(">II", icon[16:24])
+    assert 512 <= width == height <= 2048
+    assert len(icon) < 2_000_000
 
 
 def test_every_dependency_is_pinned_for_the_managed_environment():

@@ -98,7 +98,10 @@ def test_two_files_with_one_version_are_an_error_naming_both(folder, other):
 
 def test_a_text_that_the_ledger_knows_is_not_kept(folder):
     contents = {"1.0.0-a.sql": b"SELECT 1;\r\n", "1.1.0-b.sql": b"edited"}
-    known = {"1.0.0": checksum_of(b"SELECT 1;\n"), "1.1.0": checksum_of(b"before")}
+    known = {
+        Version(1, 0, 0): checksum_of(b"SELECT 1;\n"),
+        Version(1, 1, 0): checksum_of(b"before"),
+    }
     first, second = folder(known=known, **contents)
     assert first.text is None
     assert second.text == "edited"

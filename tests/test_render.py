@@ -1,11 +1,13 @@
 """Results as text: what fits, what is safe to print, what is counted."""
 
 import re
+import unicodedata
 from unicodedata import category, east_asian_width
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tabulate import tabulate
 
 from plugin_migrate.errors import MigrateError
 from plugin_migrate.render.errors import error_json, error_text
@@ -49,6 +51,25 @@ def test_every_table_fits_its_width_in_even_lines(texts, width):
     assert max(map(columns, table)) <= width
     assert len(set(map(columns, table))) == 1
     assert len(table) == len(rows) + 4
+
+
+@given(st.lists(st.tuples(WORDS, WORDS, st.text(max_size=9)), max_size=5))
+@example([("", "x", ""), ("y", "", ""), ("", "", "")])
+@example([("a", "b\n\u2028c", "\x85\x0b")])
+def test_a_table_is_the_one_that_tabulate_makes_of_the_same_rows(texts):
+    headers = ["Version", "Description", "Status"]
+    rows = [[unicodedata.normalize("NFC", one_line(cell)) for cell in row] for row in texts]
+    expected = tabulate(
+        [[in_columns(cell) for cell in row] for row in rows],
+        headers=headers,
+        tablefmt="simple_outline",
+        disable_numparse=True,
+    )
+    assert table_text(headers, [list(row) for row in texts], None) == expected.replace("\0", "")
+
+
+def in_columns(text):
+    return "".join(char + "\0" * (columns(char) - 1) for char in text)
 
 
 def test_descriptions_are_cut_before_columns_are_dropped():

@@ -117,9 +117,7 @@ def test_nothing_that_others_require_is_rolled_back():
     assert caught.value.message == (
         "Migration 2.0.0 of b is applied and requires a >=1.1.0; this would leave it at 1.0.0"
     )
-    assert caught.value.hint == (
-        "Roll that back first: plugin-migrate downgrade 1.0.0 --plugin b"
-    )
+    assert caught.value.hint == ("Roll that back first: plugin-migrate downgrade --plugin b 1.0.0")
 
 
 def test_a_rollback_that_leaves_enough_is_allowed():

@@ -4,6 +4,7 @@ It is compiled anew on every run, so it stays small.
 """
 
 import gc
+import os
 import sys
 
 # Starting leaves no garbage to speak of, and looking for some takes 2 ms. What runs migrations
@@ -34,5 +35,19 @@ def _start() -> int:
         return 1
 
 
+def _leave(code: int) -> None:
+    """End the process.
+
+    All is written and closed by now, and taking the interpreter apart takes 5 ms, or 8 after a
+    status of 1000. But migrations' code may have left something to be done at exit.
+    """
+    if "plugin_migrate.engine" in sys.modules:
+        raise SystemExit(code)
+    try:
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
 if __name__ == "__main__":
-    raise SystemExit(_start())
+    _leave(_start())

@@ -18,11 +18,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from . import __version__, database
+from .disposable import is_disposable
 from .errors import InvalidVersion, StateUnreadable
-from .live_database import copy_database
+from .live_database import copy_at_rest, copy_database
 from .redo import inside
 from .staging import Change
-from .tree import Node, discard, make_folder, observe, sync_file, sync_folder
+from .tree import Node, discard, make_folder, observe, sync_file, sync_folder, sync_open
 from .version import Version
 from .workspace import Workspace
 
@@ -232,9 +233,12 @@ class BackupWriter:
             discard(self.folder)
 
     def _copy_database(self, path: str, name: str) -> None:
+        copy = os.path.join(self.folder, name)
+        if is_disposable(path):  # a shadow's: nobody else has it open
+            copy_at_rest(path, copy)
+            return
         database.require_writable(path)
         source = database.open_for_reading(path, "mode=rw")
-        copy = os.path.join(self.folder, name)
         try:
             copy_database(source, copy)
         except sqlite3.Error as error:
@@ -265,11 +269,11 @@ class BackupWriter:
             "databases": [asdict(saved) for saved in self._databases.values()],
         }
         path = os.path.join(self.folder, _MANIFEST)
-        with open(path + ".part", "w", encoding="utf-8") as file:
+        part = path + ".part"
+        with open(part, "w", encoding="utf-8") as file:
             json.dump(document, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(path + ".part", path)
+            sync_open(file, part)
+        os.replace(part, path)
         sync_folder(self.folder)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from .arguments import make_parser
@@ -30,7 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
-        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        arguments = list(sys.argv[1:] if arguments is None else arguments)
+        if arguments[:1] == ["--slash"]:
+            code = _run_slash(sys.stdin.read())
+        else:
+            code = _run(arguments, os.environ)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -58,20 +62,26 @@ def _open_missing_streams() -> None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
 
 
-def _run(arguments: list[str]) -> int:
-    verbose = "--verbose" in arguments
-    output = Output(None, _wants_json(arguments))
-    try:
-        environment = dict(os.environ)
-        if arguments[:1] == ["--slash"]:
-            from .slash import read_command
+def _run_slash(text: str) -> int:
+    """Run what the slash command delivered; Claude sees one stream, and not everything of it."""
+    from . import slash
 
-            project, arguments = read_command(sys.stdin.read())
-            verbose = "--verbose" in arguments
-            output = Output(None, _wants_json(arguments))
-            environment |= {"CLAUDE_PROJECT_DIR": project, "CLAUDECODE": "1"}
+    try:
+        project, arguments = slash.read_command(text)
+    except UsageError as error:
+        with slash.fitted_output([], is_json=False):
+            _print_error(error, Output(None, is_json=False), verbose=False)
+        return error.exit_code
+    environment = {**os.environ, "CLAUDE_PROJECT_DIR": project, "CLAUDECODE": "1"}
+    with slash.fitted_output(arguments, _wants_json(arguments)):
+        return _run(arguments, environment, slash.MOST_ROWS)
+
+
+def _run(arguments: list[str], environment: Mapping[str, str], most_rows: int | None = None) -> int:
+    verbose = "--verbose" in arguments
+    output = Output(_command_in(arguments), _wants_json(arguments))
+    try:
         command = _command_in(arguments)
-        output = Output(command, output.is_json)
         if not arguments:
             make_parser().print_help(sys.stderr)
             return UsageError.exit_code
@@ -80,7 +90,7 @@ def _run(arguments: list[str]) -> int:
         except SystemExit:  # --help and --version have printed it
             return 0
         output = Output(options.command, options.format == "json")
-        code = VERBS[options.command](Session(options, environment, output))
+        code = VERBS[options.command](Session(options, environment, output, most_rows))
         output.finish()
         return int(code)
     except MigrateError as error:
@@ -124,7 +134,7 @@ def _command_in(arguments: Sequence[str]) -> str | None:
 
 
 def _print_error(error: MigrateError, output: Output, verbose: bool) -> None:
-    output.error(error, _shown_as_is)
+    output.give_up(error, _shown_as_is)
     if verbose:
         print_cause(error)
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from .disposable import is_disposable
 from .errors import Busy, StateUnreadable
 
 TYPE_CHECKING = False  # `typing` costs 4 ms at run time
@@ -137,9 +138,8 @@ def open_for_writing(
     """Return a connection with the settings the commit protocol needs.
 
     No transaction is open and none is opened implicitly. ``cache_spill=0``: a large transaction
-    must not lock readers out before it commits. ``synchronous=EXTRA``: FULL does not sync the
-    directory after the journal's unlink, so a committed step could come undone with the power.
-    Statements are not cached, because a cached one is not shown to the authorizer again.
+    must not lock readers out before it commits. Statements are not cached, because a cached one
+    is not shown to the authorizer again.
 
     Raises:
         StateUnreadable: the file cannot be opened or is not a database.
@@ -154,9 +154,7 @@ def open_for_writing(
         raise unreadable(path, error) from error
     try:
         connection.execute("PRAGMA cache_spill=0")
-        connection.execute("PRAGMA synchronous=EXTRA")
-        if sys.platform == "darwin":
-            connection.execute("PRAGMA fullfsync=ON")
+        make_durable(connection, path)
         connection.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
         connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
     except sqlite3.Error as error:
@@ -164,6 +162,20 @@ def open_for_writing(
         sqlite3.Connection.close(connection)
         raise unreadable(path, error) from error
     return connection
+
+
+def make_durable(connection: sqlite3.Connection, path: str) -> None:
+    """Let what is committed to the database at ``path`` survive a power cut.
+
+    ``synchronous=EXTRA``: FULL does not sync the directory after the journal's unlink, so a
+    committed step could come undone. A database that is thrown away anyway is not synced.
+    """
+    if is_disposable(path):
+        connection.execute("PRAGMA synchronous=OFF")
+        return
+    connection.execute("PRAGMA synchronous=EXTRA")
+    if sys.platform == "darwin":
+        connection.execute("PRAGMA fullfsync=ON")
 
 
 def require_writable(path: str) -> None:

@@ -90,9 +90,13 @@ class UnknownPlugin(UsageError):
 
 
 class RequirementUnmet(MigrateError):
-    """A migration requires a version of another plugin's state that is not there."""
+    """A migration requires a version of another plugin's state that is not there.
+
+    Its hints name their sources themselves, since they are about others.
+    """
 
     code = "requirement_unmet"
+    source = None
 
 
 class BrokenMigration(MigrateError):

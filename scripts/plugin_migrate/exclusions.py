@@ -42,7 +42,7 @@ class Exclusions:
         real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
         if real in self._state_database:
             return "the state database"
-        if any(path.removesuffix(suffix) in self._databases for suffix in SIDE_SUFFIXES):
+        if path.endswith(SIDE_SUFFIXES) and path[: path.rindex("-")] in self._databases:
             return "a database's side file"
         # `entry.is_dir()` raises for a link that leads to itself.
         if os.path.isdir(real) if entry.is_symlink() else entry.is_dir():

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from dataclasses import dataclass
 
 from . import __version__, database
 from .errors import ForeignDatabase, InvalidVersion, LedgerLost, LedgerTooNew, NotALedger
 from .migration import Migration, parse_name
 from .plan import Applied
+from .values import NamedTuple
 from .version import Version
 from .workspace import Workspace
 
@@ -37,8 +37,7 @@ OWN_TABLES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(NamedTuple):
     """A committed step whose files may still be on their way.
 
     ``manifest`` is the JSON text that the redo log also carries.
@@ -50,8 +49,7 @@ class Publish:
     manifest: str
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSource:
+class StoredSource(NamedTuple):
     """A migration's file as it was when it was applied."""
 
     file_name: str
@@ -59,8 +57,7 @@ class StoredSource:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
+class Ledger(NamedTuple):
     """What the state database says, read in one transaction.
 
     ``started`` holds the versions whose ``transaction:false`` step began and never ended, with
@@ -98,6 +95,15 @@ def read_ledger(workspace: Workspace) -> Ledger:
     if not ledger.is_ours and not ledger.applied:
         _refuse_lost(workspace)
     return ledger
+
+
+def holds_ledger(path: str) -> bool:
+    """Return whether the database at ``path`` is where a source keeps its ledger.
+
+    Raises:
+        StateUnreadable, Busy: see :func:`plugin_migrate.database.read`.
+    """
+    return database.read(path, lambda connection: _has_table(connection, "plugin_migrate_schema"))
 
 
 def _refuse_lost(workspace: Workspace) -> None:
@@ -196,8 +202,12 @@ def _load_applied(
 def _has_right_types(row: tuple[object, ...]) -> bool:
     """Return whether the values are what the columns promise; SQLite itself takes anything."""
     _, _, description, applied_at, _, duration, checksum, *_ = row
-    texts = (description, applied_at, checksum)
-    return all(isinstance(text, str) for text in texts) and isinstance(duration, (int, float))
+    return (
+        isinstance(description, str)
+        and isinstance(applied_at, str)
+        and isinstance(checksum, str)
+        and isinstance(duration, (int, float))
+    )
 
 
 def _impossible(workspace: Workspace, what: str) -> NotALedger:

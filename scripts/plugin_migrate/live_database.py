@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from . import database
 from .errors import Busy, Conflict, NeedsRepair
+from .tree import copy_bytes
 
 _PATIENCE = 5.0
 _CHUNK = 1 << 20
@@ -93,7 +94,7 @@ class LiveDatabase:
         source = sqlite3.connect(copy, isolation_level=None)
         target = sqlite3.connect(self._path, timeout=0.1, isolation_level=None)
         try:
-            target.execute("PRAGMA synchronous=EXTRA")
+            database.make_durable(target, self._path)
             source.backup(target, pages=1, progress=on_progress, sleep=0.05)
         except sqlite3.Error as error:
             raise database.unreadable(self._path, error) from error
@@ -169,7 +170,7 @@ def bring(live: str, copy: str, before: str, after: str, scratch: str, force: bo
     source = sqlite3.connect(copy, isolation_level=None)
     target = sqlite3.connect(live, timeout=_PATIENCE, isolation_level=None)
     try:
-        target.execute("PRAGMA synchronous=EXTRA")
+        database.make_durable(target, live)
         source.backup(target, progress=_deadline_for(live))
     except sqlite3.Error as error:
         raise database.unreadable(live, error) from error
@@ -217,6 +218,25 @@ def copy_database(source: sqlite3.Connection, path: str) -> None:
         source.backup(target, progress=_deadline_for(path))
     finally:
         target.close()
+
+
+def copy_at_rest(path: str, copy: str) -> None:
+    """Copy the database at ``path``, which no other program has open, as one of a shadow.
+
+    Raises:
+        OSError, StateUnreadable: it cannot be read or written.
+    """
+    if not any(os.path.exists(path + suffix) for suffix in ("-wal", "-journal")):
+        copy_bytes(path, copy)
+        return
+    # A migration of this process left a connection open, or a transaction was cut off.
+    source = database.open_for_reading(path, "mode=rw")
+    try:
+        copy_database(source, copy)
+    except sqlite3.Error as error:
+        raise database.unreadable(path, error) from error
+    finally:
+        source.close()
 
 
 def _deadline_for(path: str) -> Callable[[int, int, int], None]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .ledger import Ledger, read_ledger, read_source
 from .migration import load
 from .plan import Entry, current_version, survey
+from .values import NamedTuple
 from .version import Version
 from .workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """Everything that reading shows: the versions with their states, and the ledger."""
 
     workspace: Workspace
@@ -48,7 +46,7 @@ def look_ahead(workspace: Workspace) -> Look:
 
 
 def _look(workspace: Workspace, ledger: Ledger, interrupted: frozenset[Version]) -> Look:
-    known = {str(version): row.checksum for version, row in ledger.applied.items()}
+    known = {version: row.checksum for version, row in ledger.applied.items()}
     migrations = load(workspace.migrations, known)
 
     def stored_text(version: Version) -> str | None:

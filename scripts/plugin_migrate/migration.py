@@ -6,22 +6,21 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from .checksum import checksum_of
 from .errors import BrokenMigration, DuplicateVersion, InvalidVersion, StateUnreadable
 from .languages import is_unsupported, language_of
-from .version import Version
+from .values import NamedTuple
+from .version import NUMBER, Version
 
 # A migration is source text that a person wrote; anything larger is data in the wrong place, and
 # reading it whole would only use up the memory.
 LARGEST_FILE = 64 * 1024 * 1024
 
-_STRICT_NAME = re.compile(r"([0-9]+\.[0-9]+\.[0-9]+)-([^/]+)\.([a-z]+)")
+_NAME = re.compile(rf"{NUMBER}\.{NUMBER}\.{NUMBER}-([^/]+)\.[a-z]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(NamedTuple):
     """A migration file, read but never executed.
 
     ``text`` is the file's content with its line endings as they are, or ``None`` when the loader
@@ -36,7 +35,7 @@ class Migration:
     text: str | None
 
 
-def load(folder: str, known: Mapping[str, str]) -> list[Migration]:
+def load(folder: str, known: Mapping[Version, str]) -> list[Migration]:
     """Return the migrations in ``folder``, in version order.
 
     Parameters:
@@ -64,7 +63,7 @@ def load(folder: str, known: Mapping[str, str]) -> list[Migration]:
     for name in names:
         if not name[0].isdigit():
             continue
-        path = os.path.join(folder, name)
+        path = f"{folder}/{name}"
         language = language_of(name)
         if language is None:
             if is_unsupported(name):
@@ -91,13 +90,15 @@ def load(folder: str, known: Mapping[str, str]) -> list[Migration]:
             )
         content = read_source(path)
         checksum = checksum_of(content)
-        is_known = known.get(str(version)) == checksum
+        is_known = known.get(version) == checksum
         text = None if is_known else decode_source(content, path)
         found[version] = Migration(version, slug, language, path, checksum, text)
     return [found[version] for version in sorted(found)]
 
 
 def _is_storable(name: str) -> bool:
+    if name.isascii():
+        return True
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
@@ -111,11 +112,11 @@ def parse_name(name: str, path: str) -> tuple[Version, str]:
     Raises:
         InvalidVersion: the name does not start with ``X.Y.Z-``; carries ``path`` as its place.
     """
-    match = _STRICT_NAME.fullmatch(name)
+    match = _NAME.fullmatch(name)
+    if match is not None:
+        return Version(int(match[1]), int(match[2]), int(match[3])), match[4]
     try:
-        if match is None:
-            return Version.parse(_before_slug(name)), _no_slug(path)
-        return Version.parse(match[1]), match[2]
+        return Version.parse(_before_slug(name)), _no_slug(path)
     except InvalidVersion as error:
         error.file = path
         error.exit_code = 1

@@ -82,10 +82,15 @@ class Output:
             print(for_source(text(style_of(sys.stderr)), option), file=sys.stderr)
 
     def error(self, error: MigrateError, shown: Callable[[str], str]) -> None:
-        """Print an error that is all there is to say."""
+        """Print an error that is all there is to say of a source."""
         from .render.errors import error_text
 
         self.failure(error, lambda style: error_text(error, shown, style), dict, shown)
+
+    def give_up(self, error: MigrateError, shown: Callable[[str], str]) -> None:
+        """Print the error that ends the command, of one source or of several."""
+        self._sources = None
+        self.error(error, shown)
 
     def option_for(self, error: MigrateError) -> str:
         """Return the option with which proposed calls concern the source of an error."""

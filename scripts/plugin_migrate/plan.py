@@ -6,13 +6,14 @@ No I/O happens here, so that status, dry run, preview and the real run can share
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
 
 from .checksum import is_verifiable, same_text
 from .errors import PlanRefused, UnknownTarget, UsageError
 from .migration import Migration
+from .values import NamedTuple
 from .version import Version
 
 
@@ -32,8 +33,7 @@ NOTHING = Version(0, 0, 0)
 UNAPPLIED = frozenset({State.PENDING, State.OUT_OF_ORDER})
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """One row of the ledger: a migration that is applied now.
 
     ``order`` is the row's id, which grows in order of application. ``metadata`` is the JSON text
@@ -53,8 +53,7 @@ class Applied:
     metadata: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One version with everything known about it."""
 
     version: Version
@@ -63,8 +62,7 @@ class Entry:
     applied: Applied | None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One migration in one direction (``up`` or ``down``)."""
 
     direction: str
@@ -236,7 +234,7 @@ def after_rollback(entries: Sequence[Entry], plan: Plan) -> tuple[Entry, ...]:
     stay = [entry for entry in entries if entry.version not in gone]
     current = current_version(stay)
     return tuple(
-        replace(entry, state=State.PENDING)
+        entry._replace(state=State.PENDING)
         if entry.state is State.OUT_OF_ORDER and (current is None or entry.version > current)
         else entry
         for entry in stay

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from .checksum import checksum_of
 from .errors import BrokenMigration, Irreversible
@@ -130,4 +130,4 @@ def _source(workspace: Workspace, entry: Entry) -> tuple[Migration, bool]:
         )
     content = read_file(entry.migration.path)
     text = decode_source(content, entry.migration.path)
-    return replace(entry.migration, text=text, checksum=checksum_of(content)), False
+    return entry.migration._replace(text=text, checksum=checksum_of(content)), False

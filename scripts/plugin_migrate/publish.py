@@ -14,7 +14,7 @@ from contextlib import suppress
 from . import live_database
 from .errors import NeedsRepair
 from .redo import DatabaseEntry, Entry, Log, Manifest
-from .tree import Node, observe, sync_folder
+from .tree import Node, observe, sync_folder, sync_open
 from .workspace import Workspace, is_inside
 
 
@@ -214,7 +214,7 @@ class _Publisher:
             file.flush()
             _keep_owner(file.fileno(), target)
             os.fchmod(file.fileno(), after.mode)
-            os.fsync(file.fileno())
+            sync_open(file, target)
         os.replace(new, target)
         self._touched.add(os.path.dirname(target))
 

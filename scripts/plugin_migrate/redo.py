@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 
 from .errors import NeedsRepair
 from .staging import Change
-from .tree import Node, make_folder, sync_file, sync_folder
+from .tree import Node, make_folder, sync_file, sync_folder, sync_open
 from .version import Version
 from .workspace import Workspace
 
@@ -278,8 +278,7 @@ class LogWriter:
         part = self.log.path_of(_MANIFEST + ".part")
         with open(part, "w", encoding="utf-8") as file:
             file.write(manifest.to_json())
-            file.flush()
-            os.fsync(file.fileno())
+            sync_open(file, part)
         os.rename(part, self.log.path_of(_MANIFEST))
         sync_folder(self.log.folder)
         sync_folder(os.path.dirname(self.log.folder))
@@ -302,6 +301,5 @@ class LogWriter:
                 live = os.path.join(self._workspace.claude, change.path)
                 before_at, after_at = add(change.before, live), add(change.after, change.staged)
                 entries.append(Entry(change.path, change.before, change.after, before_at, after_at))
-            pack.flush()
-            os.fsync(pack.fileno())
+            sync_open(pack, self.log.path_of("pack"))
         return tuple(entries)

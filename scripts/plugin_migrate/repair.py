@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from . import database, recovery
 from .checksum import checksum_of, is_verifiable
@@ -184,7 +184,7 @@ def with_text(entry: Entry) -> Migration:
         return migration
     content = read_file(migration.path)
     text = decode_source(content, migration.path)
-    return replace(migration, text=text, checksum=checksum_of(content))
+    return migration._replace(text=text, checksum=checksum_of(content))
 
 
 def take_database(workspace: Workspace, done_by: str) -> list[Repair]:

@@ -281,8 +281,8 @@ def _after_rollback(standing: Standing) -> Standing:
 def _downgrade_of(other: Standing, version: Version) -> str:
     below = [needs.version for needs in other.applied if needs.version < version]
     target = max(below, default=Version(0, 0, 0))
-    plugin = f" --plugin {other.source}" if other.source else ""
-    return f"plugin-migrate downgrade {target}{plugin}"
+    plugin = f"--plugin {other.source} " if other.source else ""
+    return f"plugin-migrate downgrade {plugin}{target}"
 
 
 def _of(source: str | None) -> str:

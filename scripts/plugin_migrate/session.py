@@ -24,12 +24,20 @@ class Session:
         options: the parsed command line.
         environment: the process's environment variables.
         output: where results go.
+        most_rows: how many migrations a table may show; ``None`` when all are to be seen.
     """
 
-    def __init__(self, options: Namespace, environment: Mapping[str, str], output: Output) -> None:
+    def __init__(
+        self,
+        options: Namespace,
+        environment: Mapping[str, str],
+        output: Output,
+        most_rows: int | None = None,
+    ) -> None:
         self.options = options
         self.environment = environment
         self.output = output
+        self.most_rows = most_rows
 
     def workspace(self, create: bool = False) -> Workspace:
         """Return the one workspace that the options choose.
@@ -134,7 +142,9 @@ class Session:
 
 def _may_have_plugins(environment: Mapping[str, str]) -> bool:
     """Return whether it is worth the 4 ms to find out which plugins there are."""
-    if environment.get("CLAUDE_CODE_PLUGIN_CACHE_DIR") or environment.get("CLAUDE_CODE_PLUGIN_DIRS"):
+    if environment.get("CLAUDE_CODE_PLUGIN_CACHE_DIR") or environment.get(
+        "CLAUDE_CODE_PLUGIN_DIRS"
+    ):
         return True
     folder = environment.get("CLAUDE_CONFIG_DIR") or os.path.expanduser("~/.claude")
     return any(os.path.isdir(os.path.join(folder, name)) for name in ("plugins", "skills"))

@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from . import database
+from . import database, disposable
 from .errors import StateUnreadable
 from .exclusions import Exclusions
 from .ledger import read_ledger
 from .live_database import copy_database
 from .own_folder import refuse_strangers
 from .siblings import left_behind
-from .tree import discard
+from .tree import CHUNK, copy_open, discard, open_plainly
 from .workspace import Workspace, is_inside
 
 
@@ -36,6 +36,7 @@ def shadow_of(workspace: Workspace) -> Iterator[Workspace]:
     refuse_strangers(workspace)
     read_ledger(workspace)  # what the original refuses, its copy must not allow
     folder = os.path.realpath(tempfile.mkdtemp(prefix="plugin-migrate-"))
+    disposable.declare(folder)
     try:
         yield _Copier(workspace, folder).copy()
     except OSError as error:
@@ -46,6 +47,7 @@ def shadow_of(workspace: Workspace) -> Iterator[Workspace]:
         ) from error
     finally:
         discard(folder)
+        disposable.forget(folder)
 
 
 class _Copier:
@@ -129,12 +131,17 @@ class _Copier:
                 self._copy_file(entry, path, copied)
 
     def _copy_file(self, entry: os.DirEntry[str], path: str, copied: str) -> None:
-        with open(entry.path, "rb", buffering=0) as file:
-            beginning = file.read(100)
-        if beginning and self._exclusions.is_database(path, entry.name, beginning):
+        original = open_plainly(entry.path)
+        try:
+            status = os.fstat(original)
+            first = os.read(original, CHUNK)
+            is_database = first and self._exclusions.is_database(path, entry.name, first)
+            if not is_database:
+                copy_open(original, status, first, copied)
+        finally:
+            os.close(original)
+        if is_database:
             _copy_database(entry.path, copied)
-        else:
-            shutil.copy2(entry.path, copied)
 
     def _copy_link(self, entry: os.DirEntry[str], copied: str, trail: tuple[str, ...]) -> None:
         real = os.path.realpath(entry.path)

@@ -5,7 +5,6 @@ Nothing here writes to the live state. See the design, "The commit protocol", cl
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import time
@@ -13,17 +12,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from .errors import Conflict, ForbiddenStatement, StateUnreadable
-from .exclusions import Exclusions, holds_database
-from .tree import Node, digest_of, discard, observe
+from .exclusions import SIDE_SUFFIXES, Exclusions, holds_database
+from .tree import (
+    CHUNK,
+    RACY_NS,
+    Node,
+    Signature,
+    copy_open,
+    digest_of,
+    discard,
+    observe,
+    open_plainly,
+    signature_of,
+)
 from .workspace import Workspace, is_inside
 
-_CHUNK = 1 << 20
 _COPY_ATTEMPTS = 5
-# Some file systems count time in ticks of up to 10 ms: within one, a changed file can look
-# unchanged. git calls such an entry "racily clean" and reads it; so do we.
-_RACY_NS = 50_000_000
-
-Signature = tuple[int, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Staging:
         self.project = os.path.join(folder, "project")
         self.claude = os.path.join(self.project, ".claude")
         self._baseline: dict[str, _Baseline] = {}
+        self._seen: set[str] = set()
         self._excluded: dict[str, str] = {}
         self._ready_ns = 0
         self._exclusions = Exclusions(workspace)
@@ -82,8 +87,9 @@ class Staging:
             os.makedirs(self.claude, mode=0o700, exist_ok=True)
             self._excluded = {}
             self._exclusions = Exclusions(self._workspace)
-            seen = set(self._copy_folder(self._live, "", None, (self._live,)))
-            for path in self._baseline.keys() - seen:
+            self._seen = set()
+            self._copy_folder(self._live, "", None, (self._live,))
+            for path in self._baseline.keys() - self._seen:
                 del self._baseline[path]
         except OSError as error:
             raise StateUnreadable(
@@ -104,7 +110,7 @@ class Staging:
         self._refuse_strays()
         changes = []
         seen = set()
-        for path, status in self._scan(self.claude, ""):
+        for path, status in self._scan():
             seen.add(path)
             base = self._baseline.get(path)
             if base is not None and self._is_untouched(base, status):
@@ -124,45 +130,56 @@ class Staging:
 
     def _copy_folder(
         self, folder: str, prefix: str, fixed: str | None, trail: tuple[str, ...]
-    ) -> Iterator[str]:
-        """Copy what stands in ``folder``; yield every staged path.
+    ) -> None:
+        """Copy what stands in ``folder``.
 
         ``prefix`` is the folder's own path with a slash; ``trail`` the real folders on the way,
         so that links cannot lead in circles.
         """
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
-        staged = set()
-        for path in self._copy_entries(entries, prefix, fixed, trail):
-            staged.add(path)
-            yield path
-        # Also what an earlier step made and somebody deleted since.
-        for name in os.listdir(os.path.join(self.claude, prefix)):
-            if prefix + name not in staged:
-                self._forget(prefix + name)
-
-    def _copy_entries(
-        self,
-        entries: list[os.DirEntry[str]],
-        prefix: str,
-        fixed: str | None,
-        trail: tuple[str, ...],
-    ) -> Iterator[str]:
         for entry in entries:
             path = prefix + entry.name
-            reason = self._exclusions.reason(path, entry)
-            if reason:
-                self._excluded[path] = reason
-            elif entry.is_symlink():
-                yield from self._copy_link(entry, path, fixed, trail)
-            elif entry.is_dir():
-                yield from self._copy_whole(entry.path, path, fixed, None, trail)
-            elif self._copy_file(entry.path, path, fixed, None):
-                yield path
+            # First, because it answers for nearly every file of a run's later steps.
+            if self._is_current(path, entry.stat(follow_symlinks=False)):
+                self._seen.add(path)
+            else:
+                self._copy_entry(entry, path, fixed, trail)
+        # Also what an earlier step made and somebody deleted since.
+        for name in os.listdir(os.path.join(self.claude, prefix)):
+            if prefix + name not in self._seen:
+                self._forget(prefix + name)
+
+    def _is_current(self, path: str, status: os.stat_result, link: str | None = None) -> bool:
+        """Return whether the copy holds a file already, as it is now, reached by the same link.
+
+        A side file is asked about again: what it stands beside may have become a database.
+        """
+        base = self._baseline.get(path)
+        return (
+            base is not None
+            and base.live == signature_of(status)
+            and base.node.kind == "file"
+            and base.node.link == link
+            and not path.endswith(SIDE_SUFFIXES)
+        )
+
+    def _copy_entry(
+        self, entry: os.DirEntry[str], path: str, fixed: str | None, trail: tuple[str, ...]
+    ) -> None:
+        reason = self._exclusions.reason(path, entry)
+        if reason:
+            self._excluded[path] = reason
+        elif entry.is_symlink():
+            self._copy_link(entry, path, fixed, trail)
+        elif entry.is_dir():
+            self._copy_whole(entry.path, path, fixed, None, trail)
+        else:
+            self._copy_file(entry.path, path, fixed, None)
 
     def _copy_link(
         self, entry: os.DirEntry[str], path: str, fixed: str | None, trail: tuple[str, ...]
-    ) -> Iterator[str]:
+    ) -> None:
         real = os.path.realpath(entry.path)
         text = os.readlink(entry.path)
         outside = not is_inside(real, self._live) and not self._workspace.config.follow_links
@@ -172,17 +189,19 @@ class Staging:
                 " .claude/plugin-migrate.yaml if migrations may change it"
             )
         if os.path.isfile(real):
-            if self._copy_file(real, path, fixed, text):
-                yield path
+            if self._is_current(path, os.stat(real), text):
+                self._seen.add(path)
+                return
+            self._copy_file(real, path, fixed, text)
         elif os.path.isdir(real) and not any(is_inside(folder, real) for folder in trail):
             fixed = fixed or f"{path} is a linked folder; change what it links to instead"
-            yield from self._copy_whole(real, path, fixed, text, trail)
+            self._copy_whole(real, path, fixed, text, trail)
         else:
             self._excluded[path] = "a link that leads nowhere, or back to a folder above it"
 
     def _copy_whole(
         self, folder: str, path: str, fixed: str | None, link: str | None, trail: tuple[str, ...]
-    ) -> Iterator[str]:
+    ) -> None:
         """Copy a folder and what it holds; its own mode comes last, for it may forbid that."""
         status = os.stat(folder)
         mode = stat.S_IMODE(status.st_mode)
@@ -191,34 +210,30 @@ class Staging:
             self._forget(path)
             os.mkdir(staged)
         _set_mode(staged, mode | 0o700)
-        yield path
-        yield from self._copy_folder(folder, path + "/", fixed, (*trail, folder))
+        self._seen.add(path)
+        self._copy_folder(folder, path + "/", fixed, (*trail, folder))
         _set_mode(staged, mode)
         self._baseline[path] = _Baseline(
-            Node("dir", mode, link=link), _signature(status), _signature(os.lstat(staged)), fixed
+            Node("dir", mode, link=link),
+            signature_of(status),
+            signature_of(os.lstat(staged)),
+            fixed,
         )
 
-    def _copy_file(self, source: str, path: str, fixed: str | None, link: str | None) -> bool:
-        """Copy a file unless it is a database; return whether it was staged."""
-        base = self._baseline.get(path)
-        if (
-            base is not None
-            and base.node.kind == "file"
-            and base.node.link == link
-            and base.live == _signature(os.stat(source))
-        ):
-            return True
+    def _copy_file(self, source: str, path: str, fixed: str | None, link: str | None) -> None:
+        """Copy a file unless it is a database."""
         for _ in range(_COPY_ATTEMPTS):
             copied = self._try_copy(source, path)
             if isinstance(copied, str):
                 self._excluded[path] = copied
-                return False
+                return
             if copied is not None:
                 node, live, staged = copied
                 self._baseline[path] = _Baseline(
                     Node("file", node.mode, node.sha256, node.size, link), live, staged, fixed
                 )
-                return True
+                self._seen.add(path)
+                return
         raise Conflict(
             f"{path} is being rewritten without a pause",
             hint="Close the program that writes it, or exclude it, and try again.",
@@ -227,29 +242,26 @@ class Staging:
     def _try_copy(self, source: str, path: str) -> tuple[Node, Signature, Signature] | str | None:
         """Return what was copied, why it is excluded, or ``None`` when it changed meanwhile."""
         staged = os.path.join(self.claude, path)
-        with open(source, "rb", buffering=0, opener=_open_plainly) as original:
-            status = os.fstat(original.fileno())
+        original = open_plainly(source)
+        try:
+            status = os.fstat(original)
             if not stat.S_ISREG(status.st_mode):
                 return "neither a file nor a folder"
-            chunk = original.read(_CHUNK)
-            if self._exclusions.is_database(path, source, chunk):
+            first = os.read(original, CHUNK)
+            if self._exclusions.is_database(path, source, first):
                 return "a database; use ctx.database(path)"
-            if os.path.lexists(staged):
+            try:
+                digest, copied = copy_open(original, status, first, staged)
+            except FileExistsError:
                 self._forget(path)
-            digest = hashlib.sha256()
-            with open(staged, "xb", buffering=0) as copy:
-                while chunk:
-                    digest.update(chunk)
-                    copy.write(chunk)
-                    chunk = original.read(_CHUNK) if len(chunk) == _CHUNK else b""
-                os.fchmod(copy.fileno(), stat.S_IMODE(status.st_mode))
-                os.utime(copy.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
-                copied = os.fstat(copy.fileno())
-            if _signature(os.fstat(original.fileno())) != _signature(status):
+                digest, copied = copy_open(original, status, first, staged)
+            if signature_of(os.fstat(original)) != signature_of(status):
                 os.unlink(staged)
                 return None
-        node = Node("file", stat.S_IMODE(status.st_mode), digest.hexdigest(), copied.st_size)
-        return node, _signature(status), _signature(copied)
+        finally:
+            os.close(original)
+        node = Node("file", stat.S_IMODE(status.st_mode), digest, copied.st_size)
+        return node, signature_of(status), signature_of(copied)
 
     def _forget(self, path: str) -> None:
         self._baseline.pop(path, None)
@@ -261,20 +273,22 @@ class Staging:
 
     # --- comparing -----------------------------------------------------------------------------
 
-    def _scan(self, folder: str, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
-        with os.scandir(folder) as listing:
-            entries = list(listing)
-        for entry in entries:
-            path = prefix + entry.name
-            yield path, entry.stat(follow_symlinks=False)
-            if entry.is_dir(follow_symlinks=False):
-                yield from self._scan(entry.path, path + "/")
+    def _scan(self) -> Iterator[tuple[str, os.stat_result]]:
+        folders = [""]
+        while folders:
+            prefix = folders.pop()
+            with os.scandir(os.path.join(self.claude, prefix)) as listing:
+                for entry in listing:
+                    path = prefix + entry.name
+                    yield path, entry.stat(follow_symlinks=False)
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(path + "/")
 
     def _is_untouched(self, base: _Baseline, status: os.stat_result) -> bool:
-        signature = _signature(status)
         if base.node.kind == "dir":
-            return signature[4] == base.staged[4]
-        return signature == base.staged and signature[3] < self._ready_ns - _RACY_NS
+            return status.st_mode == base.staged[4]
+        is_old = status.st_ctime_ns < self._ready_ns - RACY_NS
+        return is_old and signature_of(status) == base.staged
 
     def _describe(self, path: str, status: os.stat_result, base: _Baseline | None) -> Node:
         """Return what stands in the copy at ``path``, as it will stand in the live state."""
@@ -370,7 +384,7 @@ class Staging:
             return False
         if base.node.kind == "dir":
             return stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == base.node.mode
-        if _signature(status) == base.live and time.time_ns() - status.st_ctime_ns > _RACY_NS:
+        if signature_of(status) == base.live and time.time_ns() - status.st_ctime_ns > RACY_NS:
             return True
         return (
             stat.S_ISREG(status.st_mode)
@@ -402,21 +416,6 @@ def _node_before(base: _Baseline | None, after: Node | None) -> Node | None:
     return node
 
 
-def _signature(status: os.stat_result) -> Signature:
-    return (
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-        status.st_mode,
-    )
-
-
 def _set_mode(path: str, mode: int) -> None:
     if stat.S_IMODE(os.lstat(path).st_mode) != mode:
         os.chmod(path, mode)
-
-
-def _open_plainly(path: str, flags: int) -> int:
-    # Somebody may put a pipe in a file's place: opening one must not wait for ever.
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -9,6 +9,20 @@ import shutil
 import stat
 from dataclasses import dataclass
 
+from .disposable import is_disposable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO
+
+# Enough for most files of a tree, and little to allocate for each.
+CHUNK = 1 << 16
+# Some file systems count time in ticks of up to 10 ms: within one, a changed file can look
+# unchanged. git calls such an entry "racily clean" and reads it; so do we.
+RACY_NS = 50_000_000
+
+Signature = tuple[int, int, int, int, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -59,8 +73,82 @@ def observe(path: str, through_links: bool = True) -> Node | None:
 
 def digest_of(path: str) -> str:
     """Return the SHA-256 of a file's content in hex, reading it in pieces."""
+    digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def signature_of(status: os.stat_result) -> Signature:
+    """Return what tells, without reading it, that a file or folder is another than it was."""
+    return (
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_mode,
+    )
+
+
+def open_plainly(path: str) -> int:
+    """Return a descriptor to read ``path``, where somebody may put a pipe in the file's place."""
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def copy_open(
+    original: int, status: os.stat_result, first: bytes, target: str
+) -> tuple[str, os.stat_result]:
+    """Copy an open file to the new file ``target``, its mode and times included.
+
+    With few system calls, for a tree has many small files.
+
+    Parameters:
+        original: the file's descriptor.
+        status: what it was when opened.
+        first: what was read of it already, to see what it is.
+
+    Returns:
+        The content's SHA-256 in hex, and the status of ``target``.
+
+    Raises:
+        FileExistsError: something stands at ``target``.
+        OSError: the disk is full or broken.
+    """
+    digest = hashlib.sha256()
+    mode = stat.S_IMODE(status.st_mode)
+    copy = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        chunk = first
+        while chunk:
+            digest.update(chunk)
+            _write(copy, chunk)
+            chunk = os.read(original, CHUNK)
+        os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
+        copied = os.fstat(copy)
+        if stat.S_IMODE(copied.st_mode) != mode:  # the umask
+            os.fchmod(copy, mode)
+            copied = os.fstat(copy)
+    finally:
+        os.close(copy)
+    return digest.hexdigest(), copied
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    """Write everything: on a disk that fills up the kernel takes a part before it refuses."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def copy_bytes(source: str, target: str) -> None:
+    """Copy a file's content to ``target``, sharing its blocks where the file system can."""
+    try:
+        with open(source, "rb", buffering=0) as file, open(target, "wb", buffering=0) as copy:
+            while os.copy_file_range(file.fileno(), copy.fileno(), 1 << 30):
+                pass
+    except (AttributeError, OSError):  # macOS lacks the call, and some file systems refuse it
+        shutil.copyfile(source, target)
 
 
 def sync_file(path: str) -> None:
@@ -73,7 +161,16 @@ def sync_folder(path: str) -> None:
     _sync(path, os.O_RDONLY | os.O_DIRECTORY)
 
 
+def sync_open(file: IO[bytes] | IO[str], path: str) -> None:
+    """Bring to the disk what was written to ``file``, which is open at ``path``."""
+    file.flush()
+    if not is_disposable(path):
+        os.fsync(file.fileno())
+
+
 def _sync(path: str, flags: int) -> None:
+    if is_disposable(path):
+        return
     descriptor = os.open(path, flags | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

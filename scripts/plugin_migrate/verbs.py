@@ -62,7 +62,7 @@ def _show_status(session: Session, workspace: Workspace) -> int:
     as_list = options.format == "list"
     news = session.news_of_plugins(workspace)
     session.output.result(
-        lambda style: status.status_text(seen, shown, news, style, as_list),
+        lambda style: status.status_text(seen, shown, news, style, as_list, session.most_rows),
         lambda: status.status_json(seen, shown, news),
     )
     return 0
@@ -127,7 +127,7 @@ def _upgrade_all(session: Session) -> int:
     session.output.several()
     return several.in_turn(
         session,
-        (*turns, *several.idle(sources, turns)),
+        (*several.idle(sources, turns), *turns),
         lambda workspace, last: _migrate(
             session, workspace, lambda entries: plan_upgrade(entries, last, strict)
         ),
@@ -168,7 +168,7 @@ def _downgrade_all(session: Session, target: Version | None, count: int | None) 
     session.output.several()
     return several.in_turn(
         session,
-        (*turns, *several.idle(sources, turns)),
+        (*several.idle(sources, turns), *turns),
         lambda workspace, _: _migrate(session, workspace, plan),
     )
 

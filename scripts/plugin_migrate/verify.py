@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import stat
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from . import commands, database
+from . import commands
 from .backup import Saved, backups_folder, list_backups
 from .commands import Planner, Run
 from .difference import DatabaseDifference, TableDifference, database_difference
 from .errors import MigrateError, UnknownTarget
 from .exclusions import SIDE_SUFFIXES, Exclusions, holds_database
-from .ledger import ledger_tables
+from .ledger import holds_ledger, ledger_tables
 from .lint import Finding, lint
-from .live_database import copy_database
+from .live_database import copy_at_rest
 from .look import look
 from .migration import Migration
 from .plan import NOTHING, UNAPPLIED, Entry, Plan, plan_downgrade, plan_upgrade
@@ -24,9 +26,9 @@ from .repair import with_text
 from .report import Reporter
 from .shadow import shadow_of
 from .transaction import make_ledger
-from .tree import Node, discard, observe
+from .tree import RACY_NS, Node, Signature, discard, observe, signature_of
 from .version import Version
-from .workspace import Workspace
+from .workspace import Workspace, is_inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,10 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """Everything that counts at one moment: files by path, and copies of the databases."""
+    """Everything that counts at one moment: files by path, and where each database's content is.
+
+    A database that nothing wrote between two moments has its content in the same file in both.
+    """
 
     files: dict[str, Node]
     databases: dict[str, str]
@@ -69,6 +74,8 @@ class _Rehearsal:
         self._shadow = shadow
         self._folder = os.path.join(os.path.dirname(shadow.project), "moments")
         self._count = 0
+        self._copies: dict[str, tuple[_Mark, str]] = {}
+        self._nodes: dict[tuple[str, Signature], Node] = {}
 
     def make_ledger(self) -> None:
         """Make the ledger now, so that it is no difference between two moments."""
@@ -103,10 +110,15 @@ class _Rehearsal:
         return None, tuple(sorted(changed))
 
     def forget_databases(self) -> None:
-        """Remove every database, as in a new clone of a project that commits its files only."""
+        """Remove every database, as in a new clone of a project that commits its files only.
+
+        Those of other sources stay: what the migrations require of them is applied first there too.
+        """
         discard(backups_folder(self._shadow))  # else their loss would be noticed
-        for path in [*self.moment().databases, None]:
+        for path in [*self.now().databases, None]:
             live = os.path.join(self._shadow.claude, path) if path else self._shadow.database
+            if path and holds_ledger(live):
+                continue
             for suffix in ("", *SIDE_SUFFIXES):
                 with suppress(FileNotFoundError):
                     os.unlink(live + suffix)
@@ -117,22 +129,31 @@ class _Rehearsal:
             return True
         return saved.before == saved.after
 
-    def moment(self) -> _State:
-        """Remember everything as it is now."""
-        self._count += 1
-        folder = os.path.join(self._folder, str(self._count))
-        os.makedirs(folder)
+    def now(self) -> _State:
+        """Look at everything; a written database is the shadow's own, good until the next run."""
         files: dict[str, Node] = {}
         databases: dict[str, str] = {}
-        self._walk(self._shadow.claude, "", Exclusions(self._shadow), files, databases, folder)
-        state = None
-        if os.path.exists(self._shadow.database):
-            state = os.path.join(folder, "state.db")
-            _copy(self._shadow.database, state)
-        return _State(files, databases, state)
+        self._walk(self._shadow.claude, "", Exclusions(self._shadow), files, databases)
+        state = self._shadow.database
+        return _State(
+            files,
+            {path: self._content(database) for path, database in databases.items()},
+            self._content(state) if os.path.exists(state) else None,
+        )
 
-    def differences(self, before: _State, after: _State) -> tuple[str, ...]:
-        """Return what differs between two moments, a line each."""
+    def moment(self) -> _State:
+        """Remember everything as it is now."""
+        now = self.now()
+        databases = {path: self._kept(content) for path, content in now.databases.items()}
+        return _State(now.files, databases, None if now.state is None else self._kept(now.state))
+
+    def differences(
+        self, before: _State, after: _State, written: frozenset[str] | None
+    ) -> tuple[str, ...]:
+        """Return what differs between two moments, a line each.
+
+        ``written`` are the tables of the state database that the runs in between wrote.
+        """
         found = []
         for path in sorted(before.files.keys() | after.files.keys()):
             old, new = before.files.get(path), after.files.get(path)
@@ -140,16 +161,17 @@ class _Rehearsal:
                 found.append(f"{path}: {_what(old, new)}")
         ignored = ledger_tables(self._shadow.config.ledger_table)
         found += _database_lines(
-            database_difference(before.state, after.state, "the state database", ignored)
+            database_difference(before.state, after.state, "the state database", ignored, written)
         )
         for path in sorted(before.databases.keys() | after.databases.keys()):
-            found += _database_lines(
-                database_difference(before.databases.get(path), after.databases.get(path), path)
-            )
+            earlier, later = before.databases.get(path), after.databases.get(path)
+            if earlier != later:
+                found += _database_lines(database_difference(earlier, later, path))
         return tuple(found)
 
     def forget_moments(self) -> None:
         """Remove the databases' copies that :meth:`moment` made."""
+        self._copies.clear()
         discard(self._folder)
 
     def _run(self, planner: Planner) -> Run:
@@ -164,7 +186,6 @@ class _Rehearsal:
         exclusions: Exclusions,
         files: dict[str, Node],
         databases: dict[str, str],
-        copies: str,
     ) -> None:
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
@@ -172,19 +193,61 @@ class _Rehearsal:
             path = prefix + entry.name
             if exclusions.reason(path, entry):
                 continue
-            if entry.is_file(follow_symlinks=False) and self._is_database(entry, path, exclusions):
-                databases[path] = os.path.join(copies, f"{len(databases)}.db")
-                _copy(entry.path, databases[path])
+            status = entry.stat(follow_symlinks=False)
+            node = self._nodes.get((path, signature_of(status)))
+            if node is not None:
+                files[path] = node
+                continue
+            if stat.S_ISREG(status.st_mode) and self._is_database(entry, path, exclusions):
+                databases[path] = entry.path
                 continue
             node = observe(entry.path)
             if node is not None:
                 files[path] = node
+                self._remember(path, status, node)
             if entry.is_dir(follow_symlinks=False):
-                self._walk(entry.path, path + "/", exclusions, files, databases, copies)
+                self._walk(entry.path, path + "/", exclusions, files, databases)
+
+    def _remember(self, path: str, status: os.stat_result, node: Node) -> None:
+        """Spare the next look a plain file's content; a link's or folder's is not in its status."""
+        if stat.S_ISREG(status.st_mode) and status.st_ctime_ns < time.time_ns() - RACY_NS:
+            self._nodes[path, signature_of(status)] = node
+
+    def _content(self, database: str) -> str:
+        """Return the copy of a database, or its own path when there is none or it is outdated."""
+        mark, copy = self._copies.get(database, (None, database))
+        return copy if mark is not None and mark == _mark_of(database) else database
+
+    def _kept(self, content: str) -> str:
+        """Return the path of a copy of a database, which may be a copy already."""
+        if is_inside(content, self._folder):
+            return content
+        os.makedirs(self._folder, exist_ok=True)
+        self._count += 1
+        copy = os.path.join(self._folder, f"{self._count}.db")
+        copy_at_rest(content, copy)
+        self._copies[content] = (_mark_of(content), copy)
+        return copy
 
     def _is_database(self, entry: os.DirEntry[str], path: str, exclusions: Exclusions) -> bool:
         with open(entry.path, "rb", buffering=0) as file:
             return exclusions.is_database(path, entry.name, file.read(100))
+
+
+_Mark = tuple[Signature, bytes] | None
+
+
+def _mark_of(database: str) -> _Mark:
+    """Return what changes with every commit, or ``None`` when a journal tells more than the file.
+
+    The header has a counter of them (https://www.sqlite.org/fileformat.html, 1.3.7), because two
+    writes within one tick of the file system's clock look alike.
+    """
+    if any(os.path.exists(database + suffix) for suffix in SIDE_SUFFIXES):
+        return None
+    with open(database, "rb", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        return signature_of(status), file.read(100)
 
 
 def _only(entries: tuple[Entry, ...], version: Version) -> Plan:
@@ -196,14 +259,6 @@ def _from_on(entries: tuple[Entry, ...], version: Version) -> Plan:
     everything = plan_downgrade(entries, NOTHING)
     steps = tuple(step for step in everything.steps if step.version >= version)
     return replace(everything, steps=steps)
-
-
-def _copy(source: str, target: str) -> None:
-    connection = database.open_for_reading(source, "mode=ro")
-    try:
-        copy_database(connection, target)
-    finally:
-        connection.close()
 
 
 def _what(old: Node | None, new: Node | None) -> str:
@@ -321,29 +376,39 @@ def _rehearse(
 def _prove(rehearsal: _Rehearsal, verified: Verified, migration: Migration) -> Verified:
     """Run up, down, up; the migration stays applied on the copy."""
     before = rehearsal.moment()
-    run = rehearsal.up(migration.version)
-    if run.error is not None:
-        return replace(verified, error=run.error)
-    duration = sum(result.duration_ms for result in run.results)
+    first = rehearsal.up(migration.version)
+    if first.error is not None:
+        return replace(verified, error=first.error)
+    duration = sum(result.duration_ms for result in first.results)
     verified = replace(verified, duration_ms=duration)
     if not describe(migration).has_down:
         return verified
     after = rehearsal.moment()
-    run = rehearsal.down()
-    if run.error is not None:
-        return replace(verified, reversible=False, error=run.error)
-    lost = rehearsal.differences(before, rehearsal.moment())
+    down = rehearsal.down()
+    if down.error is not None:
+        return replace(verified, reversible=False, error=down.error)
+    lost = rehearsal.differences(before, rehearsal.now(), _written(first, down))
     verified = replace(
         verified,
         reversible=not lost,
         differences=tuple(f"after down: {line}" for line in lost),
     )
-    run = rehearsal.up(migration.version)
-    if run.error is not None:
-        return replace(verified, repeatable=False, error=run.error)
-    other = rehearsal.differences(after, rehearsal.moment())
+    second = rehearsal.up(migration.version)
+    if second.error is not None:
+        return replace(verified, repeatable=False, error=second.error)
+    other = rehearsal.differences(after, rehearsal.now(), _written(down, second))
     lines = (f"after the second up: {line}" for line in other)
     return replace(verified, repeatable=not other, differences=(*verified.differences, *lines))
+
+
+def _written(*runs: Run) -> frozenset[str] | None:
+    """Return the tables that runs wrote in the state database, or ``None`` when unknown."""
+    tables: frozenset[str] = frozenset()
+    for run in runs:
+        if run.written is None:
+            return None
+        tables |= run.written
+    return tables
 
 
 def _prove_idempotence(
@@ -357,7 +422,7 @@ def _prove_idempotence(
     It is what happens in a new clone or worktree of a project that commits its files.
     """
     rehearsal.forget_databases()
-    before = rehearsal.moment().files
+    before = rehearsal.now().files
     touched: dict[Version, tuple[str, ...]] = {}
     failed: dict[Version, MigrateError] = {}
     for entry in entries:
@@ -365,7 +430,7 @@ def _prove_idempotence(
             error, touched[entry.version] = rehearsal.up_in_a_new_clone(entry.version)
             if error is not None:
                 failed[entry.version] = error
-    after = rehearsal.moment().files
+    after = rehearsal.now().files
     different = {
         path for path in before.keys() | after.keys() if before.get(path) != after.get(path)
     }

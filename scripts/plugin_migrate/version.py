@@ -12,8 +12,8 @@ from collections import namedtuple
 
 from .errors import InvalidVersion
 
-_NUMBER = "(0|[1-9][0-9]{0,8})"
-_STRICT = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}")
+NUMBER = "(0|[1-9][0-9]{0,8})"
+_STRICT = re.compile(rf"{NUMBER}\.{NUMBER}\.{NUMBER}")
 
 
 class Version(namedtuple("Version", "major minor patch")):
@@ -34,7 +34,7 @@ class Version(namedtuple("Version", "major minor patch")):
         match = _STRICT.fullmatch(text)
         if match is None:
             raise InvalidVersion(f"Invalid version format: '{text}'", hint=_expected(text))
-        return cls(*map(int, match.groups()))
+        return cls(int(match[1]), int(match[2]), int(match[3]))
 
     def bump(self, part: str) -> Version:
         """Return the next version: ``part`` is ``major``, ``minor`` or ``patch``."""

@@ -5,7 +5,8 @@ import shlex
 
 import pytest
 
-from plugin_migrate import __version__, cli
+from plugin_migrate import __version__
+from plugin_migrate.verbs import VERBS
 
 COMMANDS = ["upgrade", "downgrade", "status", "create"]
 
@@ -20,7 +21,7 @@ def test_the_help_names_every_command_and_exit_code(project):
 
 def test_a_document_about_wrong_usage_knows_every_command(project):
     listed = re.findall(r"^    ([a-z]+)  ", project.ok("--help"), re.MULTILINE)
-    assert set(COMMANDS) <= set(listed) <= set(cli._COMMANDS)
+    assert set(COMMANDS) <= set(listed) <= set(VERBS)
 
 
 def test_the_version_is_the_packages(project):
@@ -43,7 +44,7 @@ def test_every_example_is_accepted(project, command):
     assert examples
     project.tables("1.0.0", "1.1.0", "1.2.0")
     for example in examples:
-        if re.match(r"upgrade|downgrade|status|create", example):
+        if re.match(r"upgrade|downgrade|status|create", example) and "--plugin" not in example:
             project.ok("upgrade")
             assert project.call(*shlex.split(example)).code == 0, example
 

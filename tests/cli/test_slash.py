@@ -1,4 +1,4 @@
-"""`--slash`: what the slash command's heredoc delivers is understood as the user typed it."""
+"""`--slash`: what the slash command delivers is understood as the user typed it, and run."""
 
 import pytest
 
@@ -88,14 +88,22 @@ def test_the_texts_are_those_of_the_terminal(project):
 
 
 def test_no_arguments_show_the_help(project):
-    code, _, err = project.call("--slash", input=f"{project.root}\n[]\n")
-    assert code == 2
-    assert "examples:" in err
+    code, out, err = project.call("--slash", input=f"{project.root}\n[]\n")
+    assert (code, err) == (2, "")
+    assert "examples:" in out
 
 
-@pytest.mark.parametrize("typed", ["[create x", "[say 'hi]"])
-def test_an_error_is_told_like_any_other(project, typed):
+@pytest.mark.parametrize("typed", ["[create x", "[say 'hi]", "[upgrade 1.x.0]"])
+def test_an_error_is_told_on_stdout_which_is_all_that_claude_sees(project, typed):
     code, out, err = project.call("--slash", input=f"{project.root}\n{typed}\n")
-    assert (code, out) == (2, "")
-    assert err.startswith("✗ Error: ")
-    assert err.count("\n") == 2
+    assert (code, err) == (2, "")
+    assert out.startswith("✗ Error: ")
+    assert out.count("\n") == 2
+
+
+def test_what_a_migration_says_stands_before_the_outcome_as_in_a_terminal(project):
+    project.python("1.0.0", "import os; print('printed'); os.system('echo by a child')")
+    code, out, err = project.call("--slash", input=f"{project.root}\n[upgrade]\n")
+    assert (code, err) == (0, "")
+    assert sorted(out.splitlines()[:2]) == ["by a child", "printed"]
+    assert out.splitlines()[2].startswith("✓ Applied 1 migration(s)")

@@ -59,11 +59,12 @@ def test_status_ends_with_a_line_per_plugin_that_has_something_to_do(project, sh
     table(shelf.plugin("quiet"), "1.0.0")
     project.ok("upgrade", "--plugin", "quiet")
     project.tables("1.0.0")
-    assert project.ok("status").splitlines()[-2:] == [
-        "",
+    *_, blank, last = project.ok("status").splitlines()
+    assert blank == ""
+    assert last == (
         "Plugin keeper: 2 pending (current version none)."
-        " Run: plugin-migrate upgrade --plugin keeper",
-    ]
+        " Run: plugin-migrate upgrade --plugin keeper"
+    )
     (news,) = project.json("status")["plugins"]
     assert (news["plugin"], news["pending"]) == ("keeper", 2)
 
@@ -106,7 +107,7 @@ def test_the_options_of_the_projects_own_source_exclude_plugins(project, keeper)
     assert "--database and --migrations name the project's own" in err
 
 
-# --- every source --------------------------------------------------------------------------------
+# --- every source -------------------------------------------------------------------------------
 
 
 def test_all_shows_every_source_under_its_own_heading(project, keeper):
@@ -192,12 +193,13 @@ def test_a_failure_stops_and_keeps_the_sources_before(project, shelf, keeper):
     (shelf.plugin("zzz") / "1.0.0-broken.sql").write_text("-- migrate:up\nSELECT * FROM gone;\n")
     document = project.json("upgrade", "--all")
     assert not document["ok"]
-    assert [one["ok"] for one in document["sources"]] == [True, False]
-    assert document["sources"][1]["error"]["code"] == "migration_failed"
+    told = {one["source"]: one["ok"] for one in document["sources"]}
+    assert told == {None: True, "keeper": True, "zzz": False}
+    assert document["sources"][-1]["error"]["code"] == "migration_failed"
     assert set(versions(project, "keeper").values()) == {"applied"}
 
 
-# --- requirements --------------------------------------------------------------------------------
+# --- requirements -------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -218,15 +220,24 @@ def test_a_requirement_is_checked_before_anything_runs(project, keeper, search):
 
 def test_all_upgrades_in_the_order_of_the_requirements(project, keeper, search):
     sources = [one["source"] for one in project.json("upgrade", "--all")["sources"]]
-    assert sources == ["keeper", "a-search", None]
+    assert sources == [None, "keeper", "a-search"]
     assert versions(project, "a-search") == {"1.0.0": "applied"}
+
+
+@pytest.mark.parametrize("command", [["upgrade", "--all"], ["sync"]])
+def test_what_cannot_be_ordered_is_one_error_and_nothing_runs(project, keeper, search, command):
+    table(keeper, "1.0.0", '-- requires: {a-search: ">=1.0.0"}\n')
+    document = project.json(*command)
+    assert document["error"]["code"] == "requirement_unmet"
+    assert "in a circle: a-search 1.0.0 → keeper 1.0.0 → a-search" in document["error"]["message"]
+    assert not (project.claude / "keeper").exists()
 
 
 def test_nothing_that_is_required_is_rolled_back(project, keeper, search):
     project.ok("upgrade", "--all")
     err = project.fails("downgrade", "--plugin=keeper")
     assert "Migration 1.0.0 of a-search is applied and requires keeper >=1.1.0" in err
-    assert "Roll that back first: plugin-migrate downgrade --plugin a-search" in err
+    assert "Roll that back first: plugin-migrate downgrade --plugin a-search 0.0.0\n" in err
     assert project.ok("downgrade", "0.0.0", "--all")
     assert set(versions(project, "keeper").values()) == {"pending"}
 
@@ -238,7 +249,7 @@ def test_the_projects_own_migrations_can_require_a_plugin(project, keeper):
     project.ok("upgrade")
 
 
-# --- sync ----------------------------------------------------------------------------------------
+# --- sync ---------------------------------------------------------------------------------------
 
 
 def test_sync_follows_a_plugin_to_its_new_version(project, keeper):
@@ -292,7 +303,7 @@ def test_sync_leaves_the_projects_own_migrations_alone(project, keeper):
     assert project.statuses() == {"1.0.0": "pending"}
 
 
-# --- where a plugin's ledger may be ----------------------------------------------------------------
+# --- where a plugin's ledger may be -------------------------------------------------------------
 
 
 def test_a_plugin_can_name_its_database_and_its_ledger_table(project, shelf):
@@ -300,9 +311,8 @@ def test_a_plugin_can_name_its_database_and_its_ledger_table(project, shelf):
     table(shelf.plugin("keeper", settings=settings), "1.0.0")
     project.ok("upgrade", "--plugin=keeper")
     with closing(sqlite3.connect(project.claude / "shared/memory.db")) as connection:
-        assert connection.execute("SELECT version FROM keeper_migrations").fetchall() == [
-            ("1.0.0",)
-        ]
+        rows = connection.execute("SELECT version FROM keeper_migrations").fetchall()
+    assert rows == [("1.0.0",)]
 
 
 def test_a_plugin_can_keep_its_ledger_in_its_data_folder(project, shelf):
@@ -329,7 +339,7 @@ def test_a_plugins_ledger_is_not_the_projects(project, shelf):
     assert "A plugin's ledger cannot be in the project's own state database" in err
 
 
-# --- a plugin that is being written --------------------------------------------------------------
+# --- a plugin that is being written -------------------------------------------------------------
 
 
 def test_a_plugin_under_development_is_named_by_its_folder(project, shelf, keeper):
@@ -357,7 +367,7 @@ def test_several_folders_ask_which_is_meant(project, shelf, keeper):
     assert project.json("status", "--all", *folders)["ok"]
 
 
-# --- after a kill --------------------------------------------------------------------------------
+# --- after a kill -------------------------------------------------------------------------------
 
 
 def kill_while_publishing(project, *arguments):

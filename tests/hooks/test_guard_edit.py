@@ -170,6 +170,8 @@ def test_the_declaration_starts_only_what_is_there() -> None:
     assert sorted(declared) == ["PreToolUse", "SessionStart"]
     for group in (group for groups in declared.values() for group in groups):
         for hook in group["hooks"]:
+            if group["matcher"] == "Bash":  # says no by itself
+                continue
             prefix, script = hook["command"].strip('"').split("/", 1)
             assert prefix == "${CLAUDE_PLUGIN_ROOT}"
             assert hook["command"] == f'"{prefix}/{script}"', "the path must be quoted"
@@ -178,6 +180,6 @@ def test_the_declaration_starts_only_what_is_there() -> None:
 
 def test_a_guard_is_started_for_files_that_look_like_migrations_only() -> None:
     groups = json.loads((ROOT / "hooks/hooks.json").read_text())["hooks"]["PreToolUse"]
-    assert [(group["matcher"], group["hooks"][0]["if"]) for group in groups] == [
-        (tool, f"{tool}(//**/migrations/[0-9]*.[0-9]*.[0-9]*-*)") for tool in ("Edit", "Write")
-    ]
+    conditions = {group["matcher"]: group["hooks"][0]["if"] for group in groups}
+    for tool in ("Edit", "Write"):
+        assert conditions[tool] == f"{tool}(//**/migrations/[0-9]*.[0-9]*.[0-9]*-*)"

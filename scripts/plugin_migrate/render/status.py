@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..plan import UNAPPLIED, State
-from ..prepare import describe, description_of
-from .style import Style, one_line, printable, table_text
+from .style import Style, one_line, table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,13 +35,15 @@ def status_text(
     plugins: Sequence[News],
     style: Style,
     as_list: bool = False,
+    most_rows: int | None = None,
 ) -> str:
     """Return the status of ``shown``, a selection of the look's entries, for people.
 
     Parameters:
         plugins: what plugins have to tell, one line each at the end.
+        most_rows: of more than so many it shows those that matter most, and says so.
     """
-    lines = [_own_status(look, shown, style, as_list)]
+    lines = [_own_status(look, shown, style, as_list, most_rows)]
     if plugins and not as_list:
         lines += ["", *(f"Plugin {one_line(news_text(news))}" for news in plugins)]
     return "\n".join(lines)
@@ -65,18 +66,46 @@ def news_text(news: News) -> str:
     )
 
 
-def _own_status(look: Look, shown: Sequence[Entry], style: Style, as_list: bool) -> str:
+def _own_status(
+    look: Look, shown: Sequence[Entry], style: Style, as_list: bool, most_rows: int | None
+) -> str:
     if not look.entries:
         return no_migrations(look.workspace)
+    count = len(shown)
+    if most_rows is not None and count > most_rows:
+        shown = _most_telling(shown, most_rows)
     if as_list:
         body = "\n".join(
-            f"{entry.version}  {entry.state.value}  {one_line(description_of(entry))}"
+            f"{entry.version}  {entry.state.value}  {one_line(_description(entry))}"
             for entry in shown
         )
-        return body or "No migrations to show"
-    lines = ["Migration Status:", _status_table(shown, style), "", _summary(look.entries)]
+        return "\n".join([body or "No migrations to show", *_left_out(count, shown)])
+    lines = ["Migration Status:", _status_table(shown, style), *_left_out(count, shown)]
+    lines += ["", _summary(look.entries)]
     lines += _remarks(look)
     return "\n".join(lines)
+
+
+def _most_telling(entries: Sequence[Entry], count: int) -> list[Entry]:
+    """Return the entries that need care, then those that are next, then those applied last."""
+    ranks = {State.PENDING: 1, State.APPLIED: 2}
+
+    def urgency(number: int) -> tuple[int, int]:
+        state = entries[number].state
+        return ranks.get(state, 0), number if state is State.PENDING else -number
+
+    chosen = sorted(range(len(entries)), key=urgency)[:count]
+    return [entries[number] for number in sorted(chosen)]
+
+
+def _left_out(count: int, shown: Sequence[Entry]) -> list[str]:
+    if count == len(shown):
+        return []
+    what = "what needs care, what is next and what was applied last"
+    return [
+        f"{count - len(shown)} of {count} migrations are left out; shown is {what}.",
+        "In a terminal, `plugin-migrate status` shows all of them.",
+    ]
 
 
 def no_migrations(workspace: Workspace) -> str:
@@ -92,7 +121,7 @@ def _status_table(shown: Sequence[Entry], style: Style) -> str:
     rows = [
         [
             str(entry.version),
-            one_line(description_of(entry)),
+            _description(entry),
             entry.state.value.capitalize(),
             _moment(entry.applied.applied_at) if entry.applied else "-",
             _short_checksum(entry),
@@ -103,6 +132,14 @@ def _status_table(shown: Sequence[Entry], style: Style) -> str:
     if not style.color:
         return table
     return _paint_states(table, shown, style)
+
+
+def _description(entry: Entry) -> str:
+    if entry.applied is not None:
+        return entry.applied.description
+    from ..prepare import description_of  # only what is pending has to be parsed
+
+    return description_of(entry)
 
 
 def _paint_states(table: str, shown: Sequence[Entry], style: Style) -> str:
@@ -118,7 +155,7 @@ def _paint_states(table: str, shown: Sequence[Entry], style: Style) -> str:
 
 def _moment(applied_at: str) -> str:
     """Return a ledger's time as the table shows it; other engines write ISO 8601."""
-    return printable(str(applied_at)).replace("T", " ")[:19]
+    return applied_at.replace("T", " ")[:19]
 
 
 def _short_checksum(entry: Entry) -> str:
@@ -126,7 +163,7 @@ def _short_checksum(entry: Entry) -> str:
     if not checksum and entry.migration:
         checksum = entry.migration.checksum
     # Another engine's has no tag.
-    return printable(checksum).rpartition(":")[2][:_CHECKSUM_DIGITS] or "-"
+    return checksum.rpartition(":")[2][:_CHECKSUM_DIGITS] or "-"
 
 
 def _summary(entries: Iterable[Entry]) -> str:
@@ -195,7 +232,7 @@ def _entry_json(entry: Entry, workspace: Workspace) -> dict[str, object]:
     metadata = _metadata(entry)
     return {
         "version": str(entry.version),
-        "description": description_of(entry),
+        "description": _description(entry),
         "status": entry.state.value,
         "applied_at": applied.applied_at if applied else None,
         "applied_by": applied.applied_by if applied else None,
@@ -210,6 +247,8 @@ def _entry_json(entry: Entry, workspace: Workspace) -> dict[str, object]:
 
 def _metadata(entry: Entry) -> Mapping[str, object]:
     if entry.applied is None:
+        from ..prepare import describe
+
         return describe(entry.migration).metadata if entry.migration else {}
     import json
 

@@ -16,7 +16,9 @@ _COLORS = {
 }
 
 
-_FILLER = "\0"  # `printable` leaves none in a text
+# `printable` leaves neither of these in a text.
+_FILLER = "\0"  # beside a character that is two columns wide
+_EMPTY = "\2"  # a cell without a text; \1 means a line across to tabulate
 
 
 class Style:
@@ -41,7 +43,8 @@ def printable(text: str) -> str:
 
     A description may come with a cloned repository, and must not steer the reader's terminal.
     """
-    return _CONTROL.sub("\ufffd", text)
+    # Almost every text is, and the pattern takes five times as long to find it out.
+    return text if text.isprintable() else _CONTROL.sub("\ufffd", text)
 
 
 def one_line(text: str) -> str:
@@ -50,15 +53,30 @@ def one_line(text: str) -> str:
 
 
 def table_text(headers: list[str], rows: list[list[str]], width: int | None) -> str:
-    """Return a box-drawn table that fits ``width`` columns; ``None`` is as wide as it gets."""
+    """Return a box-drawn table that fits ``width`` columns; ``None`` is as wide as it gets.
+
+    Cells become one printable line each.
+    """
     from tabulate import tabulate
 
-    rows = [[_as_columns(cell) for cell in row] for row in rows]
+    rows = [[_cell(text) for text in row] for row in rows]
     headers, rows = _fitted(headers, rows, width)
+    # As one row whose cells hold a line for each of ours: it looks the same, and tabulate takes
+    # 23 us for a row and 2 for a line.
+    columns = ["\n".join(column) for column in zip(*rows, strict=True)]
     table = tabulate(
-        rows, headers=headers, tablefmt="simple_outline", disable_numparse=True, stralign="left"
+        [columns] if rows else [],
+        headers=headers,
+        tablefmt="simple_grid",
+        disable_numparse=True,
+        stralign="left",
     )
-    return table.replace(_FILLER, "")
+    return table.replace(_FILLER, "").replace(_EMPTY, " ")
+
+
+def _cell(text: str) -> str:
+    """Return ``text`` as one line with a character per column; a column must not lose one."""
+    return _as_columns(text if text.isprintable() else one_line(text)).strip() or _EMPTY
 
 
 def cut_text(text: str, width: int) -> str:

@@ -1,0 +1,151 @@
+"""Claude sees 30,000 bytes of what the slash command prints: more is cut where it hurts least."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plugin_migrate.slash import MOST_BYTES, MOST_ROWS, fit
+
+COUNT = 5_000
+
+
+def slash(project, typed):
+    """Return what the slash command prints."""
+    code, out, err = project.call("--slash", input=f"{project.root}\n[{typed}]\n")
+    assert err == ""
+    assert len(out.encode()) <= MOST_BYTES
+    return code, out
+
+
+@pytest.fixture
+def many(project):
+    """Thousands of migrations with long names, the first few of them applied."""
+    for number in range(COUNT):
+        version = f"{number // 100}.{number % 100}.0"
+        project.sql(version, description=f"Step {number} ✓ with a description of some length")
+    project.ok("upgrade", "0.9.0", "--no-backup")
+    return project
+
+
+def test_thousands_of_migrations_are_cut_with_a_count_and_the_way_to_all_of_them(many):
+    many.migration("0.3.0-step.sql", "SELECT 'edited';")
+    code, out = slash(many, "status")
+    assert code == 0
+    rows = [line.split()[1] for line in out.splitlines() if line.startswith("│")][1:]
+    assert rows == ["0.3.0", *(f"0.{number}.0" for number in range(10, 9 + MOST_ROWS))]
+    assert f"{COUNT - MOST_ROWS} of {COUNT} migrations are left out" in out
+    assert "`plugin-migrate status` shows all of them" in out
+    assert "Summary: 9 applied, 4990 pending, 1 modified" in out
+    assert "Modified: the file was edited" in out
+
+    _, out = slash(many, "status --format=list")
+    assert out.startswith("0.3.0  modified  Step 3")
+    assert f"{COUNT - MOST_ROWS} of {COUNT} migrations are left out" in out
+
+    assert "✗ Error: " in slash(many, "upgrade --dry-run")[1]
+    assert slash(many, "repair 0.3.0")[0] == 0
+    for typed in ("upgrade --dry-run", "upgrade --dry-run --verbose"):
+        _, out = slash(many, typed)
+        assert out.startswith("Dry run: would apply 4990 migration(s)\n  • 0.10.0 - Step 10 ✓")
+        assert f"In a terminal, `plugin-migrate {typed}` shows all of it]" in out
+        assert out.endswith("\n\nNothing was changed.\n")
+
+    document = json.loads(slash(many, "status --format=json")[1])
+    assert document["ok"] is True
+    assert document["current_version"] == "0.9.0"
+    assert document["left_out"]["counts"] == {"migrations": COUNT}
+    assert "`plugin-migrate status --format=json` shows" in document["left_out"]["hint"]
+
+    code, out = slash(many, "upgrade")
+    assert code == 0
+    assert out.startswith("✓ Applied 4990 migration(s) in ")
+    assert "In a terminal, `plugin-migrate history` shows what was done]" in out
+    assert out.endswith("  • 49.99.0 - Step 4999 ✓ with a description of some length\n")
+
+    _, out = slash(many, "status")
+    rows = [line.split()[1] for line in out.splitlines() if line.startswith("│")][1:]
+    assert rows == [f"49.{number}.0" for number in range(100 - MOST_ROWS, 100)]
+
+    code, out = slash(many, "history --limit=9999")
+    assert "lines (" in out
+    document = json.loads(slash(many, "history --limit=9999 --format=json")[1])
+    assert document["left_out"]["counts"] == {"history": COUNT + 1}
+
+    document = json.loads(slash(many, "downgrade 4990 --format=json")[1])
+    assert (document["ok"], document["current_version"]) == (True, "0.9.0")
+    assert document["left_out"]["counts"]["steps"] == 4990
+    assert "history" in document["left_out"]["hint"]
+
+
+def test_a_terminal_and_a_script_get_everything(many):
+    assert many.ok("status").count("\n") > COUNT
+    assert len(many.json("status")["migrations"]) == COUNT
+
+
+def test_what_a_migration_prints_cannot_hide_how_it_ended(project):
+    project.python("1.0.0", "print('noise ✓ ' * 9999); ctx.log('word\\n' * 9999); 1 / 0")
+    code, out = slash(project, "upgrade")
+    assert code == 1
+    assert out.startswith("noise ✓ noise")
+    assert "lines (" in out
+    assert "ZeroDivisionError" in out
+    assert out.endswith("Fix it, then run: plugin-migrate upgrade\n")
+
+
+def test_a_document_stays_whole_behind_what_a_migration_prints(project):
+    project.python("1.0.0", "print('{\\n' * 20_000)")
+    _, out = slash(project, "upgrade --format=json")
+    start = out.rindex("\n{\n")
+    assert json.loads(out[start:])["steps"][0]["version"] == "1.0.0"
+
+
+def test_an_error_of_any_size_stays_a_document_that_says_what_went_wrong(project):
+    project.python("1.0.0", "raise ValueError('wrong ' * 20_000)")
+    code, out = slash(project, "upgrade --format=json")
+    document = json.loads(out)
+    assert (code, document["ok"]) == (1, False)
+    assert document["error"]["code"] == "migration_failed"
+    assert document["error"]["message"]
+    assert document["failed"]["version"] == "1.0.0"
+    assert "plugin-migrate history" in document["left_out"]["hint"]
+
+
+# The cut itself
+
+anything = st.binary(max_size=200) | st.text().map(str.encode)
+
+
+@given(anything, st.integers(0, 2_000), anything, st.integers(0, 2_000), anything, st.booleans())
+def test_output_of_any_kind_fits(first, many_times, second, more_times, last, is_json):
+    output = first * many_times + second * more_times + last
+    fitted = fit(output, ["status"], is_json)
+    assert len(fitted) <= MOST_BYTES
+    if len(output) <= MOST_BYTES:
+        assert fitted == output
+
+
+@given(st.integers(1, 300), st.integers(800, 3_000), st.sampled_from(["x", "é", "漢"]))
+def test_whole_lines_are_kept_and_those_left_out_are_counted(width, count, character):
+    lines = [f"{number} {character * width}\n" for number in range(count)]
+    output = "".join(lines).encode()
+    fitted = fit(output, ["verify", "a b"], False).decode()
+    if len(output) <= MOST_BYTES:
+        return
+    head, _, rest = fitted.partition("\n[")
+    notice, _, tail = rest.partition("]\n")
+    first, last = head.split("\n"), tail.strip("\n").split("\n")
+    left_out = int(notice.partition(" lines")[0].replace(",", ""))
+    assert len(first) + left_out + len(last) == count
+    assert [line + "\n" for line in first] == lines[: len(first)]
+    assert [line + "\n" for line in last] == lines[-len(last) :]
+    assert "`plugin-migrate verify 'a b'` shows all of it" in notice
+    assert len(fitted.encode()) > MOST_BYTES * 3 // 4
+
+
+@pytest.mark.parametrize("character", ["x", "é", "漢"])
+def test_one_endless_line_is_cut_between_characters(character):
+    fitted = fit((character * 50_000).encode(), ["status"], False).decode()
+    assert set(fitted.partition("\n[")[0]) == {character}
+    assert set(fitted.rpartition("]\n")[2].strip("\n")) == {character}

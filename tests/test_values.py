@@ -1,0 +1,65 @@
+"""Our `NamedTuple` behaves like `typing`'s, which is what the type checker takes it for."""
+
+import typing
+
+import pytest
+
+from plugin_migrate import values
+
+
+def define(named_tuple):
+    class Point(named_tuple):
+        """A place."""
+
+        x: int
+        y: "int | None" = None
+        tags: tuple = ()
+
+        @property
+        def total(self):
+            """Both together."""
+            return self.x + (self.y or 0)
+
+    return Point
+
+
+OURS, THEIRS = define(values.NamedTuple), define(typing.NamedTuple)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda kind: kind(1), lambda kind: kind(1, 2), lambda kind: kind(x=1, tags=("a",))]
+)
+def test_instances_are_the_same(make):
+    ours, theirs = make(OURS), make(THEIRS)
+    assert ours == theirs
+    assert repr(ours) == repr(theirs)
+    assert hash(ours) == hash(theirs)
+    assert (ours.x, ours.y, ours.tags, ours.total) == (
+        theirs.x,
+        theirs.y,
+        theirs.tags,
+        theirs.total,
+    )
+    assert ours._replace(y=5) == theirs._replace(y=5)
+
+
+def test_classes_say_the_same():
+    assert OURS.__doc__ == THEIRS.__doc__
+    assert OURS.__name__ == THEIRS.__name__
+    assert OURS._fields == THEIRS._fields
+    assert OURS._field_defaults == THEIRS._field_defaults
+
+
+@pytest.mark.parametrize("kind", [OURS, THEIRS])
+def test_instances_cannot_be_changed(kind):
+    point = kind(1)
+    with pytest.raises(AttributeError):
+        point.x = 2
+    with pytest.raises(AttributeError):
+        point.z = 2
+
+
+@pytest.mark.parametrize("arguments", [(), (1, 2, (), 4)])
+def test_a_field_too_few_or_too_many_is_refused(arguments):
+    with pytest.raises(TypeError):
+        OURS(*arguments)
