@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import functools
-import os
+from collections.abc import Sequence
+from types import SimpleNamespace
 
 from . import __version__
 from .errors import UsageError
+from .outline import Outline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    import argparse
+    from typing import Any
 
 _EPILOG = """\
 examples:
@@ -91,11 +93,38 @@ exit codes: 0 nothing pending, 3 pending, 1 modified or interrupted: an upgrade 
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Reports wrong usage as one of our errors, so that it can be JSON too."""
+def parse(arguments: Sequence[str], command: str | None) -> argparse.Namespace | SimpleNamespace:
+    """Return the options of a command line, each as an attribute.
 
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message[:1].upper() + message[1:], hint=f"See: {self.prog} --help")
+    Parameters:
+        command: the one that seems meant; it may be an option's value.
+
+    Raises:
+        UsageError: the command line is wrong.
+        SystemExit: it asked for help or the version, which has been printed.
+    """
+    if command is not None:
+        try:
+            return _outlined(arguments, command) or make_parser(command).parse_args(arguments)
+        except UsageError:
+            pass  # not `suppress`: contextlib costs `status` a millisecond
+    # Its objection should know every command.
+    return make_parser().parse_args(arguments)
+
+
+def _outlined(arguments: Sequence[str], command: str) -> SimpleNamespace | None:
+    """Return the options without asking argparse, or ``None`` if only argparse can tell."""
+    main: Any = Outline()
+    _add_common(main, Outline.SUPPRESS)
+    main.set_defaults(**_DEFAULTS)
+    own: Any = Outline()
+    _add_common(own, Outline.SUPPRESS)
+    _add_own(own, command)
+    place = arguments.index(command)
+    before, after = main.read(arguments[:place]), own.read(arguments[place + 1 :])
+    if before is None or after is None:
+        return None
+    return SimpleNamespace(**before | after, command=command)
 
 
 def make_parser(only: str | None = None) -> argparse.ArgumentParser:
@@ -104,25 +133,25 @@ def make_parser(only: str | None = None) -> argparse.ArgumentParser:
     Parameters:
         only: know this command alone, which takes 2 ms rather than 9; all of them by default.
     """
-    common = _Parser(add_help=False, formatter_class=_Help)
-    _add_common(common)
-    parser = _Parser(
+    from .parsers import SUPPRESS, Help, Parser
+
+    common = Parser(add_help=False, formatter_class=Help)
+    _add_common(common, SUPPRESS)
+    parser = Parser(
         prog="plugin-migrate",
         description="Versioned, reversible, crash-safe migrations of a project's .claude/ state.",
         epilog=_EPILOG,
-        formatter_class=_Help,
+        formatter_class=Help,
         allow_abbrev=False,
     )
-    _add_common(parser)
+    _add_common(parser, SUPPRESS)
     parser.add_argument("--version", action="version", version=f"plugin-migrate {__version__}")
-    parser.set_defaults(
-        project=None, database=None, migrations=None, lock_timeout=None, verbose=False
-    )
+    parser.set_defaults(**_DEFAULTS)
     # `prog` given: argparse would format a usage line to find it out.
     commands = parser.add_subparsers(
         prog=parser.prog, dest="command", metavar="COMMAND", required=True
     )
-    for name, (summary, examples, formats, add_arguments) in _COMMANDS.items():
+    for name, (summary, examples, _, _) in _COMMANDS.items():
         if only not in (None, name):
             continue
         command = commands.add_parser(
@@ -131,25 +160,20 @@ def make_parser(only: str | None = None) -> argparse.ArgumentParser:
             help=summary,
             description=summary[:1].upper() + summary[1:] + ".",
             epilog=examples,
-            formatter_class=_Help,
+            formatter_class=Help,
             allow_abbrev=False,
         )
-        command.add_argument(
-            "--format", choices=formats, default=formats[0], help="how to print the result"
-        )
-        add_arguments(command)
+        _add_own(command, name)
     return parser
 
 
-class _Help(argparse.RawDescriptionHelpFormatter):
-    """Help as wide as the terminal; argparse itself would import shutil, bz2 and lzma for that."""
-
-    def __init__(self, prog: str) -> None:
-        try:
-            columns = os.get_terminal_size(1).columns
-        except OSError:
-            columns = 80
-        super().__init__(prog, width=max(columns - 2, 40))
+def _add_own(parser: argparse.ArgumentParser, command: str) -> None:
+    """Add what only ``command`` takes."""
+    _, _, formats, add_arguments = _COMMANDS[command]
+    parser.add_argument(
+        "--format", choices=formats, default=formats[0], help="how to print the result"
+    )
+    add_arguments(parser)
 
 
 def _upgrade(parser: argparse.ArgumentParser) -> None:
@@ -242,13 +266,28 @@ def _check(parser: argparse.ArgumentParser) -> None:
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of at least 1")
+        raise _wrong(f"'{text}' is no number of at least 1")
     return int(text)
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    """Add what may stand before and behind the command; `make_parser` sets the defaults."""
-    add = functools.partial(parser.add_argument, default=argparse.SUPPRESS)
+def _wrong(message: str) -> argparse.ArgumentTypeError:
+    from argparse import ArgumentTypeError
+
+    return ArgumentTypeError(message)
+
+
+_DEFAULTS = {
+    "project": None,
+    "database": None,
+    "migrations": None,
+    "lock_timeout": None,
+    "verbose": False,
+}
+
+
+def _add_common(parser: argparse.ArgumentParser, absent: str) -> None:
+    """Add what may stand before and behind the command; unless it is given, `_DEFAULTS` counts."""
+    add = functools.partial(parser.add_argument, default=absent)
     add("--project", metavar="DIR", type=_path, help="the folder that holds .claude/")
     add("--database", metavar="PATH", type=_path, help="the state database")
     add("--migrations", metavar="DIR", type=_path, help="the migrations folder")
@@ -259,7 +298,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 def _path(text: str) -> str:
     # `--project="$unset"` must not mean the current directory.
     if not text:
-        raise argparse.ArgumentTypeError("the path is empty")
+        raise _wrong("the path is empty")
     return text
 
 
@@ -269,7 +308,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < 1e6:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds")
+        raise _wrong(f"'{text}' is no number of seconds")
     return seconds
 
 

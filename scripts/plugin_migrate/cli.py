@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
-from .arguments import make_parser
+from .arguments import make_parser, parse
 from .errors import MigrateError, UsageError
 from .version import Version
 from .workspace import Workspace, locate
@@ -16,6 +16,7 @@ from .workspace import Workspace, locate
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from types import SimpleNamespace
     from typing import TextIO
 
     from .commands import Planner
@@ -80,7 +81,7 @@ def _run(arguments: list[str]) -> int:
             make_parser().print_help(sys.stderr)
             return UsageError.exit_code
         try:
-            options = _parse(arguments, command)
+            options = parse(arguments, command)
         except SystemExit:  # --help and --version have printed it
             return 0
         command = options.command
@@ -100,19 +101,6 @@ def _run(arguments: list[str]) -> int:
         bug.__cause__ = error
         _print_error(bug, command, is_json, verbose)
         return bug.exit_code
-
-
-def _parse(arguments: list[str], command: str | None) -> Namespace:
-    """Parse with the parser of the command that seems meant, and with all of them if it objects.
-
-    The seeming command can be an option's value, and the objection should know every command.
-    """
-    if command is not None:
-        try:
-            return make_parser(command).parse_args(arguments)
-        except UsageError:
-            pass  # not `suppress`: contextlib costs `status` a millisecond
-    return make_parser().parse_args(arguments)
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:
@@ -175,7 +163,9 @@ def _style(stream: TextIO) -> Style:
 class _Session:
     """One command with its options, its workspace and its output."""
 
-    def __init__(self, options: Namespace, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, options: Namespace | SimpleNamespace, environment: Mapping[str, str]
+    ) -> None:
         self.options = options
         self.environment = environment
         self.is_json = options.format == "json"
