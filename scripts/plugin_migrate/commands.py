@@ -10,12 +10,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from .errors import LedgerLost, MigrateError
 from .ledger import Ledger, read_ledger
 from .look import Look, look, look_ahead
 from .plan import Entry, Plan
+from .values import NamedTuple
 from .version import Version
 from .workspace import Workspace
 
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from .signals import Signals
 
 
-@dataclass(frozen=True, slots=True)
-class DryRun:
+class DryRun(NamedTuple):
     """A plan that was made and checked, and not run."""
 
     look: Look
@@ -37,8 +36,7 @@ class DryRun:
     prepared: tuple[Prepared, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """What one upgrade or downgrade did.
 
     ``failed`` is the step that ``error`` stopped; the ``results`` before it stay. ``current`` is
@@ -223,8 +221,7 @@ def baseline(
     return tuple(step.entry for step in steps)
 
 
-@dataclass(frozen=True, slots=True)
-class Decisions:
+class Decisions(NamedTuple):
     """What the user said about things that only a person can judge."""
 
     keep_live: bool = False

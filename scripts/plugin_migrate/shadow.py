@@ -13,7 +13,6 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from . import database
 from .errors import StateUnreadable
@@ -68,8 +67,7 @@ class _Copier:
 
     def _workspace(self) -> Workspace:
         live = self._live
-        copied = replace(
-            live,
+        copied = live._replace(
             project=os.path.join(self._folder, "project"),
             claude=self._claude,
             migrations=self._mapped(live.migrations) or live.migrations,
