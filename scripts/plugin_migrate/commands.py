@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from .errors import LedgerLost, MigrateError
 from .ledger import Ledger, read_ledger
-from .look import Look, look, look_ahead
+from .look import Look, look, look_ahead, look_by
 from .plan import Entry, Plan
 from .values import NamedTuple
 from .version import Version
@@ -107,10 +107,12 @@ def _recovered(workspace: Workspace, done_by: str) -> Look:
         NeedsRepair: something is left that only the user can decide.
     """
     # By the ledger alone: a broken migration file must not stand in the way of recovery.
-    if _left_behind(workspace, read_ledger(workspace)):
-        from . import recovery
+    ledger = read_ledger(workspace)
+    if not _left_behind(workspace, ledger):
+        return look_by(workspace, ledger)
+    from . import recovery
 
-        recovery.refuse(recovery.recover(workspace, done_by))
+    recovery.refuse(recovery.recover(workspace, done_by))
     return look(workspace)
 
 
