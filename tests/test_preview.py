@@ -213,4 +213,4 @@ def test_a_value_that_is_written_in_pieces_is_shown_too(project: Project) -> Non
     project.upgrade()
     project.python("1.1.0", "ctx.db.blobopen('t', 'b', 1).write(b'abcd')")
     (database,) = upgrade(project).databases
-    assert [table.name for table in database.tables] == ["t"]
+    assert [table.table for table in database.tables] == ["t"]
