@@ -13,8 +13,9 @@ permissions, of which nobody is there to ask. Then the test looks at the :class:
 ``talk.printed``          of it, what ``plugin-migrate`` printed for the slash command
 ``talk.results``          what each tool call came back with, as the client gave it to Claude
 ``talk.denied``           the calls for which the client wanted to ask the user (or a hook denied)
+``talk.hooks``            what hooks printed, such as a ``systemMessage``
 ``talk.answer``           what the user reads at the end; also why a command was aborted
-``talk.events``           everything the client told, e.g. a hook's ``systemMessage``
+``talk.events``           everything the client told
 ``talk.requests``         everything it asked the API, whole
 ========================  ==========================================================================
 
@@ -88,6 +89,16 @@ class Conversation:
             if block["type"] == "tool_result"
         ]
         return [_as_text(block["content"]) for block in blocks]
+
+    @cached_property
+    def hooks(self) -> list[dict]:
+        """The documents that hooks printed, in their order."""
+        outputs = [
+            event.get("output", "")
+            for event in self.events
+            if event["type"] == "system" and "hook" in event["subtype"]
+        ]
+        return [json.loads(output) for output in outputs if output.strip()]
 
     @property
     def denied(self) -> list[dict]:
