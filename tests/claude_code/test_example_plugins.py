@@ -40,12 +40,8 @@ def release(repository, git, version):
 
 
 def told(talk: Conversation) -> str:
-    """Return what the start of the session told the user and Claude."""
-    outputs = [
-        event.get("output", "") for event in talk.events if "hook" in event.get("subtype", "")
-    ]
-    documents = [json.loads(output) for output in outputs if output.strip().startswith("{")]
-    return "\n".join(document["systemMessage"] for document in documents)
+    """Return what the start of the session told the user."""
+    return "\n".join(document["systemMessage"] for document in talk.hooks)
 
 
 def versions(project):
@@ -69,10 +65,7 @@ def test_a_plugin_takes_its_state_along_from_version_to_version_and_back(
         " Run /plugin-migrate upgrade --plugin memory-keeper"
     )
     assert "memory-keeper has 1 pending migration" in talk.everything
-    assert (
-        "1.0.0"
-        in client.ask("/plugin-migrate upgrade --plugin memory-keeper", project.root).printed
-    )
+    client.ask("/plugin-migrate upgrade --plugin memory-keeper", project.root)
     assert versions(project) == ["1.0.0"]
     assert told(client.ask("Hello", project.root)) == ""
 
