@@ -188,7 +188,7 @@ function call(owner, name, fields) {
 }
 
 function tell(owner, name, fields) {
-  if (owner !== step) {
+  if (owner !== step || owner.isOver) {
     throw new Error('ctx was used after the migration had returned: await what it starts');
   }
   send({ call: name, ...fields });
@@ -311,7 +311,7 @@ async function run({ file, direction, claude, folder }) {
 function finish(isIdle) {
   step = null;
   send({ done: { isIdle } });
-  next();
+  setImmediate(next); // what begins while a process is about to end does not keep it alive
 }
 
 function next() {
@@ -335,6 +335,7 @@ function describe(error) {
     stack: isError ? String(error.stack) : '',
     code: typeof error?.code === 'string' ? error.code : null,
     id: ours.get(error) ?? null,
+    line: error?.position?.line ?? null, // of a syntax error, in Bun
     cause: isError && error.cause !== undefined ? inspect(error.cause) : null,
   };
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -28,7 +28,6 @@ _TYPED = (".ts", ".mts")
 _RUNNER = "javascript_runner.mjs"
 _URL = re.compile(r"file://(/[^\s'\")]*)")
 _FRAME = re.compile(r"^\s*at (?:.*?\()?(?:async )?(?P<file>/.*?):(?P<line>\d+):\d+\)?$")
-_LOCATION = re.compile(r"(/[^\n]*?):(\d+)(?::\d+)?\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,10 +216,12 @@ def _failure(
         return cause
     message = mapped(failed["message"])
     if line is None:
-        line, shown = _syntax_error(mapped(failed["stack"]), action.file)
-        details = (shown,) if shown else details
+        line, shown = _syntax_error(failed, mapped, action.file)
+        details = (shown,) if shown else () if line else details
     if failed["cause"]:
-        details += (f"Caused by: {mapped(failed['cause'])}",)
+        lines = mapped(failed["cause"]).split("\n")
+        shown = "\n".join(line for line in lines if _RUNNER not in line and "node:" not in line)
+        details += (f"Caused by: {shown}",)
     return StepFailed(
         message, file=action.file, line=line, details=details, hint=_advice(failed, message)
     )
@@ -231,7 +232,9 @@ def _mapped(text: str, action: ScriptAction, file: str, context: Context) -> str
     from urllib.parse import unquote
 
     text = _URL.sub(lambda match: unquote(match[1]), text)
-    text = text.replace(file, action.file)
+    # Some engines tell the name without the letter that says the kind of module.
+    known = re.escape(os.path.splitext(file)[0]) + r"\.[mc]?[tj]s\b"
+    text = re.sub(known, lambda _: action.file, text)
     return text.replace(str(context.claude), context.workspace.claude)
 
 
@@ -252,13 +255,19 @@ def _own_frames(stack: str, file: str) -> tuple[list[str], int | None]:
     return frames[: last or None], line
 
 
-def _syntax_error(stack: str, file: str) -> tuple[int | None, str]:
-    """Return the line of a syntax error, and the text that the engine shows for it."""
-    for match in _LOCATION.finditer(stack):
-        if match[1].endswith(file):
-            shown = stack[match.end() :].split("\n\n")[0].strip("\n")
-            return int(match[2]), shown
-    return None, ""
+def _syntax_error(
+    failed: dict[str, object], mapped: Callable[[object], str], file: str
+) -> tuple[int | None, str]:
+    """Return the line of a syntax error, and what the engine shows of it, each if it does."""
+    if isinstance(failed["line"], int):
+        return failed["line"], ""
+    stack = mapped(failed["stack"])
+    location = re.compile(re.escape(file) + r":(\d+)")
+    at_top = location.match(stack)
+    if at_top is not None:
+        return int(at_top[1]), stack[at_top.end() :].split("\n\n")[0].strip("\n")
+    told = location.search(mapped(failed["message"]))
+    return (int(told[1]), "") if told else (None, "")
 
 
 def _advice(failed: dict[str, object], message: str) -> str | None:
