@@ -146,10 +146,12 @@ def _placed(action: ScriptAction, context: Context) -> Iterator[str]:
 
 def _folder(folder: str, context: Context) -> str:
     """Return the staged copy of the migrations folder, or what stands in for it."""
+    from .. import audit
     from ..workspace import is_inside
 
     workspace = context.workspace
-    _share_packages(workspace)
+    with audit.looking_away():
+        _share_packages(workspace)
     real = os.path.realpath(folder)
     if is_inside(real, workspace.claude):
         staged = os.path.join(context.claude, os.path.relpath(real, workspace.claude))
@@ -164,11 +166,14 @@ class _Mirror:
     is_usable = True
 
     def __init__(self, folder: str, scratch: str) -> None:
+        from .. import audit
+
         above = os.path.join(scratch, "mirror")
         self.folder = os.path.join(above, os.path.basename(folder))
-        os.makedirs(self.folder)
-        _link_all(os.path.dirname(folder), above)
-        _link_all(folder, self.folder)
+        with audit.looking_away():
+            os.makedirs(self.folder)
+            _link_all(os.path.dirname(folder), above)
+            _link_all(folder, self.folder)
 
     def close(self) -> None:
         """Return: the run's end removes all that lies in its scratch folder."""
