@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -90,8 +91,8 @@ def _installed() -> Path | str:
     npm = shutil.which("npm")
     if npm is None:
         return "there is no npm"
-    building = folder.with_name(f".building-{os.getpid()}-{folder.name}")
-    building.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix="npm-", dir=folder.parent))
     try:
         (building / "package.json").write_text('{"private": true}')
         quiet = ("--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock")

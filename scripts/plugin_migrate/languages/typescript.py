@@ -7,10 +7,10 @@ staged helpers of the migration: its file may have changed since, or be gone.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..errors import BrokenMigration, Irreversible, MigrateError, StepFailed
@@ -124,34 +124,35 @@ class TypeScript:
 # --- where the text lies while it is loaded -------------------------------------------------------
 
 
-@contextmanager
+@contextlib.contextmanager
 def _placed(action: ScriptAction, context: Context) -> Iterator[str]:
     """Write the text to where its relative imports lead to the helpers beside it.
 
     The child removes it as soon as it is loaded: it is no part of the state. Its name says what
     kind of module it is, which else a ``package.json`` above would decide.
     """
+    from .. import audit
+
     stem, suffix = os.path.splitext(os.path.basename(action.file))
     kind = ("m" if action.is_module else "c") + suffix[-2:]
-    folder = _folder(os.path.dirname(action.file), context)
-    file = os.path.join(folder, f".{stem}.{kind}")
-    with open(file, "x", encoding="utf-8", newline="") as copy:
-        copy.write(action.source)
+    with audit.looking_away():
+        folder = _folder(os.path.dirname(action.file), context)
+        file = os.path.join(folder, f".{stem}.{kind}")
+        with open(file, "x", encoding="utf-8", newline="") as copy:
+            copy.write(action.source)
     try:
         yield file
     finally:
-        if os.path.exists(file):
+        with audit.looking_away(), contextlib.suppress(FileNotFoundError):
             os.unlink(file)
 
 
 def _folder(folder: str, context: Context) -> str:
     """Return the staged copy of the migrations folder, or what stands in for it."""
-    from .. import audit
     from ..workspace import is_inside
 
     workspace = context.workspace
-    with audit.looking_away():
-        _share_packages(workspace)
+    _share_packages(workspace)
     real = os.path.realpath(folder)
     if is_inside(real, workspace.claude):
         staged = os.path.join(context.claude, os.path.relpath(real, workspace.claude))
@@ -166,14 +167,11 @@ class _Mirror:
     is_usable = True
 
     def __init__(self, folder: str, scratch: str) -> None:
-        from .. import audit
-
         above = os.path.join(scratch, "mirror")
         self.folder = os.path.join(above, os.path.basename(folder))
-        with audit.looking_away():
-            os.makedirs(self.folder)
-            _link_all(os.path.dirname(folder), above)
-            _link_all(folder, self.folder)
+        os.makedirs(self.folder)
+        _link_all(os.path.dirname(folder), above)
+        _link_all(folder, self.folder)
 
     def close(self) -> None:
         """Return: the run's end removes all that lies in its scratch folder."""
