@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+import runtimes
 from plugin_migrate.errors import (
     BrokenMigration,
     Conflict,
@@ -15,7 +16,6 @@ from plugin_migrate.errors import (
     StateUnreadable,
     StepFailed,
 )
-import runtimes
 from plugin_migrate.languages.javascript_runtime import find_runtime
 from plugin_migrate.report import Reporter
 from project import fails_unchanged
@@ -423,7 +423,7 @@ def test_a_row_is_an_object_of_its_columns_or_nothing(project, node):
         ('{"a": 1, "b": 2}', "delete v.a", '{"b": 2}'),
         ('{"a": 1, "b": 2}', "v.a = undefined", '{"b": 2}'),
         ('[1.0, {"a": 1e2}, 3]', "v.splice(2, 0, 'x')", '[1.0, {"a": 1e2}, "x", 3]'),
-        ('[[1, 2.0], 3]', "v[0].unshift(0)", "[[0, 1, 2.0], 3]"),
+        ("[[1, 2.0], 3]", "v[0].unshift(0)", "[[0, 1, 2.0], 3]"),
         ('{"$i": 1, "$o": {"$f": 2}}', "v.$b = []", '{"$i": 1, "$o": {"$f": 2}, "$b": []}'),
         ('{"__proto__": 1}', "v.x = null", '{"__proto__": 1, "x": null}'),
         ('{"big": 9007199254740993}', "v.more = v.big + 1n", None),

@@ -1,13 +1,13 @@
-"""What a JavaScript migration asks of the engine while it runs, answered in the step's transaction."""
+"""What a JavaScript migration asks of the engine, answered inside the step's transaction."""
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from ..audit import Outside
 from ..context import Context
 from ..errors import MigrateError
 from ..guard import Refused
@@ -138,6 +138,6 @@ class Calls:
 
 def _parameter(value: Any) -> object:
     decoded = decode(value)
-    if decoded != decoded:
+    if isinstance(decoded, float) and math.isnan(decoded):
         raise ValueError("NaN cannot be stored: SQLite would make it NULL")
     return decoded

@@ -1,8 +1,8 @@
 """The child process in which TypeScript and JavaScript migrations run, and talking to it.
 
-One serves all steps of a run. It stands in a session of its own, so that Ctrl-C reaches only us, and
-has a watcher beside it that ends it when we die without a word. What it prints comes through a pipe
-that is emptied as it fills: nothing is kept, and nothing waits.
+One serves all steps of a run. It stands in a session of its own, so that Ctrl-C reaches only us,
+and has a watcher beside it that ends it when we die without a word. What it prints comes through a
+pipe that is emptied as it fills: nothing is kept, and nothing waits.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _RUNNER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "javascript_r
 _SECONDS_PER_LOOK = 0.1
 # The shell's own numbers for files go up to 9.
 _FIRST_FREE = 10
-# The watcher reads from a pipe that nobody writes to: it ends when we do, and takes the group along.
+# The watcher reads from a pipe that nobody writes to: when we end it ends, and ends the group.
 _START = 'exec 3<&0; (read -r _ <&3; kill -9 0) >/dev/null 2>&1 & exec "$@" 3<&- </dev/null'
 
 Answerer = Callable[[dict[str, Any]], Any]

@@ -1,7 +1,7 @@
 """Finding what can run a TypeScript or JavaScript migration on this machine.
 
-Only folders that ``PATH`` names absolutely are looked into: a relative one would let a project bring
-its own ``node``. Nothing but ``--version`` is run here, and nothing at all until a step has to run.
+Only folders that ``PATH`` names absolutely are looked into: a relative one would let a project
+bring its own ``node``. Nothing but ``--version`` is run here, and nothing until a step has to run.
 """
 
 from __future__ import annotations

@@ -183,6 +183,11 @@ def parse(text: str) -> Script:
     )
 
 
+def constants(text: str) -> dict[str, object]:
+    """Return the names declared at the top level whose values are written out."""
+    return _Reader(scan(text).tokens).constants()
+
+
 def string_value(token: Token) -> str | None:
     """Return what a string, or a template without substitutions, stands for."""
     if token.kind not in ("string", "template"):
@@ -309,6 +314,14 @@ class _Reader:
         line = members["up"].line if "up" in members else None
         return _Found(members if "up" in members else {}, line=line)
 
+    def constants(self) -> dict[str, object]:
+        """Return the declared names with static values."""
+        values = {
+            name: self._static(start, self._end_of_statement(start))
+            for name, start in self._constants.items()
+        }
+        return {name: value for name, value in values.items() if value is not UNKNOWN}
+
     # --- exports ---------------------------------------------------------------------------------
 
     def _declared(self) -> Iterator[tuple[str, int]]:
@@ -396,8 +409,10 @@ class _Reader:
     def _end_of_statement(self, start: int) -> int:
         for index in range(start, len(self._tokens)):
             token = self._tokens[index]
-            if token.depth == 0 and index > start and (
-                token.is_sign(";") or token.is_word("export", *_DECLARE)
+            if (
+                token.depth == 0
+                and index > start
+                and (token.is_sign(";") or token.is_word("export", *_DECLARE))
             ):
                 return index
         return len(self._tokens)
@@ -418,7 +433,9 @@ class _Reader:
     def _object(self, start: int) -> _Found:
         """Return the entries of the object at ``start``, also inside ``define({...})``."""
         index = start
-        while self._is_kind(index, "word") or self._is_sign(index, "(") or self._is_sign(index, "."):
+        while (
+            self._is_kind(index, "word") or self._is_sign(index, "(") or self._is_sign(index, ".")
+        ):
             index += 1
         if not self._is_sign(index, "{"):
             return _Found(is_partial=True)
