@@ -106,8 +106,8 @@ def test_values_survive_both_ways(project, engine):
         "1.0.0",
         r"""
         ctx.db.exec('CREATE TABLE a (x)');
-        const values = [0, -1, 2 ** 53 - 1, 2n ** 53n, 2n ** 63n - 1n, -(2n ** 63n), 1.5, 1e300, 5e-324,
-          2 ** 60, Infinity, -Infinity, null, '', '\0', '\u{1F600} \ud83d\ude00 \u2028 é "\\\n',
+        const values = [0, -1, 2 ** 53 - 1, 2n ** 53n, 2n ** 63n - 1n, -(2n ** 63n), 1.5, 1e300,
+          5e-324,          2 ** 60, Infinity, -Infinity, null, '', '\0', '\u{1F600} \ud83d\ude00 \u2028 é "\\\n',
           new Uint8Array([0, 255, 128]), new Uint8Array(0), true];
         for (const value of values) {
           ctx.db.run('INSERT INTO a VALUES (?)', value);
@@ -305,7 +305,7 @@ def test_the_kind_of_module_is_read_from_the_text(project, engine, kind):
         "export const migration = { up: (ctx) => ctx.db.exec('CREATE TABLE a (x)') };",
         "export default { async up(ctx) { ctx.db.exec('CREATE TABLE a (x)') } };",
         "export function up(ctx) { ctx.db.exec('CREATE TABLE a (x)') }",
-        "class M { up(ctx) { ctx.db.exec('CREATE TABLE a (x)') } }\nexport const migration = new M;",
+        "class M { up(ctx) { ctx.db.exec('CREATE TABLE a (x)') } }\nexport default new M();",
     ],
 )
 def test_javascript_runs_with_an_old_node_too(project, folder, monkeypatch, suffix, text):
@@ -405,7 +405,8 @@ def test_a_row_is_an_object_of_its_columns_or_nothing(project, node):
         "1.0.0",
         """
         const row = ctx.db.get('SELECT 1 AS a, 2 AS "__proto__", 3 AS a');
-        const seen = [Object.entries(row), ctx.db.get('SELECT 1 WHERE 0') === undefined, ctx.db.all('SELECT 1 WHERE 0')];
+        const none = ctx.db.get('SELECT 1 WHERE 0');
+        const seen = [Object.entries(row), none === undefined, ctx.db.all('SELECT 1 WHERE 0')];
         ctx.db.exec('CREATE TABLE a (x)');
         ctx.db.run('INSERT INTO a VALUES (?)', JSON.stringify(seen));
         """,
@@ -451,11 +452,11 @@ def test_an_edit_changes_what_its_author_changed_and_nothing_else(
         ("ctx.editJson('../x', () => {})", ForbiddenStatement, "../x is not below .claude/"),
         ("ctx.editJson('a.json', (v) => [v])", StepFailed, "a.json must stay the kind of value"),
         ("ctx.editJson('a.json', (v) => { v.x = NaN })", StepFailed, "Out of range float"),
-        ("ctx.editJson('a.json', (v) => { v.x = new Map() })", StepFailed, "the document.x is a Map"),
-        ("ctx.editJson('a.json', (v) => { v.x = () => 1 })", StepFailed, "the document.x is () => 1"),
+        ("ctx.editJson('a.json', (v) => { v.x = new Map() })", StepFailed, ".x is a Map"),
+        ("ctx.editJson('a.json', (v) => { v.x = () => 1 })", StepFailed, ".x is () => 1"),
         ("ctx.editJson('a.json', (v) => { v.x = v })", StepFailed, "document.x contains itself"),
         ("ctx.editJson('a.json', () => { throw new Error('mine') })", StepFailed, "Error: mine"),
-        ("await ctx.editJson('a.json', async () => { throw new Error('mine') })", StepFailed, "mine"),
+        ("await ctx.editJson('a.json', async () => { throw Error('mine') })", StepFailed, "mine"),
         ("void ctx.editJson('a.json', () => new Promise(() => {}))", StepFailed, "not finished"),
         ("ctx.editJson('a.json', () => ctx.editJson('a.json', (v) => { v.y = 1 }) ?? { z: 1 })",
          Conflict, "changed while it was being edited"),

@@ -261,7 +261,7 @@ function makeContext(owner, claude) {
     *progress(items) {
       const total = items.length ?? items.size ?? null;
       let done = 0;
-      let updated = 0;
+      let updated = -Infinity;
       for (const item of items) {
         const now = performance.now();
         if (now - updated >= SECONDS_BETWEEN_UPDATES * 1000) {

@@ -1,8 +1,8 @@
 """Values on their way between Python and JavaScript; ``javascript_runner.mjs`` is the other side.
 
 They travel as JSON. What JSON or JavaScript's numbers cannot hold is wrapped: ``{"$i": "digits"}``
-an integer beyond 2^53, ``{"$f": "NaN"}`` a float, ``{"$b": "base64"}`` bytes, and ``{"$o": {...}}`` a
-mapping with a key that could be taken for one of these.
+an integer beyond 2^53, ``{"$f": "NaN"}`` a float, ``{"$b": "base64"}`` bytes, and ``{"$o": {...}}``
+a mapping with a key that could be taken for one of these.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Migrations in TypeScript and JavaScript: ``export const migration = { up(ctx), down(ctx) }``.
 
 The text is read with ``javascript_text.py`` and only executed as a step of a run, by a JavaScript
-engine in a child process. What is loaded there is the text that was prepared, from a copy beside the
-staged helpers of the migration: its file may have changed since, or be gone.
+engine in a child process. What is loaded there is the text that was prepared, from a copy beside
+the staged helpers of the migration: its file may have changed since, or be gone.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ def _project(workspace: Workspace) -> str:
     return workspace.project
 
 
-# --- what its author reads when it fails -----------------------------------------------------------
+# --- what its author reads when it fails ----------------------------------------------------------
 
 
 def _failure(
@@ -211,7 +211,7 @@ def _failure(
 
     cause = calls.errors[failed["id"]] if isinstance(failed["id"], int) else None
     frames, line = _own_frames(mapped(failed["stack"]), action.file)
-    details = ("\n".join(frames),) if frames else ()
+    details: tuple[str, ...] = ("\n".join(frames),) if frames else ()
     if isinstance(cause, MigrateError):
         cause.file = cause.file or action.file
         cause.line = cause.line or (line if cause.file == action.file else None)
