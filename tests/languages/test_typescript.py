@@ -107,7 +107,8 @@ def test_values_survive_both_ways(project, engine):
         r"""
         ctx.db.exec('CREATE TABLE a (x)');
         const values = [0, -1, 2 ** 53 - 1, 2n ** 53n, 2n ** 63n - 1n, -(2n ** 63n), 1.5, 1e300,
-          5e-324,          2 ** 60, Infinity, -Infinity, null, '', '\0', '\u{1F600} \ud83d\ude00 \u2028 é "\\\n',
+          5e-324, 2 ** 60, Infinity, -Infinity, null, '', '\0',
+          '\u{1F600} \ud83d\ude00 \u2028 é "\\\n',
           new Uint8Array([0, 255, 128]), new Uint8Array(0), true];
         for (const value of values) {
           ctx.db.run('INSERT INTO a VALUES (?)', value);

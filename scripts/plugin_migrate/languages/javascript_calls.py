@@ -37,10 +37,11 @@ class Calls:
             "database": self._database,
             "open": self._open,
             "close": self._close,
+            # Answered, so that it comes before what the migration prints next.
+            "log": lambda call: context.log(call["text"]),
         }
         # They have nothing to answer, so that nobody waits.
         self._tellings: dict[str, Callable[[Fields], None]] = {
-            "log": lambda call: context.log(call["text"]),
             "progress": lambda call: context.show_progress(call["done"], call["total"]),
             "forget": self._forget,
         }

@@ -256,7 +256,7 @@ function makeContext(owner, claude) {
     },
     log(...values) {
       const words = values.map((value) => (typeof value === 'string' ? value : inspect(value)));
-      tell(owner, 'log', { text: words.join(' ') });
+      call(owner, 'log', { text: words.join(' ') });
     },
     *progress(items) {
       const total = items.length ?? items.size ?? null;
@@ -355,6 +355,10 @@ process.exit = (code) => {
   realExit(code);
 };
 
+// Else Node.js queues without bound what the pipe cannot take.
+for (const stream of [process.stdout, process.stderr]) {
+  stream._handle?.setBlocking?.(true);
+}
 Error.stackTraceLimit = 50;
 send({ ready: true });
 setImmediate(next);

@@ -38,6 +38,7 @@ _REGEX = re.compile(r"/(?:[^/\\\[\r\n]|\\.|\[(?:[^\]\\\r\n]|\\.)*\])+/[A-Za-z]*"
 _BEFORE_VALUE = frozenset(
     "return typeof case in of delete void throw new else do yield await instanceof extends".split()
 )
+_OPERATORS = ("as", "satisfies", "in", "instanceof", "of")
 _OPENING = frozenset("([{")
 _CLOSING = frozenset(")]}")
 _ESCAPE = re.compile(
@@ -236,6 +237,13 @@ def _may_begin_value(before: Token | None) -> bool:
     return before.kind == "sign" and before.text not in (")", "]", "++", "--")
 
 
+def _may_end(token: Token) -> bool:
+    """Return whether a statement may end behind a token."""
+    if token.kind == "word":
+        return token.text not in _BEFORE_VALUE
+    return token.kind != "sign" or token.text in _CLOSING
+
+
 def _end_of_template(text: str, start: int) -> int:
     """Return where the template that begins at ``start`` ends, code in ``${}`` included."""
     inside = ["`"]  # what is open: templates, and braces of code inside them
@@ -407,13 +415,15 @@ class _Reader:
         return Member(UNKNOWN, self._tokens[name].line, name, len(self._tokens))
 
     def _end_of_statement(self, start: int) -> int:
-        for index in range(start, len(self._tokens)):
-            token = self._tokens[index]
-            if (
-                token.depth == 0
-                and index > start
-                and (token.is_sign(";") or token.is_word("export", *_DECLARE))
-            ):
+        """Return where a statement, or one declaration of several, ends, also without a ``;``."""
+        for index in range(start + 1, len(self._tokens)):
+            before, token = self._tokens[index - 1 : index + 1]
+            if token.depth > 0:
+                continue
+            is_on_new_line = token.line > before.last and not token.is_word(*_OPERATORS)
+            if token.is_sign(";") or token.is_sign(","):
+                return index
+            if token.kind == "word" and is_on_new_line and _may_end(before):
                 return index
         return len(self._tokens)
 
@@ -464,7 +474,7 @@ class _Reader:
         if end > first:
             yield first, end
 
-    def _entry(self, first: int, last: int) -> tuple[str, Member] | None:
+    def _entry(self, first: int, last: int, level: int = 0) -> tuple[str, Member] | None:
         """Return one entry of an object; ``None`` for what could be any."""
         tokens = self._tokens
         line = tokens[first].line
@@ -479,9 +489,9 @@ class _Reader:
         if name.kind not in ("word", "string", "number") or key is None:
             return None
         if first + 1 >= last:  # shorthand
-            return key, Member(self._static(first, last), line, first, last)
+            return key, Member(self._static(first, last, level), line, first, last)
         if self._is_sign(first + 1, ":"):
-            return key, Member(self._static(first + 2, last), line, first + 2, last)
+            return key, Member(self._static(first + 2, last, level), line, first + 2, last)
         return key, Member(UNKNOWN, line, first + 1, last)
 
     def _static(self, start: int, end: int, level: int = 0) -> object:
@@ -520,7 +530,7 @@ class _Reader:
             return [value for value in values if value is not UNKNOWN]
         entries: dict[str, object] = {}
         for first, last in parts:
-            entry = self._entry(first, last)
+            entry = self._entry(first, last, level + 1)
             if entry is not None and entry[1].value is not UNKNOWN:
                 entries[entry[0]] = entry[1].value
         return entries
