@@ -359,7 +359,8 @@ def test_types_and_templates_pass_the_compiler(project):
     (project.root / "node_modules").symlink_to(runtimes.node_modules())
     (project.migrations / "wrong.ts").write_text(
         "import type { Migration } from '../types.js';\n"
-        "export const migration: Migration = { version: '1', description: '', up(ctx) { ctx.no; } };\n"
+        "export const migration: Migration = {\n"
+        "  version: '1.0.0', description: '', up(ctx) { ctx.no; } };\n"
     )
     tsc = [
         project.root / "node_modules/.bin/tsc",
@@ -368,7 +369,7 @@ def test_types_and_templates_pass_the_compiler(project):
     ]
     files = sorted(project.migrations.glob("*.ts"))
     done = subprocess.run([*tsc, *files], capture_output=True, text=True, cwd=project.root)
-    assert "wrong.ts(2," in done.stdout
+    assert "wrong.ts(3," in done.stdout
     assert "Property 'no' does not exist on type 'Context'" in done.stdout
     done = subprocess.run([*tsc, *files[:-1]], capture_output=True, text=True, cwd=project.root)
     assert (done.returncode, done.stdout) == (0, "")

