@@ -110,6 +110,15 @@ class Project:
             text += f"\ndef down(ctx):\n{_body(down)}\n"
         return self._migration(f"{version}-step.py", text)
 
+    def typescript(
+        self, version: str, up: str, down: str | None = None, top: str = "", suffix: str = "ts"
+    ) -> Path:
+        """Write a TypeScript migration from the bodies of its functions; ``up``'s is on line 3."""
+        text = f"export const migration = {{\nasync up(ctx) {{\n{textwrap.dedent(up)}\n}},\n"
+        if down is not None:
+            text += f"async down(ctx) {{\n{textwrap.dedent(down)}\n}},\n"
+        return self._migration(f"{version}-step.{suffix}", f"{text}}};\n{textwrap.dedent(top)}")
+
     def _migration(self, name: str, text: str) -> Path:
         file = self.migrations / name
         file.write_text(text, encoding="utf-8")

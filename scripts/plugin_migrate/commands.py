@@ -154,10 +154,11 @@ def _execute(
 ) -> Run:
     from .backup import BackupWriter
     from .engine import Engine
-    from .prepare import prepare
+    from .prepare import prepare, require_all
 
     workspace = seen.workspace
     prepared = prepare(workspace, plan)
+    require_all(workspace, prepared)
     results: list[StepResult] = []
     error: MigrateError | None = None
     started = time.perf_counter()
