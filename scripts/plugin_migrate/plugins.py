@@ -118,8 +118,7 @@ def _switches(places: _Places) -> dict[str, bool]:
         *(os.path.join(drop_ins, name) for name in _names_in(drop_ins) if name.endswith(".json")),
     ):
         for key, value in _mapping(_read(path).get("enabledPlugins")).items():
-            # A list holds version constraints, which the client does not act on.
-            switches[key] = value is True or isinstance(value, list)
+            switches[key] = value is True  # a list of versions, say, switches nothing on
     return switches
 
 
