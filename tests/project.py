@@ -110,6 +110,15 @@ class Project:
             text += f"\ndef down(ctx):\n{_body(down)}\n"
         return self._migration(f"{version}-step.py", text)
 
+    def typescript(
+        self, version: str, up: str, down: str | None = None, top: str = "", suffix: str = "ts"
+    ) -> Path:
+        """Write a TypeScript migration from the bodies of its functions; ``up``'s is on line 3."""
+        text = f"export const migration = {{\nasync up(ctx) {{\n{textwrap.dedent(up)}\n}},\n"
+        if down is not None:
+            text += f"async down(ctx) {{\n{textwrap.dedent(down)}\n}},\n"
+        return self._migration(f"{version}-step.{suffix}", f"{text}}};\n{textwrap.dedent(top)}")
+
     def _migration(self, name: str, text: str) -> Path:
         file = self.migrations / name
         file.write_text(text, encoding="utf-8")
@@ -215,21 +224,21 @@ class Project:
             out, err = ended(process)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
-    def killed_at(self, condition: str, *arguments: str, nth: int = 1) -> None:
+    def killed_at(self, condition: str, *arguments: str, nth: int = 1, before: str = "") -> None:
         """Run a command that dies of SIGKILL at an audit event.
 
         ``condition`` is a Python expression of ``event`` and ``path``, the last of its paths; it
-        happens when that is true for the ``nth`` time.
+        happens when that is true for the ``nth`` time. ``before`` is code that runs first.
         """
         arguments = arguments or ("upgrade", "--no-backup")
-        done = self.signalled_at(condition, signal.SIGKILL, *arguments, nth=nth)
+        done = self.signalled_at(condition, signal.SIGKILL, *arguments, nth=nth, before=before)
         assert done.returncode == -signal.SIGKILL, done.stderr
 
     def signalled_at(
-        self, condition: str, number: int, *arguments: str, nth: int = 1
+        self, condition: str, number: int, *arguments: str, nth: int = 1, before: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Run a command that gets a signal at an audit event; see :meth:`killed_at`."""
-        before = _SIGNAL_AT.format(condition=condition, number=int(number), nth=nth)
+        before += _SIGNAL_AT.format(condition=condition, number=int(number), nth=nth)
         return self.cli(*arguments, before=before)
 
     # --- looking -------------------------------------------------------------------------------

@@ -349,7 +349,6 @@ def test_with_ctx_db_is_refused_before_its_block_runs(project: Project) -> None:
         ),
         "import sqlite3; sqlite3.Connection.commit(ctx.db); 1 / 0",
         "import sqlite3; sqlite3.Connection.executescript(ctx.db, 'CREATE TABLE torn (x)')",
-        "ctx.db.blobopen('migrations', 'version', 1).write(b'9')",
         "ctx.db.deserialize(b'')",
     ],
 )
@@ -367,6 +366,17 @@ def test_cursors_and_executemany_read_the_sentence_too(project: Project) -> None
     assert "is not for a migration" in fails_unchanged(project).message
     project.python("1.0.0", "ctx.db.executemany('DELETE FROM migrations WHERE id = ?', [(1,)])")
     assert "may only read it" in fails_unchanged(project).message
+
+
+def test_a_blob_of_the_ledger_is_refused_as_an_update_of_it_is(project: Project) -> None:
+    project.sql("1.0.0", "CREATE TABLE t (x);")
+    project.upgrade()
+    project.python("1.1.0", "ctx.db.blobopen('migrations', 'version', 1).write(b'9')")
+    assert "may only read it" in fails_unchanged(project).message
+    project.python(
+        "1.1.0", "assert ctx.db.blobopen('migrations', 'version', 1, readonly=True).read()"
+    )
+    project.upgrade()
 
 
 def test_ordinary_python_database_code_works(project: Project) -> None:

@@ -55,7 +55,7 @@ def test_a_linked_folder_is_refused_and_what_it_leads_to_stays(
     assert things(victim) == before
 
 
-@pytest.mark.parametrize("name", ["lock.json.part", "lock.json", "lock.db", ".gitignore"])
+@pytest.mark.parametrize("name", ["lock.txt.part", "lock.txt", "lock.db", ".gitignore"])
 def test_a_linked_file_is_refused_and_what_it_leads_to_stays(
     pending: Project, victim: Path, name: str
 ) -> None:
@@ -67,7 +67,7 @@ def test_a_linked_file_is_refused_and_what_it_leads_to_stays(
     assert (victim / "plain").read_text() == "plain"
 
 
-@pytest.mark.parametrize("name", ["lock.json.part", "publish/pipe", "backups/pipe"])
+@pytest.mark.parametrize("name", ["lock.txt.part", "publish/pipe", "backups/pipe"])
 def test_a_pipe_is_refused_without_waiting_at_it(pending: Project, name: str) -> None:
     pipe = pending.bookkeeping / name
     pipe.parent.mkdir(exist_ok=True)

@@ -206,3 +206,11 @@ def test_the_command_exits_1_with_the_error_of_a_real_run(pending: Project) -> N
 
 def test_preview_and_dry_run_exclude_each_other(project: Project) -> None:
     assert project.cli("upgrade", "--preview", "--dry-run").returncode == 2
+
+
+def test_a_value_that_is_written_in_pieces_is_shown_too(project: Project) -> None:
+    project.sql("1.0.0", "CREATE TABLE t (b BLOB); INSERT INTO t VALUES (zeroblob(4));")
+    project.upgrade()
+    project.python("1.1.0", "ctx.db.blobopen('t', 'b', 1).write(b'abcd')")
+    (database,) = upgrade(project).databases
+    assert [table.table for table in database.tables] == ["t"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -138,3 +140,44 @@ def test_the_ledger_s_row_carries_the_same_manifest(project: Project) -> None:
     (log,) = logs(project.workspace())
     (row,) = project.query("SELECT id, version, project, manifest FROM plugin_migrate_publishes")
     assert row == (log.id, "1.0.0", str(project.root), log.manifest().to_json())
+
+
+def test_a_log_is_native_only_where_it_was_written(project: Project, folder: Path) -> None:
+    log = LogWriter(project.workspace())
+    log.finish(Version(1, 0, 0), "up", [])
+    assert log.log.is_native()
+    moved = project.root.rename(folder / "moved")
+    name = f".claude/.plugin-migrate/publish/{log.log.id}"
+    assert Log(str(moved / name)).is_native()
+    shutil.copytree(moved, folder / "copy")
+    assert not Log(str(folder / "copy" / name)).is_native()
+
+
+def test_a_log_without_a_manifest_or_a_pack_is_not_native(project: Project) -> None:
+    log = LogWriter(project.workspace())
+    assert not log.log.is_native()
+    log.finish(Version(1, 0, 0), "up", [])
+    os.unlink(log.log.path_of("pack"))
+    assert not log.log.is_native()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_log_of_another_user_is_not_native(project: Project) -> None:
+    log = LogWriter(project.workspace())
+    log.finish(Version(1, 0, 0), "up", [])
+    os.chown(log.log.path_of("pack"), 1, 1)
+    status = os.stat(log.log.path_of("pack"))
+    manifest = replace(log.log.manifest(), pack=(status.st_ino, status.st_ctime_ns))
+    Path(log.log.path_of("manifest.json")).write_text(manifest.to_json())
+    assert not log.log.is_native()
+    os.chown(log.log.path_of("pack"), 0, 0)
+    status = os.stat(log.log.path_of("pack"))
+    manifest = replace(manifest, pack=(status.st_ino, status.st_ctime_ns))
+    Path(log.log.path_of("manifest.json")).write_text(manifest.to_json())
+    assert log.log.is_native()
+
+
+def test_a_log_of_0_1_0_is_still_the_text_that_its_row_carries() -> None:
+    old = Manifest("a", Version(1, 0, 0), "up", "/p", ())
+    assert "pack" not in json.loads(old.to_json())
+    assert Manifest.from_json(old.to_json()).to_json() == old.to_json()

@@ -14,6 +14,7 @@ from plugin_migrate.engine import Reporter, StepResult
 from plugin_migrate.errors import Conflict, ForbiddenStatement, MigrateError
 from plugin_migrate.prepare import Prepared
 from plugin_migrate.redo import LogWriter
+from plugin_migrate.tree import CHUNK
 from plugin_migrate.version import Version
 from project import LIVE, Project, Thing, fails_unchanged, meanwhile, things, unchanged
 from random_trees import FAST, Edit, Stage, Tree, edits, temporary, trees
@@ -356,6 +357,24 @@ def test_empty_folders_and_modes_are_part_of_the_state(project: Project) -> None
     assert now["secret"].mode == 0o640
 
 
+def test_a_large_file_arrives_whole_and_with_its_mode(project: Project) -> None:
+    content = os.urandom(CHUNK * 3 + 1)
+    project.write("large", content, mode=0o666)  # more than the umask would give
+    project.python(
+        "1.0.0",
+        """
+        large = ctx.claude / "large"
+        assert large.stat().st_mode & 0o777 == 0o666
+        large.write_bytes(large.read_bytes()[::-1])
+        """,
+    )
+
+    project.upgrade()
+
+    assert (project.claude / "large").read_bytes() == content[::-1]
+    assert (project.claude / "large").stat().st_mode & 0o777 == 0o666
+
+
 def test_rewriting_a_file_with_the_same_content_is_no_change(project: Project) -> None:
     file = project.write("a", "same")
     before = file.stat()
@@ -454,6 +473,42 @@ def test_an_edit_between_two_steps_is_seen_by_the_second(project: Project) -> No
 
     project.upgrade(reporter=Edits())
     assert project.read("a") == "theirs second"
+
+
+def test_a_link_that_is_pointed_elsewhere_between_two_steps_is_no_conflict(
+    project: Project,
+) -> None:
+    project.write("a", "old")
+    (project.claude / "link").symlink_to("a")
+    project.python("1.0.0", "")
+    project.python("1.1.0", "(ctx.claude / 'link').write_text('new')")
+
+    class Relinks(Reporter):
+        def finished(self, result: StepResult) -> None:
+            if str(result.version) == "1.0.0":
+                (project.claude / "link").unlink()
+                (project.claude / "link").symlink_to("./a")
+
+    project.upgrade(reporter=Relinks())
+    assert project.read("a") == "new"
+    assert os.readlink(project.claude / "link") == "./a"
+
+
+def test_a_file_that_becomes_a_database_s_side_file_between_two_steps_is_no_longer_staged(
+    project: Project, folder: Path
+) -> None:
+    project.write("x.db-wal", "plain so far")
+    database = project.setup("CREATE TABLE t (x)", folder / "x.db")
+    project.python("1.0.0", "assert (ctx.claude / 'x.db-wal').exists()")
+    project.python("1.1.0", "assert not (ctx.claude / 'x.db-wal').exists()")
+
+    class Moves(Reporter):
+        def finished(self, result: StepResult) -> None:
+            if str(result.version) == "1.0.0":
+                shutil.move(database, project.claude / "x.db")
+
+    project.upgrade(reporter=Moves())
+    assert project.applied() == ["1.0.0", "1.1.0"]
 
 
 # --- what is not staged ------------------------------------------------------------------------

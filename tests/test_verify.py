@@ -87,6 +87,32 @@ def test_what_a_down_does_not_bring_back_is_told(
     assert told in found.differences
 
 
+def test_a_change_of_an_old_file_that_keeps_its_size_is_seen(project: Project) -> None:
+    project.write("a", "old")
+    project.python(
+        "1.0.0",
+        """
+        import os, time
+        # Until the file is old enough for a look to be remembered.
+        while time.time_ns() < os.stat(ctx.claude / "a").st_ctime_ns + 60_000_000:
+            pass
+        """,
+        "pass",
+    )
+    project.python(
+        "1.1.0",
+        """
+        import os
+        status = os.stat(ctx.claude / "a")
+        (ctx.claude / "a").write_text("new")
+        os.utime(ctx.claude / "a", ns=(status.st_atime_ns, status.st_mtime_ns))
+        """,
+        "pass",
+    )
+
+    assert verified(project)["1.1.0"].differences == ("after down: a: has another content",)
+
+
 def test_a_second_up_with_another_result_is_not_repeatable(project: Project) -> None:
     project.write("count", "1")
     project.python(

@@ -44,6 +44,7 @@ def _leave(code: int) -> None:
     if "plugin_migrate.engine" in sys.modules:
         raise SystemExit(code)
     try:
+        sys.stdout.flush()
         sys.stderr.flush()
     finally:
         os._exit(code)

@@ -202,7 +202,10 @@ def _create(parser: argparse.ArgumentParser) -> None:
         help="what to start from (default: %(default)s)",
     )
     parser.add_argument(
-        "--language", choices=("python", "sql"), default="python", help="default: %(default)s"
+        "--language",
+        choices=("python", "sql", "typescript"),
+        default="python",
+        help="default: %(default)s",
     )
     parser.add_argument("--version", metavar="X.Y.Z", help="its version (default: the next one)")
     parser.add_argument(

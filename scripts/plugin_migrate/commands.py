@@ -10,12 +10,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from .errors import LedgerLost, MigrateError
 from .ledger import Ledger, read_ledger
-from .look import Look, look, look_ahead
+from .look import Look, look, look_ahead, look_by
 from .plan import Entry, Plan
+from .values import NamedTuple
 from .version import Version
 from .workspace import Workspace
 
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from .signals import Signals
 
 
-@dataclass(frozen=True, slots=True)
-class DryRun:
+class DryRun(NamedTuple):
     """A plan that was made and checked, and not run."""
 
     look: Look
@@ -37,8 +36,7 @@ class DryRun:
     prepared: tuple[Prepared, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """What one upgrade or downgrade did.
 
     ``failed`` is the step that ``error`` stopped; the ``results`` before it stay. ``current`` is
@@ -110,10 +108,12 @@ def _recovered(workspace: Workspace, done_by: str) -> Look:
     """
     _settle_siblings(workspace, done_by)
     # By the ledger alone: a broken migration file must not stand in the way of recovery.
-    if _left_behind(workspace, read_ledger(workspace)):
-        from . import recovery
+    ledger = read_ledger(workspace)
+    if not _left_behind(workspace, ledger):
+        return look_by(workspace, ledger)
+    from . import recovery
 
-        recovery.refuse(recovery.recover(workspace, done_by))
+    recovery.refuse(recovery.recover(workspace, done_by))
     return look(workspace)
 
 
@@ -154,10 +154,11 @@ def _execute(
 ) -> Run:
     from .backup import BackupWriter
     from .engine import Engine
-    from .prepare import prepare
+    from .prepare import prepare, require_all
 
     workspace = seen.workspace
     prepared = prepare(workspace, plan)
+    require_all(workspace, prepared)
     results: list[StepResult] = []
     error: MigrateError | None = None
     started = time.perf_counter()
@@ -242,8 +243,7 @@ def baseline(
     return tuple(step.entry for step in steps)
 
 
-@dataclass(frozen=True, slots=True)
-class Decisions:
+class Decisions(NamedTuple):
     """What the user said about things that only a person can judge."""
 
     keep_live: bool = False

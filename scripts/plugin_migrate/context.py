@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from . import audit
 from .errors import ForbiddenStatement
+from .sessions import Sessions
 from .side_database import SideDatabase
 from .staging import Staging
 from .workspace import Workspace, is_inside
@@ -34,14 +35,23 @@ class Context:
         scratch: str = "",
         on_log: Callable[[str], None] = lambda text: None,
         on_progress: Callable[[int, int | None], None] = lambda done, total: None,
+        sessions: Sessions | None = None,
     ) -> None:
         self.db = db
+        self.sessions = sessions or Sessions()
         self._workspace = workspace
         self._staging = staging
         self._scratch = scratch
         self._on_log = on_log
         self._on_progress = on_progress
         self.side_databases: dict[str, SideDatabase] = {}
+
+    @property
+    def workspace(self) -> Workspace:
+        """The live state, for what runs the migration."""
+        if self._workspace is None:
+            raise ForbiddenStatement("This step works on the state database only")
+        return self._workspace
 
     @property
     def claude(self) -> Path:
@@ -60,8 +70,6 @@ class Context:
             ForbiddenStatement: the path leaves ``.claude/`` or is the state database.
             StateUnreadable: the file is not a database.
         """
-        if self._workspace is None:
-            raise ForbiddenStatement("This step works on the state database only")
         relative = self._relative(path)
         known = self.side_databases.get(relative)
         if known is None:
@@ -98,8 +106,12 @@ class Context:
         """Yield ``items`` and show how far a long loop has come, on a terminal."""
         total = len(items) if isinstance(items, Collection) else None
         for done, item in enumerate(items):
-            self._on_progress(done, total)
+            self.show_progress(done, total)
             yield item
+
+    def show_progress(self, done: int, total: int | None) -> None:
+        """Show on a terminal that ``done`` of ``total`` things are done."""
+        self._on_progress(done, total)
 
     def _staged(self, path: str | os.PathLike[str]) -> Path:
         # Joining keeps an absolute path such as `ctx.claude / "settings.json"` as it is.
@@ -113,21 +125,20 @@ class Context:
         return os.path.join(".claude", os.path.relpath(self._staged(path), self.claude))
 
     def _relative(self, path: str | os.PathLike[str]) -> str:
-        assert self._workspace is not None
+        workspace = self.workspace
         relative = os.path.relpath(self._staged(path), self.claude)
-        live = os.path.realpath(os.path.join(self._workspace.claude, relative))
-        if live == self._workspace.database:
+        live = os.path.realpath(os.path.join(workspace.claude, relative))
+        if live == workspace.database:
             raise ForbiddenStatement(f"{relative} is the state database", hint="Use ctx.db.")
-        if not is_inside(live, self._workspace.claude):
+        if not is_inside(live, workspace.claude):
             raise ForbiddenStatement(f"{relative} leaves .claude/ (to {live})")
-        if is_inside(live, self._workspace.bookkeeping):
+        if is_inside(live, workspace.bookkeeping):
             raise ForbiddenStatement(f"{relative} belongs to plugin-migrate itself")
         # A link's own path would make a second copy of what it leads to.
-        return os.path.relpath(live, self._workspace.claude)
+        return os.path.relpath(live, workspace.claude)
 
     def _open(self, relative: str) -> SideDatabase:
-        assert self._workspace is not None
-        live = os.path.join(self._workspace.claude, relative)
+        live = os.path.join(self.workspace.claude, relative)
         # A new one's folder may be new as well.
         (self.claude / relative).parent.mkdir(parents=True, exist_ok=True)
         copy = os.path.join(self._scratch, f"database-{len(self.side_databases)}.sqlite")

@@ -20,7 +20,7 @@ _LONGEST_SLUG = 100
 # What YAML reads as the same text without quotes, and the words that it does not.
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9 ,.()/_-]*[A-Za-z0-9.)]")
 _YAML_WORDS = frozenset({"yes", "no", "true", "false", "on", "off", "null"})
-_SUFFIXES = {"python": "py", "sql": "sql"}
+_SUFFIXES = {"python": "py", "sql": "sql", "typescript": "ts"}
 LANGUAGES = tuple(_SUFFIXES)
 TEMPLATES = ("empty", "plugin", "schema", "data")
 FIRST = Version(1, 0, 0)
@@ -28,12 +28,13 @@ FIRST = Version(1, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A new migration file; ``path`` is absolute."""
+    """A new migration file; ``path`` is absolute, and so is ``types``, if that was made as well."""
 
     version: Version
     path: str
     language: str
     is_late: bool
+    types: str | None = None
 
 
 def create(
@@ -84,11 +85,13 @@ def create(
             file=where,
             hint=f"The next free one is {(newest or version).bump(bump)}; leave --version out.",
         )
-    text = _filled(template, language, version, description or title_of(name), author)
+    told = (description or "").strip() or title_of(name)
+    text = _filled(template, language, version, told, author)
     path = os.path.join(workspace.migrations, f"{version}-{name}.{_SUFFIXES[language]}")
     _write(path, text)
+    types = _write_types(workspace.migrations) if language == "typescript" else None
     is_late = any(entry.applied and entry.version > version for entry in entries)
-    return Created(version, path, language, is_late)
+    return Created(version, path, language, is_late, types)
 
 
 def require_slug(name: str) -> None:
@@ -111,8 +114,7 @@ def require_slug(name: str) -> None:
 def _filled(template: str, language: str, version: Version, description: str, author: str) -> str:
     if not _is_plain_line(description):
         raise UsageError("A description is one line of text, without control characters")
-    name = f"{template}.{_SUFFIXES[language]}.txt"
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates", name)
+    path = _template(f"{template}.{_SUFFIXES[language]}.txt")
     if not os.path.exists(path):
         raise UsageError(
             f"The template '{template}' changes files, which SQL cannot",
@@ -127,6 +129,10 @@ def _filled(template: str, language: str, version: Version, description: str, au
         author=_as_literal(author, language),
         created_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )
+
+
+def _template(name: str) -> str:
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates", name)
 
 
 def _is_plain_line(text: str) -> bool:
@@ -144,6 +150,16 @@ def _as_literal(text: str, language: str) -> str:
     if language == "sql" and _PLAIN.fullmatch(text) and text.lower() not in _YAML_WORDS:
         return text
     return json.dumps(text, ensure_ascii=False)
+
+
+def _write_types(migrations: str) -> str | None:
+    """Write what TypeScript migrations import their types from, unless it is there already."""
+    path = os.path.join(os.path.dirname(migrations), "types.ts")
+    if os.path.lexists(path):
+        return None
+    with open(_template("types.ts.txt"), encoding="utf-8") as file:
+        _write(path, file.read())
+    return path
 
 
 def _write(path: str, text: str) -> None:

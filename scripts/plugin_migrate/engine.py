@@ -24,6 +24,7 @@ from .publish import publish
 from .publishable import refuse_unpublishable
 from .redo import Log, LogWriter, Manifest
 from .report import Reporter, StepResult
+from .sessions import Sessions
 from .side_database import SideDatabase
 from .signals import Signals, Stop
 from .staging import Change, Staging
@@ -66,6 +67,7 @@ class Engine:
         self._signals = signals
         self._reporter = reporter
         self._staging: Staging | None = None
+        self._sessions = Sessions()
 
     def execute(self, steps: Sequence[Prepared]) -> Iterator[StepResult]:
         """Run ``steps`` in order and yield each result once it is durable.
@@ -94,6 +96,7 @@ class Engine:
             self.has_changed, self.written = True, None
             raise
         finally:
+            self._sessions.close()
             with suppress(OSError):
                 discard(self._workspace.scratch)
 
@@ -321,6 +324,7 @@ class Engine:
             self._workspace.scratch,
             lambda text: self._reporter.log(prepared, text),
             lambda done, total: self._reporter.progress(prepared, done, total),
+            self._sessions,
         )
 
     @contextmanager

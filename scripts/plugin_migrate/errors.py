@@ -129,6 +129,12 @@ class ForbiddenStatement(MigrateError):
     code = "forbidden_statement"
 
 
+class NoRuntime(MigrateError):
+    """Nothing on this machine can run the migration's language."""
+
+    code = "no_runtime"
+
+
 class StateUnreadable(MigrateError):
     """A file, a folder or a database of the state cannot be read or written."""
 

@@ -270,6 +270,17 @@ class StepConnection(sqlite3.Connection):
         cursor: StepCursor = self.cursor()
         return cursor.executemany(*arguments)
 
+    def blobopen(self, table: str, column: str, row: int, /, **options: Any) -> sqlite3.Blob:
+        """Open a value for piecewise access; see :class:`sqlite3.Connection`.
+
+        SQLite shows the authorizer nothing of it, so it is shown the UPDATE that writing equals.
+        """
+        if not options.get("readonly", False):
+            place = ".".join(map(_quoted, (options.get("name", "main"), table)))
+            column_name = _quoted(column)
+            self.execute(f"EXPLAIN UPDATE {place} SET {column_name} = {column_name}").close()
+        return super().blobopen(table, column, row, **options)
+
     def commit(self) -> None:
         """Refuse: the engine commits."""
         raise self._refuse(
@@ -316,3 +327,7 @@ class StepConnection(sqlite3.Connection):
 
     def _refuse(self, sentence: str) -> Refused:
         return self.guard.refuse(sentence) if self.guard else Refused(sentence)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -29,7 +29,15 @@ def look(workspace: Workspace) -> Look:
     Raises:
         MigrateError: files, ledger or database cannot be read.
     """
-    ledger = read_ledger(workspace)
+    return look_by(workspace, read_ledger(workspace))
+
+
+def look_by(workspace: Workspace, ledger: Ledger) -> Look:
+    """Return the state of every migration by a ledger that has just been read.
+
+    Raises:
+        MigrateError: files or stored sources cannot be read.
+    """
     return _look(workspace, ledger, ledger.interrupted)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from .checksum import checksum_of
 from .errors import BrokenMigration, DuplicateVersion, InvalidVersion, StateUnreadable
-from .languages import is_unsupported, language_of
+from .languages import language_of
 from .values import NamedTuple
 from .version import NUMBER, Version
 
@@ -66,12 +66,6 @@ def load(folder: str, known: Mapping[Version, str]) -> list[Migration]:
         path = f"{folder}/{name}"
         language = language_of(name)
         if language is None:
-            if is_unsupported(name):
-                raise BrokenMigration(
-                    "TypeScript and JavaScript migrations are not supported by this version",
-                    file=path,
-                    hint="Write it in Python or SQL, or move it out of the folder.",
-                )
             continue
         if not _is_storable(name):
             raise BrokenMigration(
@@ -132,7 +126,7 @@ def _no_slug(path: str) -> str:
     raise BrokenMigration(
         "A migration's file name needs a name behind its version",
         file=path,
-        hint="Call it <X.Y.Z>-<name>.<sql|py>, for example 1.2.0-add-oauth.py",
+        hint="Call it <X.Y.Z>-<name>.<sql|py|ts|js>, for example 1.2.0-add-oauth.py",
     )
 
 

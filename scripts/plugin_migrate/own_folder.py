@@ -11,7 +11,6 @@ import stat
 from collections.abc import Iterator
 
 from .errors import StateUnreadable
-from .tree import make_folder
 from .workspace import Workspace
 
 
@@ -24,7 +23,10 @@ def prepare(workspace: Workspace) -> None:
     folder = workspace.bookkeeping
     refuse_strangers(workspace)
     try:
-        make_folder(folder)
+        if not os.path.isdir(folder):
+            from .tree import make_folder  # with hashlib and shutil: 6 ms
+
+            make_folder(folder)
         ignore = os.path.join(folder, ".gitignore")
         if not os.path.exists(ignore):
             with open(ignore, "x", encoding="ascii") as file:

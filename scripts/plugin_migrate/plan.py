@@ -6,7 +6,6 @@ No I/O happens here, so that status, dry run, preview and the real run can share
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
 
@@ -74,11 +73,10 @@ class Step(NamedTuple):
         return self.entry.version
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """The ordered steps one command will take.
 
-    ``target`` is the version the user named; ``count`` the number of steps a downgrade was asked
+    ``target`` is the version the user named; ``limit`` the number of steps a downgrade was asked
     for. ``out_of_order`` lists the steps below the current version. ``beyond`` counts the pending
     migrations that the target leaves out.
     """
@@ -86,7 +84,7 @@ class Plan:
     direction: str
     steps: tuple[Step, ...]
     target: Version | None = None
-    count: int | None = None
+    limit: int | None = None
     out_of_order: tuple[Version, ...] = ()
     beyond: int = 0
 
@@ -212,7 +210,7 @@ def plan_downgrade(
         direction="down",
         steps=tuple(Step("down", entry) for entry in due),
         target=target,
-        count=None if target is not None else 1 if count is None else count,
+        limit=None if target is not None else 1 if count is None else count,
     )
 
 

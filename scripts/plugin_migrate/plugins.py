@@ -29,7 +29,7 @@ MANAGED = (
 
 _LARGEST_FILE = 16 * 1024 * 1024
 # It becomes the name of a folder.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # What the client takes for a bare name, which it looks up below `metadata.pluginRoot`.
 _BARE_SOURCE = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]*")
 

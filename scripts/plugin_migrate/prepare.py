@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .checksum import checksum_of
@@ -54,6 +55,16 @@ def prepare(workspace: Workspace, plan: Plan) -> tuple[Prepared, ...]:
         Irreversible: a rollback needs a migration without a down, or one whose source is gone.
     """
     return tuple(_prepare(workspace, step) for step in plan.steps)
+
+
+def require_all(workspace: Workspace, steps: Sequence[Prepared]) -> None:
+    """Make sure that this machine has what runs the steps, before the first of them does.
+
+    Raises:
+        NoRuntime: it has not.
+    """
+    for prepared in steps:
+        prepared.action.require(workspace)
 
 
 def describe(migration: Migration) -> Script:

@@ -204,14 +204,15 @@ class Log:
         return os.path.join(self.folder, name)
 
     def is_native(self) -> bool:
-        """Return whether the log was written where it stands, by a command on this machine.
+        """Return whether the log was written where it stands, by this user.
 
         No clone, archive or copy keeps a file's inode and its time of change, and neither can be
         set, so a log that somebody made up or handed on is not native. Moving it within its file
         system is no copy.
         """
         try:
-            return self.manifest().pack == _identity(os.lstat(self.path_of("pack")))
+            status = os.lstat(self.path_of("pack"))
+            return status.st_uid == os.geteuid() and self.manifest().pack == _identity(status)
         except (NeedsRepair, OSError):
             return False
 

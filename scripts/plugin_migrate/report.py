@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from .values import NamedTuple
 from .version import Version
 
 TYPE_CHECKING = False
@@ -11,8 +10,7 @@ if TYPE_CHECKING:
     from .prepare import Prepared
 
 
-@dataclass(frozen=True, slots=True)
-class StepResult:
+class StepResult(NamedTuple):
     """A step that has happened, durably."""
 
     version: Version

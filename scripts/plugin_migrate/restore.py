@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from . import database, recovery
 from .backup import Backup, BackupWriter, Saved, SavedDatabase, list_backups
@@ -280,7 +280,7 @@ def _make_state(
     connection = database.open_for_writing(copy, sqlite3.Connection)
     try:
         connection.execute("PRAGMA journal_mode=DELETE").fetchall()
-        ensure_ledger(connection, replace(workspace, database=copy))
+        ensure_ledger(connection, workspace._replace(database=copy))
         connection.execute("BEGIN IMMEDIATE")
         _carry_history_over(connection, os.path.join(workspace.scratch, "now.db"))
         ledger = LedgerWriter(connection, workspace.config.ledger_table, done_by)

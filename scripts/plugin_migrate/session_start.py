@@ -16,7 +16,7 @@ from .errors import Busy, MigrateError
 from .news import News, news_of
 from .sources import shipping_plugins, workspace_of
 from .startup import defer
-from .workspace import Workspace, locate
+from .workspace import SOURCES_NAME, Workspace, locate
 
 
 def main() -> str | None:
@@ -64,26 +64,31 @@ def _finish(own: Workspace) -> None:
         Busy: another command is running.
         MigrateError, OSError: not everything could be finished.
     """
-    if not os.path.isdir(own.bookkeeping):
-        return
-    from .siblings import left_behind
-
-    if not any(map(_may_finish, (own, *left_behind(own)))):
+    if not _has_logs(own):
         return
     from .identity import who
     from .lock import run_lock
     from .recovery import recover
+    from .siblings import left_behind
 
+    if not any(map(_may_finish, (own, *left_behind(own)))):
+        return
     with run_lock(own, "session start", timeout=0):
         for workspace in (own, *left_behind(own)):
             if _may_finish(workspace):
                 recover(workspace, who(os.environ))
 
 
+def _has_logs(own: Workspace) -> bool:
+    """Return whether any source has redo logs, without what it takes to read them."""
+    of_plugins = os.path.join(own.bookkeeping, SOURCES_NAME)
+    names = os.listdir(of_plugins) if os.path.isdir(of_plugins) else []
+    folders = (own.publish, *(os.path.join(of_plugins, name, "publish") for name in names))
+    return any(os.path.isdir(folder) and os.listdir(folder) for folder in folders)
+
+
 def _may_finish(workspace: Workspace) -> bool:
-    """Return whether there are redo logs, and every one is this machine's own."""
-    if not os.path.isdir(workspace.publish):
-        return False
+    """Return whether there are redo logs, and every one was written where it stands."""
     from .redo import logs
 
     left = logs(workspace)
@@ -125,7 +130,7 @@ def _line(news: News) -> str:
 
 
 def _fact(news: News) -> str:
-    whose = f"the state of the plugin {news.source}" if news.source else "this project's state"
+    whose = f"the state of the plugin {news.source}" if news.source else "this project's .claude/"
     return f"{whose} has {_counts(news)} (current version {news.current or 'none'})"
 
 

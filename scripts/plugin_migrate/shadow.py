@@ -13,7 +13,6 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from . import database, disposable
 from .errors import StateUnreadable
@@ -85,7 +84,7 @@ class _Copier:
         live = self._live
         copied = self._moved(live, "state.db")
         if live.own is not None:
-            copied = replace(copied, own=self._moved(live.own, "own.db"))
+            copied = copied._replace(own=self._moved(live.own, "own.db"))
         if os.path.exists(live.database):
             os.makedirs(os.path.dirname(copied.database), exist_ok=True)
             _copy_database(live.database, copied.database)
@@ -95,8 +94,7 @@ class _Copier:
 
     def _moved(self, live: Workspace, outside_name: str) -> Workspace:
         """Return a workspace of the copied project; a database from outside gets a new place."""
-        return replace(
-            live,
+        return live._replace(
             project=os.path.join(self._folder, "project"),
             claude=self._claude,
             migrations=self._mapped(live.migrations) or live.migrations,

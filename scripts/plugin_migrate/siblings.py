@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 
 from .tree import make_folder, sync_file, sync_folder
 from .workspace import SOURCES_NAME, Workspace, is_ledger_table, is_source_name
@@ -70,13 +69,12 @@ def _sibling(own: Workspace, name: str) -> Workspace:
         database = os.path.join(name, "state.db")
     if not isinstance(table, str) or not is_ledger_table(table):
         table = own.config.ledger_table
-    return replace(
-        own,
+    return own._replace(
         source=name,
         own=own,
         migrations=os.path.join(folder, "migrations"),
         database=os.path.realpath(os.path.join(own.claude, database)),
-        config=replace(own.config, ledger_table=table),
+        config=own.config._replace(ledger_table=table),
     )
 
 

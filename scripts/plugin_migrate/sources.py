@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from .errors import BadConfig, UnknownPlugin
 from .plugins import Plugin, enabled_plugins, ships_migrations
@@ -81,11 +80,10 @@ def workspace_of(own: Workspace, plugin: Plugin) -> Workspace:
             file=file,
             hint=f"For example: database: .claude/{plugin.name}/state.db",
         )
-    return replace(
-        own,
+    return own._replace(
         migrations=os.path.dirname(file),
         database=database,
-        config=replace(own.config, ledger_table=settings.ledger_table),
+        config=own.config._replace(ledger_table=settings.ledger_table),
         source=plugin.name,
         own=own,
     )

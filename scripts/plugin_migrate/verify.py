@@ -252,13 +252,13 @@ def _mark_of(database: str) -> _Mark:
 
 def _only(entries: tuple[Entry, ...], version: Version) -> Plan:
     plan = plan_upgrade(entries, version)
-    return replace(plan, steps=tuple(step for step in plan.steps if step.version == version))
+    return plan._replace(steps=tuple(step for step in plan.steps if step.version == version))
 
 
 def _from_on(entries: tuple[Entry, ...], version: Version) -> Plan:
     everything = plan_downgrade(entries, NOTHING)
     steps = tuple(step for step in everything.steps if step.version >= version)
-    return replace(everything, steps=steps)
+    return everything._replace(steps=steps)
 
 
 def _what(old: Node | None, new: Node | None) -> str:

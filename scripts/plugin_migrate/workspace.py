@@ -9,9 +9,9 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from .errors import BadConfig, NoProject
+from .values import NamedTuple
 
 TYPE_CHECKING = False  # `typing` costs 4 ms at run time
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ DEFAULT_DATABASE = "orchestration/db/orchestration.db"
 _LARGEST_CONFIG = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """The settings a project may give in ``.claude/plugin-migrate.yaml``.
 
     ``ledger_table`` renames the ``migrations`` table; ``exclude`` holds patterns of paths below
@@ -43,8 +42,7 @@ class Config:
     backups_keep: int = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
+class Workspace(NamedTuple):
     """One source of one project as every command sees it.
 
     ``project`` is the real path of the folder that holds ``.claude/``; ``claude`` the real path
@@ -58,7 +56,7 @@ class Workspace:
     claude: str
     migrations: str
     database: str
-    config: Config = field(default_factory=Config)
+    config: Config = Config()
     live_claude: str | None = None
     source: str | None = None
     own: Workspace | None = None

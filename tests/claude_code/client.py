@@ -9,13 +9,12 @@ result, a text ends the turn. Everything else is real: the client, the plugin, i
 permissions, of which nobody is there to ask. Then the test looks at the :class:`Conversation`:
 
 ========================  ==========================================================================
-``talk.shown``            what Claude was given first: the prompt, expanded
+``talk.shown``            what Claude was given: the prompt, expanded, with what hooks added
 ``talk.printed``          of it, what ``plugin-migrate`` printed for the slash command
 ``talk.results``          what each tool call came back with, as the client gave it to Claude
 ``talk.denied``           the calls for which the client wanted to ask the user (or a hook denied)
+``talk.hooks``            what hooks printed, such as a ``systemMessage``
 ``talk.answer``           what the user reads at the end; also why a command was aborted
-``talk.hooks``            what the hooks of the session's start said, e.g. ``systemMessage``
-``talk.everything``       all that Claude was given first, e.g. what these hooks add for it
 ``talk.events``           everything the client told
 ``talk.requests``         everything it asked the API, whole
 ========================  ==========================================================================
@@ -91,11 +90,15 @@ class Conversation:
         ]
         return [_as_text(block["content"]) for block in blocks]
 
-    @property
+    @cached_property
     def hooks(self) -> list[dict]:
-        """The documents that hooks answered with, of those hooks that the client reports."""
-        answers = [e["stdout"] for e in self.events if e.get("subtype") == "hook_response"]
-        return [json.loads(answer) for answer in answers if answer.strip()]
+        """The documents that hooks printed, in their order."""
+        outputs = [
+            event.get("output", "")
+            for event in self.events
+            if event["type"] == "system" and "hook" in event["subtype"]
+        ]
+        return [json.loads(output) for output in outputs if output.strip()]
 
     @property
     def denied(self) -> list[dict]:

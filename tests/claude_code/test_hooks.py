@@ -1,64 +1,42 @@
-"""The plugin's hooks in the real client: what the user and Claude are told, and what is denied."""
+"""The hooks as the real client runs them."""
 
 from claude_code.messages_api import ToolCall
 
 
-def read(path):
-    return ToolCall("Read", {"file_path": str(path)})
+def test_a_session_begins_with_what_is_pending(client, project):
+    project.tables("1.0.0", "1.1.0", "1.2.0")
+    project.ok("upgrade", "1.0.0")
+    talk = client.ask("Hello", project.root)
+    (document,) = talk.hooks
+    assert document["systemMessage"] == (
+        "plugin-migrate: 2 pending migrations (current version 1.0.0). Run /plugin-migrate upgrade"
+    )
+    assert document["hookSpecificOutput"]["additionalContext"] in talk.everything
+    assert project.statuses()["1.1.0"] == "pending"
 
 
-def edit(path):
-    change = {"old_string": "TABLE", "new_string": "TEMP TABLE", "replace_all": True}
-    return ToolCall("Edit", {"file_path": str(path), **change})
-
-
-def write(path):
-    return ToolCall("Write", {"file_path": str(path), "content": "SELECT 1;\n"})
-
-
-def test_the_sessions_start_tells_the_user_and_claude_what_is_pending(client, project):
+def test_a_session_without_anything_to_tell_begins_silently(client, project):
     project.tables("1.0.0")
     project.ok("upgrade")
-    project.tables("1.1.0")
-    talk = client.ask("Hello.", project.root)
-    (told,) = talk.hooks
-    assert "1 pending migration" in told["systemMessage"]
-    assert "1.0.0" in told["systemMessage"]
-    assert "/plugin-migrate upgrade" in told["systemMessage"]
-    assert told["hookSpecificOutput"]["additionalContext"] in talk.everything
-    assert project.statuses() == {"1.0.0": "applied", "1.1.0": "pending"}
+    assert client.ask("Hello", project.root).hooks == []
 
 
-def test_a_sessions_start_with_nothing_to_tell_is_silent(client, project):
-    for _ in range(2):
-        talk = client.ask("Hello.", project.root)
-        assert talk.hooks == []
-        assert "pending migration" not in talk.everything
-        project.tables("1.0.0")
-        project.ok("upgrade")
-
-
-def test_an_applied_migration_is_not_edited_and_claude_learns_why(client, project):
-    project.tables("1.0.0")
-    project.ok("upgrade")
-    (applied,) = project.migrations.iterdir()
-    before = applied.read_bytes()
-    # Even where the user lets Claude edit whatever it likes.
-    options = ("--permission-mode", "acceptEdits", "--allowedTools", "Edit,Write")
-    calls = [read(applied), edit(applied), write(applied)]
-    talk = client.ask("Change it.", project.root, *calls, options=options)
-    for reason in talk.results[1:]:
-        assert "1.0.0" in reason
-        assert "is applied" in reason
-        assert "/plugin-migrate create" in reason
-    assert applied.read_bytes() == before
-
-
-def test_the_guard_has_no_word_on_a_pending_migration(client, project):
-    project.tables("1.0.0")
-    (pending,) = project.migrations.iterdir()
-    calls = [read(pending), edit(pending), write(pending)]
-    talk = client.ask("Change it.", project.root, *calls)
-    assert all("hook" not in result for result in talk.results)
-    # It lies in `.claude/`, so the client itself asks.
-    assert len(talk.denied) == 2
+def test_an_applied_migration_is_kept_from_claude_s_edits_and_a_pending_one_is_not(client, project):
+    project.tables("1.0.0", "1.1.0")
+    project.ok("upgrade", "1.0.0")
+    applied, pending = sorted(map(str, project.migrations.glob("1.*")))
+    replies = [
+        call
+        for path in (applied, pending)
+        for call in (
+            ToolCall("Read", {"file_path": path}),
+            ToolCall("Edit", {"file_path": path, "old_string": "(x)", "new_string": "(y)"}),
+            ToolCall("Write", {"file_path": path, "content": "SELECT 1;"}),
+        )
+    ]
+    talk = client.ask("Go on", project.root, *replies)
+    for result in talk.results[1:3]:
+        assert "Migration 1.0.0 (1.0.0-step.sql) is applied, so its file stays as it is" in result
+        assert "/plugin-migrate create NAME" in result
+    for result in talk.results[4:6]:
+        assert "is applied" not in result

@@ -3,10 +3,13 @@
 import os
 import pwd
 import re
+import subprocess
 
 import pytest
 
+import runtimes
 from command_line import FOLDER, unprivileged
+from plugin_migrate.create import LANGUAGES
 
 
 def test_a_new_migration_is_told_in_the_contracts_words(project):
@@ -190,7 +193,28 @@ TEMPLATES = [
     ("schema", "sql"),
     ("data", "python"),
     ("data", "sql"),
+    ("empty", "typescript"),
+    ("plugin", "typescript"),
+    ("schema", "typescript"),
+    ("data", "typescript"),
 ]
+DOWNS = {
+    "python": "def down(ctx)",
+    "sql": "\n-- migrate:down\n",
+    "typescript": "\n  async down(ctx) {\n",
+}
+
+
+def filled_in(text):
+    """Return a template without the comments that ask to fill it in."""
+    return re.sub(r"^ *(#|//|--) Fill in.*\n", "", text, flags=re.MULTILINE)
+
+
+@pytest.fixture
+def node(project, tmp_path):
+    """Let the project's commands find Node.js 24."""
+    path = runtimes.folder_with(tmp_path / "bin", node=runtimes.node())
+    project.environment["PATH"] = path + os.pathsep + project.environment["PATH"]
 
 
 @pytest.mark.parametrize(("template", "language"), TEMPLATES)
@@ -199,12 +223,11 @@ def test_a_fresh_file_loads_and_has_both_directions(project, template, language)
     (entry,) = project.json("status")["migrations"]
     assert entry["tags"] == ([] if template == "empty" else [template])
     project.ok("upgrade", "--dry-run")
-    text = next(project.migrations.iterdir()).read_text()
-    assert ("def down(ctx)" if language == "python" else "\n-- migrate:down\n") in text
+    assert DOWNS[language] in next(project.migrations.iterdir()).read_text()
 
 
 @pytest.mark.parametrize(("template", "language"), [one for one in TEMPLATES if one[0] != "data"])
-def test_a_fresh_file_runs_and_takes_back_what_it_did(project, template, language):
+def test_a_fresh_file_runs_and_takes_back_what_it_did(project, node, template, language):
     project.write("settings.json", '{"a": 1}\n')
     project.write("agents/one.md", "---\nname: one\n---\nBody\n")
     project.tables("0.1.0")
@@ -214,28 +237,32 @@ def test_a_fresh_file_runs_and_takes_back_what_it_did(project, template, languag
     project.ok("upgrade")
     project.ok("downgrade")
     next(project.migrations.glob("0.2.0*")).unlink()
+    (project.migrations.parent / "types.ts").unlink(missing_ok=True)
     assert project.query("SELECT sql FROM sqlite_schema") == schema
     assert project.files() == files
 
 
-@pytest.mark.parametrize("language", ["python", "sql"])
-def test_a_fresh_data_migration_says_what_to_fill_in_and_changes_nothing(project, language):
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_fresh_data_migration_says_what_to_fill_in_and_changes_nothing(project, node, language):
     project.ok("create", "x", "--template=data", f"--language={language}")
     assert "no such table: example" in project.fails("upgrade")
     assert project.applied() == []
 
 
-def test_the_plugin_template_filled_in_edits_files_and_restores_them(project):
+@pytest.mark.parametrize("language", ["python", "typescript"])
+def test_the_plugin_template_filled_in_edits_files_and_restores_them(project, node, language):
     settings = '{\n  // a remark\n  "theme": "dark",\n  "n": 1\n}\n'
     agent = "---\nname: one\ntools: [a, b] # remark\n---\nBody\n"
     project.write("settings.json", settings)
     project.write("agents/deep/one.md", agent)
     project.write("agents/two.md", "no front matter\n")
     project.setup("CREATE TABLE a (x)")
-    project.ok("create", "x", "--template=plugin")
-    path = project.migrations / "1.0.0-x.py"
+    project.ok("create", "x", "--template=plugin", f"--language={language}")
+    path = next(project.migrations.iterdir())
     text = path.read_text().replace("exampleOld", "theme").replace("exampleNew", "colors")
-    path.write_text(text.replace("example-old", "tools").replace("example-new", "allowed-tools"))
+    text = text.replace("example-old", "tools").replace("example-new", "allowed-tools")
+    path.write_text(filled_in(text))
+    assert "1 migration(s) verified" in project.ok("verify")
     files = project.files()
     project.ok("upgrade")
     assert project.read("settings.json") == settings.replace("theme", "colors")
@@ -244,8 +271,8 @@ def test_the_plugin_template_filled_in_edits_files_and_restores_them(project):
     assert project.files() == files
 
 
-@pytest.mark.parametrize("language", ["python", "sql"])
-def test_the_schema_template_rebuilds_a_table_with_its_children(project, language):
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_schema_template_rebuilds_a_table_with_its_children(project, node, language):
     project.setup(
         """
         CREATE TABLE example (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -264,6 +291,12 @@ def test_the_schema_template_rebuilds_a_table_with_its_children(project, languag
         )
         text = re.sub(r"^    #     (.*)$", r"        \1", text, flags=re.MULTILINE)
         text = text.replace("    # )\n", "    )\n")
+    elif language == "typescript":
+        create = text[text.index("    ctx.db.exec(`\n") : text.index("    // What ALTER")]
+        text = text.replace(create, "")
+        text = re.sub(
+            r"^    // (ctx|  CREATE|  INSERT|  DROP|  ALTER|`)", r"    \1", text, flags=re.M
+        )
     else:
         create = text[text.index("CREATE TABLE example (\n") : text.index("-- What ALTER")]
         text = text.replace(create, "")
@@ -275,8 +308,8 @@ def test_the_schema_template_rebuilds_a_table_with_its_children(project, languag
     assert project.query("PRAGMA foreign_key_list(child)")[0][2] == "example"
 
 
-@pytest.mark.parametrize("language", ["python", "sql"])
-def test_the_data_template_filled_in_changes_rows_and_restores_them(project, language):
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_data_template_filled_in_changes_rows_and_restores_them(project, node, language):
     project.setup(
         "CREATE TABLE tasks (id INTEGER PRIMARY KEY, state TEXT);"
         "WITH RECURSIVE n(i) AS (SELECT -5 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)"
@@ -287,7 +320,7 @@ def test_the_data_template_filled_in_changes_rows_and_restores_them(project, lan
     project.ok("create", "x", "--template=data", f"--language={language}")
     path = next(project.migrations.iterdir())
     text = path.read_text().replace("example", "tasks").replace("status", "state")
-    path.write_text(text.replace("old value", "done").replace("new value", "ended"))
+    path.write_text(filled_in(text.replace("old value", "done").replace("new value", "ended")))
     project.ok("upgrade")
     assert project.query("SELECT count(*) FROM tasks WHERE state = 'done'") == [(0,)]
     states = [("ended" if state == "done" else state) for _, state in before]
@@ -295,3 +328,48 @@ def test_the_data_template_filled_in_changes_rows_and_restores_them(project, lan
     project.ok("downgrade")
     assert project.query("SELECT * FROM tasks") == before
     assert project.query("SELECT name FROM sqlite_schema WHERE name LIKE '%before%'") == []
+
+
+# TypeScript
+
+
+def test_the_types_are_written_once_and_never_again(project):
+    types = project.migrations.parent / "types.ts"
+    out = project.ok("create", "add-oauth", "--language=typescript")
+    assert out.startswith(
+        "✓ Created migration: 1.0.0-add-oauth.ts\n"
+        f"  Path: {FOLDER}/1.0.0-add-oauth.ts\n"
+        "  Types: .claude/core/versioning/types.ts\n"
+    )
+    assert "export interface Migration" in types.read_text()
+    types.write_text("mine")
+    assert "Types:" not in project.ok("create", "more", "--language=typescript")
+    assert types.read_text() == "mine"
+
+
+def test_other_languages_need_no_types(project):
+    project.ok("create", "a")
+    project.ok("create", "b", "--language=sql")
+    assert not (project.migrations.parent / "types.ts").exists()
+
+
+def test_types_and_templates_pass_the_compiler(project):
+    for template in ("empty", "plugin", "schema", "data"):
+        project.ok("create", "x", "--language=typescript", f"--template={template}")
+    (project.root / "node_modules").symlink_to(runtimes.node_modules())
+    (project.migrations / "wrong.ts").write_text(
+        "import type { Migration } from '../types.js';\n"
+        "export const migration: Migration = {\n"
+        "  version: '1.0.0', description: '', up(ctx) { ctx.no; } };\n"
+    )
+    tsc = [
+        project.root / "node_modules/.bin/tsc",
+        *("--strict", "--noEmit", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess"),
+        *("--module", "nodenext", "--target", "es2022", "--types", "node"),
+    ]
+    files = sorted(project.migrations.glob("*.ts"))
+    done = subprocess.run([*tsc, *files], capture_output=True, text=True, cwd=project.root)
+    assert "wrong.ts(3," in done.stdout
+    assert "Property 'no' does not exist on type 'Context'" in done.stdout
+    done = subprocess.run([*tsc, *files[:-1]], capture_output=True, text=True, cwd=project.root)
+    assert (done.returncode, done.stdout) == (0, "")

@@ -98,12 +98,15 @@ def scenes(crew: Crew, work: Path, injector: str):
     """Return a function that prepares a scene once: command, journal mode, injector."""
     known: dict[tuple[str, ...], Scene] = {}
 
-    def prepare(command: str, journal_mode: str, how: str = injector) -> Scene:
-        key = (command, journal_mode, how)
+    def prepare(
+        command: str, journal_mode: str, how: str = injector, language: str = "python"
+    ) -> Scene:
+        key = (command, journal_mode, how, language)
         if key not in known:
-            name = f"{command}, state database with {journal_mode}, {how}"
+            name = f"{command}, {language}, state database with {journal_mode}, {how}"
             scene = Scene(crew, name, str(work / "-".join(key)), [])
             options = {"command": command, "journal_mode": journal_mode, "injector": how}
+            options["language"] = language
             (prepared,) = crew.do([{"kind": "prepare", "folder": scene.folder} | options])
             assert "wrong" not in prepared, prepared["wrong"]
             scene.points.extend(tuple(point) for point in prepared["points"])

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import runtimes
+
 _WORKER = Path(__file__).with_name("worker.py")
 
 
@@ -57,6 +59,9 @@ class Crew:
 
 def _start() -> subprocess.Popen[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CLAUDE")}
+    node = runtimes.find_node()
+    if node is not None:
+        environment["PATH"] = f"{node.parent}{os.pathsep}{environment['PATH']}"
     return subprocess.Popen(
         [sys.executable, "-I", "-B", str(_WORKER)],
         stdin=subprocess.PIPE,

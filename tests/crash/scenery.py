@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+IN_TYPESCRIPT = Path(__file__).parent / "migrations_in_typescript"
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0")
 STATE_DATABASE = "orchestration/db/orchestration.db"
 
@@ -22,11 +23,12 @@ _SETTINGS = """{
 _REVIEWER = "---\nname: reviewer # keep\nmodel: sonnet\n---\n\nReview the code.\n"
 
 
-def build(root: Path, journal_mode: str = "delete") -> Path:
+def build(root: Path, journal_mode: str = "delete", language: str = "python") -> Path:
     """Make the project in ``root``; return its ``.claude/``.
 
     Parameters:
         journal_mode: ``delete`` leaves the state database to the first run; ``wal`` makes one.
+        language: what the steps that change files are written in, ``python`` or ``typescript``.
     """
     claude = root / ".claude"
     _write(claude / "config/real.json", _SETTINGS, 0o640)
@@ -42,7 +44,12 @@ def build(root: Path, journal_mode: str = "delete") -> Path:
     _database(claude / "journal.db", "delete", "entries")
     if journal_mode == "wal":
         _database(claude / STATE_DATABASE, "wal", "other")
-    shutil.copytree(MIGRATIONS, claude / "core/versioning/migrations")
+    migrations = claude / "core/versioning/migrations"
+    shutil.copytree(MIGRATIONS, migrations)
+    if language == "typescript":
+        for path in IN_TYPESCRIPT.iterdir():
+            shutil.copy(path, migrations)
+            (migrations / f"{path.stem}.py").unlink()
     return claude
 
 

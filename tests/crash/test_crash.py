@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+import runtimes
 from crash import edits
 
 _SLICES = 8
@@ -79,6 +80,39 @@ def test_an_edited_file_on_its_way_interrupts_the_step(scenes, command, journal_
     scene = scenes(command, journal_mode)
     total = scene.do("edits", "edit", scene.publishing()[::4], name="settings")
     assert total["interrupted"] > 0
+
+
+# Every how many-th point is tried with steps in TypeScript: the engine is the same.
+_PART_IN_TYPESCRIPT = 24
+
+
+@pytest.mark.parametrize(
+    "first", [0, *(pytest.param(n, marks=pytest.mark.crash) for n in range(4, 24, 4))]
+)
+@_main
+def test_steps_in_typescript_killed_anywhere_are_finished_or_undone(
+    scenes, command, journal_mode, first
+):
+    runtimes.node()
+    scene = scenes(command, journal_mode, language="typescript")
+    scene.do("kill points", "kill", scene.points[first::_PART_IN_TYPESCRIPT])
+
+
+@_main
+def test_a_typescript_migration_killed_at_any_call_is_undone(scenes, command, journal_mode):
+    runtimes.node()
+    scene = scenes(command, journal_mode, language="typescript")
+    jobs = [{"kind": "kill_migration", "number": number} for number in range(1, 24)]
+    total = scene.do_jobs("kill points of the migration", jobs)
+    assert total["kills"] > 8
+    assert total["ended"] > 0, "more calls than were tried"
+
+
+@pytest.mark.parametrize("name", ["settings", "front matter", "a row of the state"])
+def test_what_somebody_writes_beside_steps_in_typescript_is_kept(scenes, name):
+    runtimes.node()
+    scene = scenes("upgrade", "delete", language="typescript")
+    scene.do("edits", "edit", scene.publishing()[::24], name=name)
 
 
 @pytest.mark.parametrize("command", ["upgrade", "downgrade"])

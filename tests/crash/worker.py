@@ -31,12 +31,14 @@ from crash.state import State, difference, dump, fingerprint, leftovers, state_o
 from crash.strace import Point  # noqa: E402
 from plugin_migrate import cli, recovery  # noqa: E402
 from plugin_migrate.errors import MigrateError  # noqa: E402
+from plugin_migrate.languages import javascript_child  # noqa: E402
 from plugin_migrate.lock import run_lock  # noqa: E402
 from plugin_migrate.workspace import locate  # noqa: E402
 
 # What the commands import as they go.
 for _name in (
-    "backup engine identity languages.python languages.sql editing.front_matter editing.json_edit"
+    "backup engine identity languages.python languages.sql languages.typescript"
+    " languages.javascript_calls languages.javascript_child editing.front_matter editing.json_edit"
     " narrator prepare publishable render"
 ).split():
     importlib.import_module(f"plugin_migrate.{_name}")
@@ -97,15 +99,17 @@ def find_injector(work: str) -> dict:
     return {"injector": "strace" if strace.is_usable() else "patched"}
 
 
-def prepare(folder: str, journal_mode: str, command: str, injector: str, work: str) -> dict:
+def prepare(
+    folder: str, journal_mode: str, command: str, injector: str, language: str, work: str
+) -> dict:
     """Make what the other jobs of a scenario need: the project, its legal states, its points.
 
     ``command`` is ``upgrade`` or ``downgrade``; the project stands where it can begin.
-    ``injector`` is ``strace`` or ``patched``.
+    ``injector`` is ``strace`` or ``patched``; ``language`` is what code migrations are written in.
     """
     scene = Path(folder)
     site = Site(scene / "project")
-    scenery.build(site.root, journal_mode)
+    scenery.build(site.root, journal_mode, language)
     targets = [(version,) for version in scenery.VERSIONS]
     if command == "downgrade":
         _succeed(site.run("upgrade"))
@@ -159,6 +163,44 @@ def kill_twice(folder: str, point: Point, step: int, work: str) -> dict:
                     raise Wrong(f"killed again at {second}: {wrong}") from None
             kills += 1
     return {"kills": kills}
+
+
+def kill_migration(folder: str, number: int, work: str) -> dict:
+    """Kill the process of a TypeScript migration instead of answering its ``number``-th message."""
+    scene = _Scene(folder)
+    with _Copied(scene.begin, work) as site:
+        killed = children.run(_killing_child(site.command(*scene.arguments), number))
+        if killed.code == 0:
+            return {"ended": 1}
+        if killed.code != 1 or "process was killed by SIGKILL" not in killed.err:
+            raise Wrong(f"the command does not say what happened: {killed}")
+        _expect(site.state(), scene.states, "it left the state between two steps")
+        _check_status(site)
+        _expect_tidy(site)
+        _succeed(site.run(*scene.arguments))
+        _expect(site.state(), scene.states[-1:], "the end differs from an undisturbed run's")
+        _expect_tidy(site)
+    return {"kills": 1}
+
+
+def _killing_child(work: Work, number: int) -> Work:
+    left = number
+    receive = javascript_child.Child._receive
+
+    def killing(child: javascript_child.Child) -> dict:
+        nonlocal left
+        message = receive(child)
+        left -= 1
+        if left == 0:
+            os.killpg(child._process.pid, signal.SIGKILL)
+            child._process.wait()
+        return message
+
+    def watched() -> int:
+        javascript_child.Child._receive = killing
+        return work()
+
+    return watched
 
 
 def fail(folder: str, point: Point, error: str, work: str) -> dict:
@@ -355,7 +397,7 @@ def _finish_as_nobody(site: Site, scene: _Scene) -> None:
 _JOBS = {
     job.__name__: job
     for job in (
-        *(find_injector, prepare, kill, kill_twice, fail, edit),
+        *(find_injector, prepare, kill, kill_twice, kill_migration, fail, edit),
         *(fill, refuse_writing, refuse_mounted),
     )
 }

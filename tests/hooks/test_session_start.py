@@ -53,7 +53,7 @@ def test_pending_migrations_are_told_to_the_user_and_to_claude(
         "hookSpecificOutput": {
             "hookEventName": "SessionStart",
             "additionalContext": (
-                "This project's state has 2 pending migrations (current version 1.0.0);"
+                "This project's .claude/ has 2 pending migrations (current version 1.0.0);"
                 " plugin-migrate changes nothing of it unless the user asks for that."
             ),
         },
@@ -522,6 +522,31 @@ def test_a_killed_commands_files_are_put_in_place(client: Client, stepping: Proj
     assert files(stepping) == ["new", "new"]
     assert stepping.states() == {"1.0.0": State.APPLIED}
     assert stepping.leftovers() == set()
+
+
+def test_a_plugins_files_are_put_in_place_too(client: Client, project: Project) -> None:
+    shelf = Shelf(client.home, client.home / "shelf")
+    project.write("a", "old")
+    write(
+        shelf.plugin("keeper") / "1.0.0-step.py",
+        "def up(ctx):\n    (ctx.claude / 'a').write_text('new')\n",
+    )
+    shutil.rmtree(project.migrations)
+    home = f"os.environ['HOME'] = {str(client.home)!r}\n"
+    project.killed_at(FIRST_FILE, "upgrade", "--plugin", "keeper", before="import os\n" + home)
+    assert project.read("a") == "old"
+    assert client.start_session() is None
+    assert project.read("a") == "new"
+
+
+def test_a_moved_projects_files_are_put_in_place(
+    client: Client, stepping: Project, folder: Path
+) -> None:
+    stepping.killed_at(FIRST_FILE)
+    client.project = stepping.root.rename(folder / "moved")
+    client.variables["CLAUDE_PROJECT_DIR"] = str(client.project)
+    assert client.start_session() is None
+    assert (client.project / ".claude/a").read_text() == "new"
 
 
 def test_a_file_edited_since_is_left_and_told(client: Client, stepping: Project) -> None:

@@ -14,10 +14,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .protocol import Language
 
-_BY_SUFFIX = {"sql": "sql", "py": "python"}
-# Languages of the format whose migrations this version cannot run: skipping them silently would
-# leave a state half migrated.
-_NOT_YET = frozenset({"ts", "mts", "js", "mjs"})
+_BY_SUFFIX = {
+    "sql": "sql",
+    "py": "python",
+    "ts": "typescript",
+    "mts": "typescript",
+    "js": "javascript",
+    "mjs": "javascript",
+}
+_MODULES = {
+    "sql": "sql",
+    "python": "python",
+    "typescript": "typescript",
+    "javascript": "typescript",
+}
 
 
 def language_of(name: str) -> str | None:
@@ -25,21 +35,16 @@ def language_of(name: str) -> str | None:
     return _BY_SUFFIX.get(name.rpartition(".")[2])
 
 
-def is_unsupported(name: str) -> bool:
-    """Return whether a file's name stands for a migration that this version cannot run."""
-    return name.rpartition(".")[2] in _NOT_YET
-
-
 def load_language(name: str) -> Language:
-    """Return the language called ``name``: ``sql`` or ``python``.
+    """Return the language called ``name``, such as ``sql``.
 
     Raises:
         BrokenMigration: a ledger names one that this version does not know.
     """
-    if name not in _BY_SUFFIX.values():
+    if name not in _MODULES:
         raise BrokenMigration(
             f"This plugin-migrate cannot run migrations in '{name}'",
             hint="Update the plugin-migrate plugin, then try again.",
         )
-    language: Language = import_module(f".{name}", __name__).LANGUAGE
+    language: Language = import_module(f".{_MODULES[name]}", __name__).LANGUAGE
     return language

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from ..context import Context
+    from ..workspace import Workspace
 
 
 class Script(Protocol):
@@ -47,6 +48,13 @@ class Action(Protocol):
     @property
     def foreign_keys(self) -> bool:
         """Whether SQLite enforces foreign keys during the step, rather than checks at its end."""
+
+    def require(self, workspace: Workspace) -> None:
+        """Make sure that what runs it is there; asked of every step before the first one runs.
+
+        Raises:
+            NoRuntime: this machine has nothing that can run it.
+        """
 
     def run(self, context: Context) -> None:
         """Execute it.

@@ -23,6 +23,7 @@ from ..errors import BrokenMigration, Irreversible, MigrateError, StepFailed
 TYPE_CHECKING = False  # `status` reads Python files too, and must not load what only runs them
 if TYPE_CHECKING:
     from ..context import Context
+    from ..workspace import Workspace
 
 _MODULE_NAME = "plugin_migrate_step"
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -54,6 +55,9 @@ class PythonAction:
     touches_files = True
     atomic = True
     foreign_keys = False
+
+    def require(self, workspace: Workspace) -> None:
+        """Return: what runs this has it all."""
 
     def run(self, context: Context) -> None:
         """Execute the file and call its function.

@@ -14,6 +14,7 @@ from .sql_text import Script, Section
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..context import Context
+    from ..workspace import Workspace
 
 _LONGEST_SHOWN = 400
 
@@ -40,6 +41,9 @@ class SqlAction:
     def foreign_keys(self) -> bool:
         """Whether foreign keys are enforced while it runs."""
         return self.section.foreign_keys
+
+    def require(self, workspace: Workspace) -> None:
+        """Return: what runs this has it all."""
 
     def run(self, context: Context) -> None:
         """Execute every statement in order, each to its end.

@@ -7,6 +7,7 @@ silenced where it stands, by a comment with its code (see ``allowances.py``)::
     DROP TABLE cache;
 
     started = time.time()  # lint: allow clock
+    const started = Date.now(); // lint: allow clock
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 
 from ..languages import load_language
 from ..migration import Migration
-from . import python, sql
+from . import javascript, python, sql
 from .allowances import allow
 from .problems import CODES
 
@@ -58,6 +59,8 @@ def lint(migration: Migration, siblings: frozenset[str] = frozenset()) -> tuple[
         problems, notes = sql.inspect(text, file)
     elif migration.language == "python":
         problems, notes = python.inspect(text, siblings)
+    elif migration.language in ("typescript", "javascript"):
+        problems, notes = javascript.inspect(text)
     else:
         return ()
     kept = {

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _FUNCTIONS = {
     "python": "Implement up() and down() functions",
+    "typescript": "Implement up() and down() functions",
     "sql": "Write the migrate:up and migrate:down sections",
 }
 
@@ -24,6 +25,7 @@ def created_text(created: Created, workspace: Workspace, style: Style) -> str:
     lines = [
         f"{tick} Created migration: {os.path.basename(created.path)}",
         f"  Path: {workspace.shown(created.path)}",
+        *([f"  Types: {workspace.shown(created.types)}"] if created.types else ()),
         "",
         "Next steps:",
         "  1. Edit the migration file",

@@ -38,7 +38,7 @@ def run_text(run: Run, style: Style) -> str:
 def _run_remarks(run: Run) -> list[str]:
     lines = []
     if run.plan.direction == "down" and run.error is None:
-        took = f"to version {run.plan.target}" if run.plan.target else _steps(run.plan.count or 1)
+        took = f"to version {run.plan.target}" if run.plan.target else _steps(run.plan.limit or 1)
         lines += ["", f"Downgraded {took}. Current version: {run.current or 'none'}"]
     done = {result.version for result in run.results}
     late = [str(version) for version in run.plan.out_of_order if version in done]
@@ -80,7 +80,7 @@ def run_json(run: Run) -> dict[str, object]:
         ],
         "current_version": str(run.current) if run.current else None,
         "target": str(run.plan.target) if run.plan.target else None,
-        "count": run.plan.count,
+        "count": run.plan.limit,
         "out_of_order": [str(version) for version in run.plan.out_of_order],
     }
     if run.failed is not None:
@@ -139,7 +139,7 @@ def dry_run_json(dry_run: DryRun, with_sources: bool) -> dict[str, object]:
         "steps": steps,
         "current_version": str(current) if current else None,
         "target": str(dry_run.plan.target) if dry_run.plan.target else None,
-        "count": dry_run.plan.count,
+        "count": dry_run.plan.limit,
         "out_of_order": [str(version) for version in dry_run.plan.out_of_order],
     }
 

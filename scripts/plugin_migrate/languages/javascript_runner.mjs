@@ -1,0 +1,364 @@
+// Runs the migrations of one command, one after the other, for the engine that started this process.
+// Requests come as lines of JSON through one pipe and answers leave through another, so that
+// whatever a migration prints cannot disturb them. Calls are synchronous: `ctx.db` needs no `await`,
+// and does no harm with one.
+
+import fs from 'node:fs';
+import { inspect } from 'node:util';
+import { isPromise } from 'node:util/types';
+import { pathToFileURL } from 'node:url';
+
+const CHUNK = 1 << 16;
+const SECONDS_BETWEEN_UPDATES = 0.1;
+// How long a migration that has returned may go on with what it did not wait for.
+const GRACE_MS = 1000;
+
+const ours = new WeakMap(); // our errors, and what the engine calls them
+const realExit = process.exit;
+let step = null; // what runs now
+
+// --- lines ------------------------------------------------------------------------------------------
+
+const [input, output] = openPipes(...process.argv.slice(-2).map(Number));
+let pending = Buffer.alloc(0);
+
+function openPipes(reading, writing) {
+  try {
+    fs.writeSync(writing, '');
+    return [reading, writing];
+  } catch {
+    // Deno has numbers of its own for what it opens.
+    return [fs.openSync(`/dev/fd/${reading}`, 'r'), fs.openSync(`/dev/fd/${writing}`, 'w')];
+  }
+}
+
+function send(message) {
+  const line = Buffer.from(`${JSON.stringify(message)}\n`);
+  for (let sent = 0; sent < line.length; ) {
+    sent += fs.writeSync(output, line, sent, line.length - sent);
+  }
+}
+
+function receive() {
+  const parts = [];
+  for (;;) {
+    const end = pending.indexOf(10);
+    if (end >= 0) {
+      parts.push(pending.subarray(0, end));
+      pending = pending.subarray(end + 1);
+      return JSON.parse(Buffer.concat(parts).toString());
+    }
+    parts.push(pending);
+    pending = Buffer.alloc(CHUNK);
+    const size = fs.readSync(input, pending, 0, CHUNK, null);
+    if (size === 0) {
+      process.kill(process.pid, 'SIGKILL'); // the engine is gone
+    }
+    pending = pending.subarray(0, size);
+  }
+}
+
+// --- values: `javascript_values.py` is the other side -------------------------------------------------
+
+function encodeNumber(value) {
+  if (Number.isInteger(value) ? Number.isSafeInteger(value) && !Object.is(value, -0) : Number.isFinite(value)) {
+    return value;
+  }
+  return { $f: Object.is(value, -0) ? '-0.0' : String(value) };
+}
+
+function encodeParameter(value) {
+  switch (typeof value) {
+    case 'string':
+      return value;
+    case 'number':
+      return encodeNumber(value);
+    case 'bigint':
+      return { $i: String(value) };
+    case 'boolean':
+      return Number(value);
+  }
+  if (value === null) {
+    return null;
+  }
+  if (ArrayBuffer.isView(value)) {
+    return { $b: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') };
+  }
+  if (value instanceof ArrayBuffer) {
+    return { $b: Buffer.from(value).toString('base64') };
+  }
+  throw new TypeError(
+    `${shown(value)} cannot be stored: use a string, number, bigint, boolean, Uint8Array or null`,
+  );
+}
+
+function encodeParameters(values) {
+  if (values.length === 1 && Array.isArray(values[0])) {
+    values = values[0];
+  } else if (values.length === 1 && isPlain(values[0])) {
+    const named = Object.entries(values[0]);
+    return { named: named.map(([name, value]) => [name.replace(/^[:@$]/, ''), encodeParameter(value)]) };
+  }
+  return { listed: Array.from(values, encodeParameter) };
+}
+
+function encodeDocument(value, path, above) {
+  if (typeof value?.toJSON === 'function') {
+    value = value.toJSON();
+  }
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') {
+    return value;
+  }
+  if (typeof value === 'number') {
+    return encodeNumber(value);
+  }
+  if (typeof value === 'bigint') {
+    return { $i: String(value) };
+  }
+  if (above.includes(value)) {
+    throw new TypeError(`${path} contains itself, which no file can hold`);
+  }
+  const inside = [...above, value];
+  if (Array.isArray(value)) {
+    return value.map((item, index) => encodeDocument(item, `${path}[${index}]`, inside));
+  }
+  if (isPlain(value)) {
+    const entries = Object.entries(value)
+      .filter(([, item]) => item !== undefined)
+      .map(([key, item]) => [key, encodeDocument(item, `${path}.${key}`, inside)]);
+    const encoded = Object.fromEntries(entries);
+    return entries.some(([key]) => key.startsWith('$')) ? { $o: encoded } : encoded;
+  }
+  throw new TypeError(
+    `${path} is ${shown(value)}, but only objects, arrays, strings, numbers, booleans and null can be written`,
+  );
+}
+
+function decode(value) {
+  if (typeof value !== 'object' || value === null) {
+    return value;
+  }
+  if (Array.isArray(value)) {
+    return value.map(decode);
+  }
+  if ('$i' in value) {
+    return BigInt(value.$i);
+  }
+  if ('$f' in value) {
+    return Number(value.$f);
+  }
+  if ('$b' in value) {
+    return new Uint8Array(Buffer.from(value.$b, 'base64'));
+  }
+  return Object.fromEntries(Object.entries(value.$o ?? value).map(([key, item]) => [key, decode(item)]));
+}
+
+function isPlain(value) {
+  if (typeof value !== 'object' || value === null) {
+    return false;
+  }
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+function shown(value) {
+  return typeof value === 'object' ? `a ${value.constructor?.name ?? 'object'}` : String(value);
+}
+
+// --- what a migration is handed -----------------------------------------------------------------------
+
+class MigrationError extends Error {
+  constructor({ message, name, code, id }) {
+    super(message);
+    this.name = name;
+    if (code) {
+      this.code = code;
+    }
+    ours.set(this, id);
+  }
+}
+
+function call(owner, name, fields) {
+  tell(owner, name, fields);
+  const answer = receive();
+  if (answer.error) {
+    throw new MigrationError(answer.error);
+  }
+  return answer.ok;
+}
+
+function tell(owner, name, fields) {
+  if (owner !== step || owner.isOver) {
+    throw new Error('ctx was used after the migration had returned: await what it starts');
+  }
+  send({ call: name, ...fields });
+}
+
+function makeDatabase(owner, database) {
+  const asObject = (columns, row) => Object.fromEntries(row.map((value, at) => [columns[at], decode(value)]));
+  return Object.freeze({
+    run(sql, ...values) {
+      const { changes, rowid } = call(owner, 'run', { database, sql: text(sql), values: encodeParameters(values) });
+      return { changes, lastInsertRowid: decode(rowid) };
+    },
+    get(sql, ...values) {
+      const { columns, rows } = call(owner, 'get', { database, sql: text(sql), values: encodeParameters(values) });
+      return rows.length ? asObject(columns, rows[0]) : undefined;
+    },
+    all(sql, ...values) {
+      const { columns, rows } = call(owner, 'all', { database, sql: text(sql), values: encodeParameters(values) });
+      return rows.map((row) => asObject(columns, row));
+    },
+    exec(sql) {
+      call(owner, 'exec', { database, sql: text(sql) });
+    },
+  });
+}
+
+function text(value) {
+  if (typeof value !== 'string') {
+    throw new TypeError(`This must be a string, not ${shown(value)}`);
+  }
+  return value;
+}
+
+function edit(owner, kind, path, change) {
+  const { id, value: encoded } = call(owner, 'open', { kind, path: text(path) });
+  const value = decode(encoded);
+  const close = (result) => {
+    call(owner, 'close', { id, value: encodeDocument(result === undefined ? value : result, 'the document', []) });
+  };
+  const forget = (error) => {
+    tell(owner, 'forget', { id });
+    throw error;
+  };
+  let result;
+  try {
+    result = change(value);
+  } catch (error) {
+    forget(error);
+  }
+  return isPromise(result) ? result.then(close, forget) : close(result);
+}
+
+function makeContext(owner, claude) {
+  return Object.freeze({
+    db: makeDatabase(owner, null),
+    claude,
+    database(path) {
+      return makeDatabase(owner, call(owner, 'database', { path: text(path) }));
+    },
+    editJson(path, change) {
+      return edit(owner, 'json', path, change);
+    },
+    editFrontMatter(path, change) {
+      return edit(owner, 'front_matter', path, change);
+    },
+    log(...values) {
+      const words = values.map((value) => (typeof value === 'string' ? value : inspect(value)));
+      call(owner, 'log', { text: words.join(' ') });
+    },
+    *progress(items) {
+      const total = items.length ?? items.size ?? null;
+      let done = 0;
+      let updated = -Infinity;
+      for (const item of items) {
+        const now = performance.now();
+        if (now - updated >= SECONDS_BETWEEN_UPDATES * 1000) {
+          updated = now;
+          tell(owner, 'progress', { done, total });
+        }
+        yield item;
+        done += 1;
+      }
+    },
+  });
+}
+
+// --- steps --------------------------------------------------------------------------------------------
+
+async function load(file) {
+  try {
+    return await import(pathToFileURL(file).href);
+  } finally {
+    fs.unlinkSync(file); // it is no part of the state
+  }
+}
+
+function migrationOf(module) {
+  const exported = [module.migration, module.default?.migration, module.default, module];
+  return exported.find((value) => typeof value?.up === 'function');
+}
+
+async function run({ file, direction, claude, folder }) {
+  const owner = { isOver: false };
+  step = owner;
+  try {
+    process.chdir(folder);
+    const migration = migrationOf(await load(file));
+    if (typeof migration?.[direction] !== 'function') {
+      throw new MigrationError({ name: 'Error', message: `The migration has no ${direction} function` });
+    }
+    await migration[direction](makeContext(owner, claude));
+    owner.isOver = true;
+    setTimeout(() => step === owner && finish(false), GRACE_MS).unref();
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** Tell the engine that the step is done; `isIdle` says that nothing of it goes on. */
+function finish(isIdle) {
+  step = null;
+  send({ done: { isIdle } });
+  setImmediate(next); // what begins while a process is about to end does not keep it alive
+}
+
+function next() {
+  run(receive());
+}
+
+function fail(error) {
+  if (step !== null) {
+    step = null;
+    send({ failed: describe(error) });
+  }
+  // The engine ends this process; nothing of the migration may go on until then.
+  receive();
+}
+
+function describe(error) {
+  const isError = error instanceof Error;
+  const message = isError ? `${error.name}: ${error.message}` : `The migration threw ${inspect(error)}`;
+  return {
+    message: ours.has(error) && error.name === 'Error' ? error.message : message,
+    stack: isError ? String(error.stack) : '',
+    code: typeof error?.code === 'string' ? error.code : null,
+    id: ours.get(error) ?? null,
+    line: error?.position?.line ?? null, // of a syntax error, in Bun
+    cause: isError && error.cause !== undefined ? inspect(error.cause) : null,
+  };
+}
+
+// A process has nothing left to do when its migration is over, or waits for what never comes.
+process.on('beforeExit', () => {
+  if (step?.isOver) {
+    finish(true);
+  } else {
+    fail(new MigrationError({ name: 'Error', message: 'The migration waits for a promise that nothing settles' }));
+  }
+});
+process.on('unhandledRejection', fail);
+process.on('uncaughtException', fail);
+process.exit = (code) => {
+  fail(new MigrationError({ name: 'Error', message: `The migration called process.exit(${code ?? ''})` }));
+  realExit(code);
+};
+
+// Else Node.js queues without bound what the pipe cannot take.
+for (const stream of [process.stdout, process.stderr]) {
+  stream._handle?.setBlocking?.(true);
+}
+Error.stackTraceLimit = 50;
+send({ ready: true });
+setImmediate(next);
