@@ -9,8 +9,18 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "scripts"
 
 
+# As the real one does, it flushes: the process ends without taking the interpreter apart.
+_MAIN = """
+def main():
+    try:
+        return program()
+    finally:
+        sys.stdout.flush()
+"""
+
+
 def copy_plugin(target: Path, program: str) -> Path:
-    """Copy the launcher and the bootstrap to `target`, with `program` as the body of `main`."""
+    """Copy the launcher and the bootstrap to `target`, with `program` as what `main` does."""
     package = target / "scripts/plugin_migrate"
     package.mkdir(parents=True)
     for file in SCRIPTS.iterdir():
@@ -24,7 +34,7 @@ def copy_plugin(target: Path, program: str) -> Path:
 
 def write_program(target: Path, program: str) -> None:
     body = "".join(f"    {line}\n" for line in program.strip().splitlines())
-    text = f"import os, signal, sys, time\n\ndef main():\n{body}"
+    text = f"import os, signal, sys, time\n\ndef program():\n{body}{_MAIN}"
     (target / "scripts/plugin_migrate/cli.py").write_text(text)
 
 
