@@ -137,7 +137,7 @@ def test_every_block_is_of_a_kind_that_is_tested():
     for document in DOCUMENTS:
         assert document.read_text().count("```") == 2 * len(blocks(document))
         for block in blocks(document):
-            assert block.path or block.language in ("console", "sh", "text")
+            assert block.path or block.language in ("console", "sh", "text", "typescript")
 
 
 def test_readme_shows_what_really_happens(shell):

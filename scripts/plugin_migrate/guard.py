@@ -172,7 +172,7 @@ class Guard:
         if action in (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH):
             return (
                 "ATTACH and DETACH are not for a migration: several databases would not commit as"
-                ' one; use ctx.database("other.db") in a Python migration'
+                ' one; use ctx.database("other.db") in Python or TypeScript'
             )
         return None
 

@@ -18,7 +18,7 @@ from plugin_migrate.errors import (
 )
 from plugin_migrate.languages.javascript_runtime import find_runtime
 from plugin_migrate.report import Reporter
-from project import fails_unchanged
+from project import Project, fails_unchanged
 
 ORIGINAL = """import type { Migration } from '../types.js';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -193,6 +193,24 @@ def test_what_still_runs_after_the_return_is_ended(project, engine):
     assert rows(project) == []
 
 
+def test_any_project_path_will_do(folder, project, engine):
+    # Bun and tsx themselves find nothing below a folder with ? or # in its name.
+    more = " #?" if engine in ("node", "deno") else ""
+    odd = Project(folder / f"my (pröject) 100%20 'x'{more}")
+    if engine == "tsx":
+        os.symlink(runtimes.node_modules(), odd.root / "node_modules")
+    (odd.migrations / "_helper.mts").write_text("export const table: string = 'a';\n")
+    odd.typescript(
+        "1.0.0",
+        "ctx.db.exec(`CREATE TABLE ${table} (x)`);\nctx.editJson('none.json', () => {});",
+        top="import { table } from './_helper.mts';",
+    )
+    error = fails_unchanged(odd)
+    assert "There is no file .claude/none.json" in error.message
+    assert error.line == 4
+    assert f"{odd.migrations}/1.0.0-step.ts:4" in error.details[0]
+
+
 # One process
 
 
@@ -271,6 +289,18 @@ def test_helpers_are_found_from_a_folder_outside_of_the_state(project, engine, f
     project.upgrade()
     assert rows(project) == []
     assert sorted(path.name for path in outside.iterdir()) == ["1.0.0-x.ts", "_helper.mts"]
+
+
+def test_helpers_are_found_when_the_folder_is_not_staged(project, node):
+    (project.migrations / "_helper.mts").write_text("export const table: string = 'a';\n")
+    project.typescript(
+        "1.0.0",
+        "ctx.db.exec(`CREATE TABLE ${table} (x)`);",
+        top="import { table } from './_helper.mts';",
+    )
+    project.config("exclude: [core/versioning/migrations]\n")
+    project.upgrade()
+    assert rows(project) == []
 
 
 def test_no_file_is_left_in_the_migrations_folder(project, node):

@@ -51,6 +51,7 @@ class Child:
     def __init__(self, runtime: Runtime) -> None:
         self.is_usable = True
         self._unread = b""
+        self._ours: list[int] = []
         self._watched: list[int] = []
         with contextlib.ExitStack() as undo, contextlib.ExitStack() as theirs:
             requests, self._requests = _pipe(undo, theirs, we_read=False)
@@ -75,6 +76,7 @@ class Child:
             undo.pop_all()
         os.set_blocking(self._output, False)
         self._watched += [self._answers, self._output]
+        self._ours += [self._requests, self._answers, self._output, self._lifeline]
 
     def run(self, request: dict[str, Any], answer: Answerer) -> dict[str, Any]:
         """Let it run one migration, whose calls ``answer`` answers; return its last message.
@@ -103,16 +105,17 @@ class Child:
 
     def close(self) -> None:
         """End the process and all that it started."""
-        if not self.is_usable:
-            return
         self.is_usable = False
+        if not self._ours:
+            return
         # The watcher is part of the group, so that its number is nobody else's.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._pass_on_output()
-        for descriptor in (self._requests, self._answers, self._output, self._lifeline):
-            os.close(descriptor)
+        # One by one: a signal may come in between, and a number must not be closed twice.
+        while self._ours:
+            os.close(self._ours.pop())
 
     def _send(self, message: dict[str, Any]) -> None:
         data = memoryview(json.dumps(message).encode() + b"\n")

@@ -4,6 +4,7 @@
 // and does no harm with one.
 
 import fs from 'node:fs';
+import { dirname } from 'node:path';
 import { inspect } from 'node:util';
 import { isPromise } from 'node:util/types';
 import { pathToFileURL } from 'node:url';
@@ -291,7 +292,7 @@ function migrationOf(module) {
 }
 
 async function run({ file, direction, claude, folder }) {
-  const owner = { isOver: false };
+  const owner = { isOver: false, folders: [dirname(file), claude] };
   step = owner;
   try {
     process.chdir(folder);
@@ -320,23 +321,27 @@ function next() {
 
 function fail(error) {
   if (step !== null) {
+    const { folders } = step;
     step = null;
-    send({ failed: describe(error) });
+    send({ failed: describe(error, folders) });
   }
   // The engine ends this process; nothing of the migration may go on until then.
   receive();
 }
 
-function describe(error) {
+function describe(error, folders) {
+  // Only here is it known how an address spells a path.
+  const plain = (text) =>
+    folders.reduce((said, folder) => said.replaceAll(pathToFileURL(folder).href, folder), String(text));
   const isError = error instanceof Error;
   const message = isError ? `${error.name}: ${error.message}` : `The migration threw ${inspect(error)}`;
   return {
-    message: ours.has(error) && error.name === 'Error' ? error.message : message,
-    stack: isError ? String(error.stack) : '',
+    message: plain(ours.has(error) && error.name === 'Error' ? error.message : message),
+    stack: isError ? plain(error.stack) : '',
     code: typeof error?.code === 'string' ? error.code : null,
     id: ours.get(error) ?? null,
     line: error?.position?.line ?? null, // of a syntax error, in Bun
-    cause: isError && error.cause !== undefined ? inspect(error.cause) : null,
+    cause: isError && error.cause !== undefined ? plain(inspect(error.cause)) : null,
   };
 }
 

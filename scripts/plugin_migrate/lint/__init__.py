@@ -54,12 +54,14 @@ def lint(migration: Migration, siblings: frozenset[str] = frozenset()) -> tuple[
         BrokenMigration: the text cannot be parsed, or this version does not know its language.
     """
     text, file = migration.text or "", migration.path
-    load_language(migration.language).parse(text, file)
+    language = load_language(migration.language)
+    language.parse(text, file)
     if migration.language == "sql":
         problems, notes = sql.inspect(text, file)
     elif migration.language == "python":
         problems, notes = python.inspect(text, siblings)
     elif migration.language in ("typescript", "javascript"):
+        language.prepare(text, file, "up")  # reading it alone would not miss a migration in it
         problems, notes = javascript.inspect(text)
     else:
         return ()

@@ -64,8 +64,6 @@ def inspect(text: str) -> tuple[list[Problem], Notes]:
 
 def _whole(script: Script, tokens: Sequence[Token]) -> Iterator[Problem]:
     """Yield what concerns the file: a direction that is missing or does nothing."""
-    if not script.is_migration:
-        return
     up, down = script.up, script.down
     line = up.line if up else script.line or 1
     is_idle = up is not None and _is_empty(up, tokens)
