@@ -127,27 +127,34 @@ def load_ledger(connection: sqlite3.Connection, workspace: Workspace) -> Ledger:
         LedgerTooNew: a newer tool wrote it.
         ForeignDatabase: it lies outside ``.claude/`` and carries another project's path.
     """
-    table = workspace.config.ledger_table
-    _refuse_views(connection, workspace)
-    is_ours = _has_table(connection, "plugin_migrate_schema")
-    if is_ours:
-        _refuse_newer(connection, workspace)
-        _refuse_foreign(connection, workspace)
-    if not _has_table(connection, table):
-        if is_ours and _has_rows(connection, "plugin_migrate_sources"):
-            raise NotALedger(
-                f"The ledger table '{table}' is gone, though migrations were applied",
-                file=workspace.shown(workspace.database),
-                hint="Put a backup back, or set ledger_table if it was renamed. Nothing was run.",
-            )
+    is_ours = _is_ours(connection, workspace)
+    if not _has_table(connection, workspace.config.ledger_table):
         return Ledger({}, is_ours=is_ours)
-    _require_columns(connection, workspace)
     return Ledger(
         _load_applied(connection, workspace, is_ours),
         publishes=_load_publishes(connection, workspace) if is_ours else (),
         started=_load_started(connection) if is_ours else None,
         is_ours=is_ours,
     )
+
+
+def _is_ours(connection: sqlite3.Connection, workspace: Workspace) -> bool:
+    """Return whether the database has our tables; refuse one that cannot hold the ledger."""
+    table = workspace.config.ledger_table
+    _refuse_views(connection, workspace)
+    is_ours = _has_table(connection, "plugin_migrate_schema")
+    if is_ours:
+        _refuse_newer(connection, workspace)
+        _refuse_foreign(connection, workspace)
+    if _has_table(connection, table):
+        _require_columns(connection, workspace)
+    elif is_ours and _has_rows(connection, "plugin_migrate_sources"):
+        raise NotALedger(
+            f"The ledger table '{table}' is gone, though migrations were applied",
+            file=workspace.shown(workspace.database),
+            hint="Put a backup back, or set ledger_table if it was renamed. Nothing was run.",
+        )
+    return is_ours
 
 
 def _refuse_views(connection: sqlite3.Connection, workspace: Workspace) -> None:
@@ -346,8 +353,8 @@ def ensure_ledger(connection: sqlite3.Connection, workspace: Workspace) -> None:
     """
     database.begin_immediate(connection, workspace.database)
     try:
-        ledger = load_ledger(connection, workspace)
-        present = set(_schema_versions(connection)) if ledger.is_ours else set()
+        is_ours = _is_ours(connection, workspace)
+        present = set(_schema_versions(connection)) if is_ours else set()
         for version, path in sorted(_schema_files().items()):
             if version not in present:
                 _apply_schema(connection, workspace, version, path)
