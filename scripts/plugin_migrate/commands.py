@@ -148,7 +148,7 @@ def _execute(
     started = time.perf_counter()
     current = str(seen.current) if seen.current else None
     backup = BackupWriter(workspace, command, current, with_backup)
-    engine = Engine(workspace, done_by, signals, reporter, backup)
+    engine = Engine(workspace, done_by, signals, reporter, backup, seen.ledger)
     try:
         for result in engine.execute(prepared):
             results.append(result)  # noqa: PERF402 - keeps those before a failure

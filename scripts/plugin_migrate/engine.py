@@ -17,7 +17,7 @@ from . import database
 from .backup import BackupWriter
 from .context import Context
 from .errors import MigrateError, NeedsRepair, StateUnreadable, StepFailed, Unpublished
-from .ledger import LedgerWriter, Publish
+from .ledger import Ledger, LedgerWriter, Publish
 from .prepare import Prepared
 from .report import Reporter, StepResult
 from .signals import Signals, Stop
@@ -46,6 +46,7 @@ class Engine:
         signals: requests to stop.
         reporter: hears of every step.
         backup: keeps what each step is about to change.
+        ledger: what has been read of the ledger since the lock is held, if anything.
 
     ``has_changed`` tells whether anything durable has happened; ``written`` holds the lower-case
     names of the state database's tables that steps wrote, or ``None`` once that is unknown.
@@ -58,6 +59,7 @@ class Engine:
         signals: Signals,
         reporter: Reporter,
         backup: BackupWriter,
+        ledger: Ledger | None = None,
     ) -> None:
         self.has_changed = False
         self.written: frozenset[str] | None = frozenset()
@@ -66,6 +68,7 @@ class Engine:
         self._done_by = done_by
         self._signals = signals
         self._reporter = reporter
+        self._has_ledger = ledger is not None and ledger.is_ready
         self._staging: Staging | None = None
 
     def execute(self, steps: Sequence[Prepared]) -> Iterator[StepResult]:
@@ -78,7 +81,7 @@ class Engine:
         """
         left = list(steps)
         try:
-            if left:
+            if left and not self._has_ledger:
                 make_ledger(self._workspace)
             while left:
                 # Held from each commit to here, so that no signal comes between a step that has

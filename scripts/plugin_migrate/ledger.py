@@ -61,13 +61,15 @@ class Ledger(NamedTuple):
     """What the state database says, read in one transaction.
 
     ``started`` holds the versions whose ``transaction:false`` step began and never ended, with
-    its direction. ``is_ours`` is false while the database lacks our tables.
+    its direction. ``is_ours`` is false while the database lacks our tables, ``is_ready``
+    while :func:`ensure_ledger` has anything to do.
     """
 
     applied: dict[Version, Applied]
     publishes: tuple[Publish, ...] = ()
     started: dict[Version, str] | None = None
     is_ours: bool = False
+    is_ready: bool = False
 
     @property
     def interrupted(self) -> frozenset[Version]:
@@ -135,7 +137,15 @@ def load_ledger(connection: sqlite3.Connection, workspace: Workspace) -> Ledger:
         publishes=_load_publishes(connection, workspace) if is_ours else (),
         started=_load_started(connection) if is_ours else None,
         is_ours=is_ours,
+        is_ready=is_ours and _is_ready(connection, workspace),
     )
+
+
+def _is_ready(connection: sqlite3.Connection, workspace: Workspace) -> bool:
+    """Return whether the ledger is up to date and can be written."""
+    missing = _schema_files().keys() - set(_schema_versions(connection))
+    has_owner = workspace.owns_database or recorded_project(connection) is not None
+    return not missing and has_owner and not _demanding_columns(connection, workspace)
 
 
 def _is_ours(connection: sqlite3.Connection, workspace: Workspace) -> bool:
@@ -389,13 +399,7 @@ def _apply_schema(
 
 def _require_writable(connection: sqlite3.Connection, workspace: Workspace) -> None:
     table = workspace.config.ledger_table
-    demanding = [
-        name
-        for _, name, _, not_null, default, key in connection.execute(
-            f'PRAGMA main.table_info("{table}")'
-        )
-        if not_null and default is None and not key and name.lower() not in _COLUMNS
-    ]
+    demanding = _demanding_columns(connection, workspace)
     if demanding:
         raise NotALedger(
             f"The table '{table}' cannot be written as a ledger: its column"
@@ -403,6 +407,16 @@ def _require_writable(connection: sqlite3.Connection, workspace: Workspace) -> N
             file=workspace.shown(workspace.database),
             hint="Give that column a default, or set ledger_table to another name.",
         )
+
+
+def _demanding_columns(connection: sqlite3.Connection, workspace: Workspace) -> list[str]:
+    """Return the columns that another engine added and that need a value."""
+    columns = connection.execute(f'PRAGMA main.table_info("{workspace.config.ledger_table}")')
+    return [
+        name
+        for _, name, _, not_null, default, key in columns
+        if not_null and default is None and not key and name.lower() not in _COLUMNS
+    ]
 
 
 class LedgerWriter:
