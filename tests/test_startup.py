@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from plugin_migrate.startup import defer
+from plugin_migrate.startup import defer, defer_call
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 
@@ -126,21 +126,61 @@ def test_other_threads_wait_until_the_code_has_run(module):
     assert sys.ran == ["lazy_slow"]
 
 
+def test_function_that_is_taken_early_loads_the_module_when_it_is_called(module):
+    defer_call(
+        module("lazy_call.py", "def double(x, *, plus=0): return 2 * x + plus\nv = 1"), "double"
+    )
+    from lazy_call import double as early
+
+    assert sys.ran == []
+    assert early(3, plus=1) == 7
+    assert sys.ran == ["lazy_call"]
+    import lazy_call
+
+    assert type(lazy_call) is type(sys)
+    assert lazy_call.double(3) == early(3) == 6
+    assert lazy_call.double is not early
+
+
+def test_early_function_still_works_when_the_module_was_loaded_by_others(module):
+    defer_call(module("lazy_both.py", "def double(x): return 2 * x\nvalue = 1"), "double")
+    from lazy_both import double as early
+    from lazy_both import value
+
+    assert (value, early(2)) == (1, 4)
+    assert sys.ran == ["lazy_both"]
+
+
+def test_call_of_an_imported_or_missing_module_is_left_alone(module):
+    module("lazy_known.py", "def double(x): return 2 * x")
+    import lazy_known
+
+    real = lazy_known.double
+    defer_call("lazy_known", "double")
+    defer_call("lazy_missing", "double")
+    assert lazy_known.double is real
+    assert "lazy_missing" not in sys.modules
+
+
 def run(code):
     code = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); sys.path += {sys.path!r}\n{code}"
     command = [sys.executable, "-I", "-S", "-c", code]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_our_dependencies_start_without_inspect():
+def test_our_dependencies_start_without_what_they_hardly_need():
     code = """
-from plugin_migrate.startup import defer
-defer("inspect")
+from plugin_migrate.startup import defer, defer_call
+defer("inspect", "copy")
+defer_call("html", "escape")
 import dataclasses, tabulate, yaml
 print(tabulate.tabulate([["✓", 1]], tablefmt="simple_outline"), yaml.safe_load("[a]"))
-print(type(sys.modules["inspect"]).__name__)
+print(*(type(sys.modules[name]).__name__ for name in ("inspect", "copy", "html")))
+print(tabulate.tabulate([["<a>"]], tablefmt="html"))
 """
-    assert run(code).endswith("_Deferred")
+    told = run(code)
+    assert "_Deferred _Deferred _Deferred" in told
+    assert "&lt;a&gt;" in told
 
 
 def test_inspect_works_when_it_is_needed_after_all():

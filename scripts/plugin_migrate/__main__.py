@@ -19,9 +19,10 @@ def _start() -> int:
         version = "{}.{}".format(*sys.version_info)
         sys.path += [scripts, f"{environment}/lib/python{version}/site-packages"]
     try:
-        from plugin_migrate.startup import defer
+        from plugin_migrate.startup import defer, defer_call
 
-        defer("inspect")
+        defer("inspect", "copy")
+        defer_call("html", "escape")
         from plugin_migrate.cli import main
 
         return main()

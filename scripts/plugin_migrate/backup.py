@@ -21,11 +21,13 @@ from . import __version__, database
 from .disposable import is_disposable
 from .errors import InvalidVersion, StateUnreadable
 from .live_database import copy_at_rest, copy_database
-from .redo import inside
-from .staging import Change
 from .tree import Node, discard, make_folder, observe, sync_file, sync_folder, sync_open
 from .version import Version
 from .workspace import Workspace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .staging import Change
 
 _MANIFEST = "manifest.json"
 _STATE = "state.db"
@@ -127,7 +129,7 @@ def _read(folder: str) -> Backup | None:
             document.get("database"),
             tuple(_saved(item) for item in document["files"]),
             tuple(
-                SavedDatabase(**{**item, "path": inside(item["path"])})
+                SavedDatabase(**{**item, "path": _inside(item["path"])})
                 for item in document["databases"]
             ),
         )
@@ -138,11 +140,17 @@ def _read(folder: str) -> Backup | None:
 def _saved(item: dict[str, object]) -> Saved:
     before, after = item["before"], item["after"]
     return Saved(
-        inside(item["path"]),
+        _inside(item["path"]),
         Node(**before) if isinstance(before, dict) else None,
         Node(**after) if isinstance(after, dict) else None,
-        inside(item["content"]) if item["content"] else None,
+        _inside(item["content"]) if item["content"] else None,
     )
+
+
+def _inside(path: object) -> str:
+    from .redo import inside
+
+    return inside(path)
 
 
 class BackupWriter:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import Any, TypeVar
 
-from . import audit
 from .errors import ForbiddenStatement
 from .sessions import Sessions
-from .side_database import SideDatabase
-from .staging import Staging
 from .workspace import Workspace, is_inside
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+    from typing import Any, TypeVar
+
+    from .side_database import SideDatabase
+    from .staging import Staging
+
+    T = TypeVar("T")
 
 
 class Context:
@@ -58,6 +61,8 @@ class Context:
         """The staged ``.claude/``: read and write below it as you like."""
         if self._staging is None:
             raise ForbiddenStatement("This step works on the database only")
+        from pathlib import Path
+
         return Path(self._staging.claude)
 
     def database(self, path: str | os.PathLike[str]) -> sqlite3.Connection:
@@ -73,6 +78,8 @@ class Context:
         relative = self._relative(path)
         known = self.side_databases.get(relative)
         if known is None:
+            from . import audit
+
             with audit.looking_away():
                 known = self._open(relative)
             self.side_databases[relative] = known
@@ -138,6 +145,8 @@ class Context:
         return os.path.relpath(live, workspace.claude)
 
     def _open(self, relative: str) -> SideDatabase:
+        from .side_database import SideDatabase
+
         live = os.path.join(self.workspace.claude, relative)
         # A new one's folder may be new as well.
         (self.claude / relative).parent.mkdir(parents=True, exist_ok=True)

@@ -12,25 +12,26 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 
-from . import audit, database, recovery
+from . import database
 from .backup import BackupWriter
 from .context import Context
 from .errors import MigrateError, NeedsRepair, StateUnreadable, StepFailed, Unpublished
-from .ledger import LedgerWriter, Publish
+from .ledger import Ledger, LedgerWriter, Publish
 from .prepare import Prepared
-from .publish import publish
-from .publishable import refuse_unpublishable
-from .redo import Log, LogWriter, Manifest
 from .report import Reporter, StepResult
 from .sessions import Sessions
-from .side_database import SideDatabase
 from .signals import Signals, Stop
-from .staging import Change, Staging
 from .transaction import Transaction, in_own_transaction, make_ledger
 from .tree import discard
 from .workspace import Workspace
+
+# What only a step that changes files needs is imported where it does.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .redo import Log, Manifest
+    from .side_database import SideDatabase
+    from .staging import Change, Staging
 
 # How long several database-only steps may share one transaction, in seconds. Long enough to save
 # most of the syncs, short enough that little is undone with the last one.
@@ -46,6 +47,7 @@ class Engine:
         signals: requests to stop.
         reporter: hears of every step.
         backup: keeps what each step is about to change.
+        ledger: what has been read of the ledger since the lock is held, if anything.
 
     ``has_changed`` tells whether anything durable has happened; ``written`` holds the lower-case
     names of the state database's tables that steps wrote, or ``None`` once that is unknown.
@@ -58,6 +60,7 @@ class Engine:
         signals: Signals,
         reporter: Reporter,
         backup: BackupWriter,
+        ledger: Ledger | None = None,
     ) -> None:
         self.has_changed = False
         self.written: frozenset[str] | None = frozenset()
@@ -66,6 +69,7 @@ class Engine:
         self._done_by = done_by
         self._signals = signals
         self._reporter = reporter
+        self._has_ledger = ledger is not None and ledger.is_ready
         self._staging: Staging | None = None
         self._sessions = Sessions()
 
@@ -79,7 +83,7 @@ class Engine:
         """
         left = list(steps)
         try:
-            if left:
+            if left and not self._has_ledger:
                 make_ledger(self._workspace)
             while left:
                 # Held from each commit to here, so that no signal comes between a step that has
@@ -160,6 +164,8 @@ class Engine:
         except Unpublished:
             raise
         except BaseException as error:
+            from . import recovery
+
             with self._signals.held():
                 duration = round((time.perf_counter() - started) * 1000)
                 failure = self._as_failure(error, prepared)
@@ -227,6 +233,11 @@ class Engine:
         return frozenset(changed)
 
     def _publish(self, log: Log, manifest: Manifest, arrived: frozenset[str]) -> None:
+        from dataclasses import replace
+
+        from . import recovery
+        from .publish import publish
+
         left = tuple(entry for entry in manifest.databases if entry.path not in arrived)
         try:
             kept = publish(self._workspace, log, replace(manifest, databases=left))
@@ -308,6 +319,8 @@ class Engine:
 
     def _stage(self) -> Staging:
         """Return the staged copy, equal to the live state; one copy serves a whole run."""
+        from .staging import Staging
+
         if self._staging is None:
             folder = os.path.join(self._workspace.scratch, secrets.token_hex(8))
             self._staging = Staging(self._workspace, folder)
@@ -333,6 +346,8 @@ class Engine:
         if staging is None:
             yield
             return
+        from . import audit
+
         path = self._workspace.database
         live = (self._workspace.claude, self._workspace.live_claude)
         watch = audit.Watch(
@@ -350,6 +365,9 @@ class Engine:
         sides = [side for side in context.side_databases.values() if side.has_changed]
         if not changes and not sides:
             return None
+        from .publishable import refuse_unpublishable
+        from .redo import LogWriter
+
         try:
             refuse_unpublishable(self._workspace, changes)
             writer = LogWriter(self._workspace)

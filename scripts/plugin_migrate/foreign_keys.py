@@ -32,7 +32,10 @@ class ForeignKeys:
     ) -> None:
         self._connection = connection
         self._open_before = before
-        self._parents: dict[str, frozenset[str]] | None = None
+        # Only of tables that refer to others; both lower-case. Empty before the first step.
+        self._parents: dict[str, frozenset[str]] = {}
+        self._children: dict[str, set[str]] = {}
+        self._is_known = False
 
     def check(self, written: Iterable[str], altered: Iterable[str]) -> None:
         """Refuse violations that were not there before the transaction.
@@ -45,10 +48,11 @@ class ForeignKeys:
             StepFailed: names the tables and the number of rows.
         """
         names = {name.lower() for name in written}
-        parents = self._updated(names, {name.lower() for name in altered})
-        tables = sorted(
-            child for child, of in parents.items() if of and (child in names or of & names)
-        )
+        self._update(names, {name.lower() for name in altered})
+        concerned = {name for name in names if name in self._parents}
+        for name in names:
+            concerned |= self._children.get(name, set())
+        tables = sorted(concerned)
         violated = _count(self._connection, tables)
         if not violated:
             return
@@ -68,20 +72,32 @@ class ForeignKeys:
                 " to.",
             )
 
-    def _updated(self, written: set[str], altered: set[str]) -> dict[str, frozenset[str]]:
-        """Return every table's parents after a step."""
-        if self._parents is None or any(not self._exists(name) for name in altered):
-            # Renamed: to what, and in whose declarations, the authorizer does not say.
-            self._parents = {name: self._parents_of(name) for name in self._all_tables()}
-        else:
-            self._parents.update({name: self._parents_of(name) for name in written})
-        return self._parents
+    def _update(self, written: set[str], altered: set[str]) -> None:
+        """Know every table's parents after a step."""
+        # Renamed: to what, and in whose declarations, the authorizer does not say.
+        if not self._is_known or any(not self._exists(name) for name in altered):
+            self._parents, self._children = {}, {}
+            written = self._referring_tables()
+            self._is_known = True
+        for name in written:
+            self._learn(name)
 
-    def _all_tables(self) -> list[str]:
+    def _learn(self, name: str) -> None:
+        for parent in self._parents.pop(name, ()):
+            self._children[parent].discard(name)
+        parents = self._parents_of(name)
+        if parents:
+            self._parents[name] = parents
+        for parent in parents:
+            self._children.setdefault(parent, set()).add(name)
+
+    def _referring_tables(self) -> set[str]:
+        """Return the tables that may refer to others: the word stands in their definitions."""
         rows = self._connection.execute(
-            "SELECT lower(name) FROM main.sqlite_schema WHERE type = 'table'"
+            "SELECT lower(name) FROM main.sqlite_schema"
+            " WHERE type = 'table' AND sql LIKE '%references%'"
         )
-        return [name for (name,) in rows]
+        return {name for (name,) in rows}
 
     def _exists(self, name: str) -> bool:
         columns = self._connection.execute(f"PRAGMA main.table_info({_quoted(name)})")

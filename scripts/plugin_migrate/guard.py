@@ -10,7 +10,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 RESERVED_SAVEPOINT = "plugin_migrate_step"
 
@@ -217,14 +220,20 @@ class StepCursor(sqlite3.Cursor):
 
     def execute(self, *arguments: Any) -> StepCursor:
         """Execute one statement; see :class:`sqlite3.Cursor`."""
-        with self.connection.explaining():
+        try:
             super().execute(*arguments)
+        except sqlite3.DatabaseError as error:
+            self.connection.explain(error)
+            raise
         return self
 
     def executemany(self, *arguments: Any) -> StepCursor:
         """Execute one statement for many rows; see :class:`sqlite3.Cursor`."""
-        with self.connection.explaining():
+        try:
             super().executemany(*arguments)
+        except sqlite3.DatabaseError as error:
+            self.connection.explain(error)
+            raise
         return self
 
     def executescript(self, script: str) -> sqlite3.Cursor:
@@ -241,17 +250,10 @@ class StepConnection(sqlite3.Connection):
 
     guard: Guard | None = None
 
-    @contextmanager
-    def explaining(self) -> Iterator[None]:
-        """Turn SQLite's "not authorized" into the guard's sentence."""
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            if self.guard is None:
-                raise
-            explained = self.guard.explained(error)
-            if explained is error:
-                raise
+    def explain(self, error: sqlite3.DatabaseError) -> None:
+        """Raise the guard's sentence in place of SQLite's "not authorized"."""
+        explained = self.guard.explained(error) if self.guard else error
+        if explained is not error:
             raise explained from None
 
     def cursor(self, factory: Any = StepCursor) -> Any:

@@ -61,13 +61,15 @@ class Ledger(NamedTuple):
     """What the state database says, read in one transaction.
 
     ``started`` holds the versions whose ``transaction:false`` step began and never ended, with
-    its direction. ``is_ours`` is false while the database lacks our tables.
+    its direction. ``is_ours`` is false while the database lacks our tables, ``is_ready``
+    while :func:`ensure_ledger` has anything to do.
     """
 
     applied: dict[Version, Applied]
     publishes: tuple[Publish, ...] = ()
     started: dict[Version, str] | None = None
     is_ours: bool = False
+    is_ready: bool = False
 
     @property
     def interrupted(self) -> frozenset[Version]:
@@ -136,27 +138,42 @@ def load_ledger(connection: sqlite3.Connection, workspace: Workspace) -> Ledger:
         LedgerTooNew: a newer tool wrote it.
         ForeignDatabase: it lies outside ``.claude/`` and carries another project's path.
     """
+    is_ours = _is_ours(connection, workspace)
+    if not _has_table(connection, workspace.config.ledger_table):
+        return Ledger({}, is_ours=is_ours)
+    return Ledger(
+        _load_applied(connection, workspace, is_ours),
+        publishes=_load_publishes(connection, workspace) if is_ours else (),
+        started=_load_started(connection) if is_ours else None,
+        is_ours=is_ours,
+        is_ready=is_ours and _is_ready(connection, workspace),
+    )
+
+
+def _is_ready(connection: sqlite3.Connection, workspace: Workspace) -> bool:
+    """Return whether the ledger is up to date and can be written."""
+    missing = _schema_files().keys() - set(_schema_versions(connection))
+    has_owner = workspace.owns_database or recorded_project(connection) is not None
+    return not missing and has_owner and not _demanding_columns(connection, workspace)
+
+
+def _is_ours(connection: sqlite3.Connection, workspace: Workspace) -> bool:
+    """Return whether the database has our tables; refuse one that cannot hold the ledger."""
     table = workspace.config.ledger_table
     _refuse_views(connection, workspace)
     is_ours = _has_table(connection, "plugin_migrate_schema")
     if is_ours:
         _refuse_newer(connection, workspace)
         _refuse_foreign(connection, workspace)
-    if not _has_table(connection, table):
-        if is_ours and _has_rows(connection, "plugin_migrate_sources"):
-            raise NotALedger(
-                f"The ledger table '{table}' is gone, though migrations were applied",
-                file=workspace.shown(workspace.database),
-                hint="Put a backup back, or set ledger_table if it was renamed. Nothing was run.",
-            )
-        return Ledger({}, is_ours=is_ours)
-    _require_columns(connection, workspace)
-    return Ledger(
-        _load_applied(connection, workspace, is_ours),
-        publishes=_load_publishes(connection, workspace) if is_ours else (),
-        started=_load_started(connection) if is_ours else None,
-        is_ours=is_ours,
-    )
+    if _has_table(connection, table):
+        _require_columns(connection, workspace)
+    elif is_ours and _has_rows(connection, "plugin_migrate_sources"):
+        raise NotALedger(
+            f"The ledger table '{table}' is gone, though migrations were applied",
+            file=workspace.shown(workspace.database),
+            hint="Put a backup back, or set ledger_table if it was renamed. Nothing was run.",
+        )
+    return is_ours
 
 
 def _refuse_views(connection: sqlite3.Connection, workspace: Workspace) -> None:
@@ -355,8 +372,8 @@ def ensure_ledger(connection: sqlite3.Connection, workspace: Workspace) -> None:
     """
     database.begin_immediate(connection, workspace.database)
     try:
-        ledger = load_ledger(connection, workspace)
-        present = set(_schema_versions(connection)) if ledger.is_ours else set()
+        is_ours = _is_ours(connection, workspace)
+        present = set(_schema_versions(connection)) if is_ours else set()
         for version, path in sorted(_schema_files().items()):
             if version not in present:
                 _apply_schema(connection, workspace, version, path)
@@ -391,13 +408,7 @@ def _apply_schema(
 
 def _require_writable(connection: sqlite3.Connection, workspace: Workspace) -> None:
     table = workspace.config.ledger_table
-    demanding = [
-        name
-        for _, name, _, not_null, default, key in connection.execute(
-            f'PRAGMA main.table_info("{table}")'
-        )
-        if not_null and default is None and not key and name.lower() not in _COLUMNS
-    ]
+    demanding = _demanding_columns(connection, workspace)
     if demanding:
         raise NotALedger(
             f"The table '{table}' cannot be written as a ledger: its column"
@@ -405,6 +416,16 @@ def _require_writable(connection: sqlite3.Connection, workspace: Workspace) -> N
             file=workspace.shown(workspace.database),
             hint="Give that column a default, or set ledger_table to another name.",
         )
+
+
+def _demanding_columns(connection: sqlite3.Connection, workspace: Workspace) -> list[str]:
+    """Return the columns that another engine added and that need a value."""
+    columns = connection.execute(f'PRAGMA main.table_info("{workspace.config.ledger_table}")')
+    return [
+        name
+        for _, name, _, not_null, default, key in columns
+        if not_null and default is None and not key and name.lower() not in _COLUMNS
+    ]
 
 
 class LedgerWriter:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from .checksum import checksum_of
 from .errors import BrokenMigration, Irreversible
@@ -13,6 +12,7 @@ from .ledger import read_source
 from .migration import Migration, decode_source, title_of
 from .migration import read_source as read_file
 from .plan import Entry, Plan, Step
+from .values import NamedTuple
 from .version import Version
 from .workspace import Workspace
 
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from .languages.protocol import Action, Script
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A step with everything it needs to run.
 
     ``metadata`` is the header as JSON text; ``from_ledger`` tells that the migration's file is

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Protocol, TypeVar
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol, TypeVar
 
-class Session(Protocol):
-    """Something that is kept until the run ends, or until it is of no more use."""
+    class Session(Protocol):
+        """Something that is kept until the run ends, or until it is of no more use."""
 
-    @property
-    def is_usable(self) -> bool:
-        """Whether a further step may use it."""
+        @property
+        def is_usable(self) -> bool:
+            """Whether a further step may use it."""
 
-    def close(self) -> None:
-        """End it; more than once does no harm."""
+        def close(self) -> None:
+            """End it; more than once does no harm."""
 
-
-S = TypeVar("S", bound=Session)
+    S = TypeVar("S", bound=Session)
 
 
 class Sessions:

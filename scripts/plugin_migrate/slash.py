@@ -14,6 +14,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 
 from .errors import UsageError
 
@@ -121,9 +122,21 @@ def _command_for_all(arguments: Sequence[str]) -> str:
     """Return where all of the output is to be had; running an upgrade again would not show it."""
     is_only_shown = {"--dry-run", "--preview"} & set(arguments)
     if _CHANGING & set(arguments) and not is_only_shown:
-        return "`plugin-migrate history` shows what was done"
+        history = shlex.join(["plugin-migrate", "history", *_source_in(arguments)])
+        return f"`{history}` shows what was done"
     command = shlex.join(["plugin-migrate", *arguments])
     return f"`{command}` shows all of it" if len(command) < 300 else "the command shows all of it"
+
+
+def _source_in(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments that choose the source, so that a proposal is about the same one."""
+    chosen = []
+    for one, two in pairwise([*arguments, ""]):
+        if one in ("--plugin", "--plugin-dir"):
+            chosen += [one, two]
+        elif one == "--all" or one.startswith(("--plugin=", "--plugin-dir=")):
+            chosen.append(one)
+    return chosen
 
 
 def _with_small_document(output: bytes, arguments: Sequence[str]) -> bytes:

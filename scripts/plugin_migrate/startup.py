@@ -1,7 +1,8 @@
 """Put off modules that our dependencies import at start and hardly ever use.
 
-Our dependencies import `dataclasses`, and that imports `inspect`: 6 of its 18 ms. It is needed
-where a dataclass is made: always in Python 3.12 and 3.13, else only for one without a docstring.
+tabulate imports `dataclasses`, and that imports `inspect` (6 ms) and `copy` (1 ms). `inspect` is
+needed where a dataclass is made: always in Python 3.12 and 3.13, else only for one without a
+docstring. tabulate also takes `escape` from `html`, which brings 2,231 entities (1.5 ms).
 `importlib.util.LazyLoader` is no help: the ``import`` statement itself makes it load, and it costs
 3 ms.
 """
@@ -33,6 +34,22 @@ def defer(*names: str) -> None:
             sys.modules[name] = module
 
 
+def defer_call(name: str, function: str) -> None:
+    """Defer a module of which ``from name import function`` takes a function at once.
+
+    The function that is taken meanwhile loads the module when it is called.
+    """
+    defer(name)
+    module = sys.modules.get(name)
+    if type(module) is _Deferred:
+
+        def stand_in(*arguments: object, **options: object) -> object:
+            _load(module)
+            return vars(module)[function](*arguments, **options)
+
+        setattr(module, function, stand_in)
+
+
 def _find(name: str) -> ModuleSpec | None:
     for finder in sys.meta_path:
         spec = finder.find_spec(name, None)
@@ -49,16 +66,22 @@ class _Deferred(ModuleType):
     """A module whose code has not run yet. Python asks `__getattr__` only for what is missing."""
 
     def __getattr__(self, attribute: str) -> object:
-        with _lock:  # another thread may be running the code: wait for it
-            name = self.__name__
-            # A circular import reads the half-made module, as in an ordinary import.
-            if type(self) is _Deferred and name not in _loading:
-                _loading.add(name)
-                try:
-                    _run(self)
-                finally:
-                    _loading.remove(name)
+        # ``from name import x`` asks for it; a package has it before its code runs.
+        if attribute != "__path__":
+            _load(self)
         return ModuleType.__getattribute__(self, attribute)
+
+
+def _load(module: ModuleType) -> None:
+    with _lock:  # another thread may be running the code: wait for it
+        name = module.__name__
+        # A circular import reads the half-made module, as in an ordinary import.
+        if type(module) is _Deferred and name not in _loading:
+            _loading.add(name)
+            try:
+                _run(module)
+            finally:
+                _loading.remove(name)
 
 
 def _run(module: ModuleType) -> None:

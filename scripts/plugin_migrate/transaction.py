@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from . import database
-from .context import Context
 from .errors import Conflict, ForbiddenStatement, MigrateError, StateUnreadable, Unpublished
 from .foreign_keys import ForeignKeys
 from .guard import RESERVED_SAVEPOINT, Guard, StepConnection
@@ -19,6 +18,10 @@ from .prepare import Prepared
 from .signals import Signals
 from .tree import make_folder
 from .workspace import Workspace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .context import Context
 
 # Virtual machine instructions between two looks at a waiting signal: about a millisecond.
 _INSTRUCTIONS_PER_LOOK = 50_000

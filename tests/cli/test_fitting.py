@@ -149,3 +149,16 @@ def test_one_endless_line_is_cut_between_characters(character):
     fitted = fit((character * 50_000).encode(), ["status"], False).decode()
     assert set(fitted.partition("\n[")[0]) == {character}
     assert set(fitted.rpartition("]\n")[2].strip("\n")) == {character}
+
+
+@pytest.mark.parametrize(
+    ("given", "source"),
+    [
+        (["--plugin", "keeper"], " --plugin keeper"),
+        (["--plugin=keeper", "--all"], " --plugin=keeper --all"),
+        (["--no-backup"], ""),
+    ],
+)
+def test_what_shows_the_rest_is_asked_about_the_same_source(given, source):
+    cut = fit(b"line\n" * 10_000, ["upgrade", *given], is_json=False).decode()
+    assert f"`plugin-migrate history{source}` shows what was done" in cut

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import textwrap
 from dataclasses import dataclass
 
 from ..database import is_environmental
@@ -97,6 +96,8 @@ class Sql:
 
 
 def _shown(statement: str) -> str:
+    import textwrap
+
     text = textwrap.dedent(statement.replace("\r\n", "\n")).strip()
     if len(text) <= _LONGEST_SHOWN:
         return text
