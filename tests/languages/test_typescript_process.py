@@ -149,6 +149,17 @@ def test_one_that_closes_its_output_goes_on(project, engine):
     assert project.query("SELECT * FROM a") == []
 
 
+def test_one_that_dies_beside_a_flood_is_noticed(project, node):
+    project.typescript(
+        "1.0.0",
+        "const { spawn } = await import('node:child_process');\n"
+        "spawn('/bin/sh', ['-c', 'while :; do echo flood; done'], { stdio: 'inherit' });\n"
+        "process.kill(process.pid, 'SIGKILL');\nfor (;;);",
+    )
+    done = project.cli("upgrade", "--no-backup")
+    assert "The migration's process was killed by SIGKILL" in done.stderr
+
+
 def test_standard_input_is_empty(project, engine):
     project.typescript(
         "1.0.0",
