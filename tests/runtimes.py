@@ -96,7 +96,7 @@ def _installed() -> Path | str:
     folder = _cache() / f"npm-{names}"
     if (folder / "ready").exists():
         return folder / "node_modules"
-    npm = shutil.which("npm")
+    npm = _npm()
     if npm is None:
         return "there is no npm"
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ def _installed() -> Path | str:
         (building / "package.json").write_text('{"private": true}')
         quiet = ("--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock")
         done = subprocess.run(
-            [npm, "install", *quiet, *PACKAGES],
+            [*npm, "install", *quiet, *PACKAGES],
             cwd=building,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -122,6 +122,17 @@ def _installed() -> Path | str:
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return folder / "node_modules"
+
+
+def _npm() -> list[str] | None:
+    """Return the command of this machine's npm, or of the one that comes with Node.js 24."""
+    found = shutil.which("npm")
+    if found is not None:
+        return [found]
+    node = find_node()
+    if node is None:
+        return None
+    return [str(node), str(node.parents[1] / "lib/node_modules/npm/bin/npm-cli.js")]
 
 
 def _cache() -> Path:

@@ -85,7 +85,9 @@ def create(
             file=where,
             hint=f"The next free one is {(newest or version).bump(bump)}; leave --version out.",
         )
-    told = (description or "").strip() or title_of(name)
+    told = description or ""
+    if _is_plain_line(told) and not told.strip():
+        told = title_of(name)
     text = _filled(template, language, version, told, author)
     path = os.path.join(workspace.migrations, f"{version}-{name}.{_SUFFIXES[language]}")
     _write(path, text)

@@ -74,14 +74,28 @@ def test_a_description_is_known_if_it_is_written_out(written, value):
 def test_what_is_computed_in_the_metadata_is_left_out():
     script = described(
         f"{UP}, metadata: {{ author: f(), 'n': -1.5, t: [1_000, x, true, null, 0x1f, 2n],"
-        " ...more, [key]: 1, deep: { a: undefined }, at: new Date(), }, requires: ['1.0.0']"
+        " ...more, [key]: 1, deep: { a: undefined }, at: new Date(), }"
     )
     assert script.metadata == {
-        "requires": ["1.0.0"],
         "n": -1.5,
         "t": [1000, True, None, 31, 2],
         "deep": {"a": None},
     }
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("{ other: '>=1.2', 'a-b': `<2` }", {"other": ">=1.2", "a-b": "<2"}),
+        ("{}", {}),
+        ("f()", "(computed)"),
+        ("{ other: f() }", "(computed)"),
+        ("{ ...more, other: '>=1.2' }", "(computed)"),
+        ("{ other: `>=${major}` }", "(computed)"),
+    ],
+)
+def test_requirements_that_are_computed_are_not_taken_for_none(written, value):
+    assert described(f"{UP}, metadata: {{ requires: {written} }}").metadata == {"requires": value}
 
 
 @pytest.mark.parametrize(

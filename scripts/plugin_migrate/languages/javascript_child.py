@@ -134,14 +134,20 @@ class Child:
                 self._pass_on_output()
             if self._answers in readable:
                 parts.append(os.read(self._answers, _CHUNK))
-            if not readable and self._process.poll() is not None:
-                raise Died(self._end())
-            if self._answers in readable and not parts[-1]:
+            if self._is_over(self._answers in readable, parts[-1]):
                 raise Died(self._end())
         line, _, self._unread = b"".join(parts).partition(b"\n")
         self._pass_on_output()
         message: dict[str, Any] = json.loads(line)
         return message
+
+    def _is_over(self, has_read: bool, read: bytes) -> bool:
+        """Return whether no message will come; what it started may go on printing for ever."""
+        if has_read:
+            return not read
+        if self._process.poll() is None:
+            return False
+        return not select.select([self._answers], [], [], 0)[0]  # its last words
 
     def _pass_on_output(self) -> None:
         """Write what the migration has printed to where a Python migration prints."""

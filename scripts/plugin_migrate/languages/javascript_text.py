@@ -55,6 +55,8 @@ class _Unknown:
 
 
 UNKNOWN = _Unknown()
+# A requirement must not be missed because it is not understood: this is none that can be met.
+COMPUTED = "(computed)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +167,12 @@ def parse(text: str) -> Script:
     members = found.members
     up, down = members.get("up"), members.get("down")
     metadata = _value(members, "metadata")
-    requires = _value(members, "requires")
-    extra = {"requires": requires} if requires is not UNKNOWN else {}
     if down is not None and down.value is None:  # `down: undefined`
         down = None
     return Script(
         description=_text(members, "description"),
         version=_text(members, "version"),
-        metadata=extra | metadata if isinstance(metadata, dict) else extra,
+        metadata=metadata if isinstance(metadata, dict) else {},
         # What is put together elsewhere may have one, if the word stands there at all.
         has_down=down is not None
         or (found.is_partial and any(token.is_word("down") for token in tokens)),
@@ -531,9 +531,24 @@ class _Reader:
         entries: dict[str, object] = {}
         for first, last in parts:
             entry = self._entry(first, last, level + 1)
-            if entry is not None and entry[1].value is not UNKNOWN:
-                entries[entry[0]] = entry[1].value
+            if entry is None:
+                continue
+            name, member = entry
+            if name == "requires" and not self._is_written_out(member):
+                entries[name] = COMPUTED
+            elif member.value is not UNKNOWN:
+                entries[name] = member.value
         return entries
+
+    def _is_written_out(self, member: Member) -> bool:
+        """Return whether a value consists of literals alone."""
+        for index in range(member.start, member.end):
+            token = self._tokens[index]
+            if token.kind == "word" and not self._is_sign(index + 1, ":"):
+                return False
+            if token.kind == "template" and string_value(token) is None:
+                return False
+        return True
 
     def _scalar(self, index: int, level: int) -> object:
         token = self._tokens[index]
