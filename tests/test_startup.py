@@ -195,3 +195,14 @@ print(Bare.__doc__)
 import inspect, importlib.util
 print(inspect.signature(len), importlib.util.find_spec("inspect").name)
 """).splitlines() == ["Bare(value: int)", "(obj, /) inspect"]
+
+
+def test_what_a_migration_registers_for_the_exit_is_run(project):
+    project.python("1.0.0", "import atexit, sys\natexit.register(print, 'bye', file=sys.stderr)")
+    main = SCRIPTS / "plugin_migrate/__main__.py"
+    command = [sys.executable, "-I", "-S", str(main), "--project", str(project.root)]
+    for action, told in (("status", False), ("upgrade", True), ("upgrade", False)):
+        done = subprocess.run([*command, action], capture_output=True, text=True)
+        assert done.returncode == 0
+        assert done.stdout.endswith("\n")
+        assert ("bye" in done.stderr) is told

@@ -80,7 +80,8 @@ class ForeignKeys:
             written = self._referring_tables()
             self._is_known = True
         for name in written:
-            self._learn(name)
+            if not name.startswith("sqlite_"):  # a CREATE TABLE writes SQLite's own as well
+                self._learn(name)
 
     def _learn(self, name: str) -> None:
         for parent in self._parents.pop(name, ()):

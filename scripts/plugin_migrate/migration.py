@@ -84,8 +84,11 @@ def load(folder: str, known: Mapping[Version, str]) -> list[Migration]:
             )
         content = read_source(path)
         checksum = checksum_of(content)
-        is_known = known.get(version) == checksum
-        text = None if is_known else decode_source(content, path)
+        text = None
+        if known.get(version) == checksum:
+            checksum = known[version]  # one text in memory rather than two
+        else:
+            text = decode_source(content, path)
         found[version] = Migration(version, slug, language, path, checksum, text)
     return [found[version] for version in sorted(found)]
 

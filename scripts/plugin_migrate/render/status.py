@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _CHECKSUM_DIGITS = 12
-
+_LABELS = {state: state.value.capitalize() for state in State}
 
 _STATE_COLORS = {
     State.APPLIED: "green",
@@ -122,7 +122,7 @@ def _status_table(shown: Sequence[Entry], style: Style) -> str:
         [
             str(entry.version),
             _description(entry),
-            entry.state.value.capitalize(),
+            _LABELS[entry.state],
             _moment(entry.applied.applied_at) if entry.applied else "-",
             _short_checksum(entry),
         ]
@@ -145,7 +145,7 @@ def _description(entry: Entry) -> str:
 def _paint_states(table: str, shown: Sequence[Entry], style: Style) -> str:
     lines = table.split("\n")
     for number, entry in enumerate(shown, start=3):
-        word = entry.state.value.capitalize()
+        word = _LABELS[entry.state]
         painted = style.paint(_STATE_COLORS[entry.state], word)
         # From the right: a description may contain the same word.
         head, _, tail = lines[number].rpartition(f" {word} ")

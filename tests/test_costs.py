@@ -1,0 +1,182 @@
+"""What commands cost, counted rather than timed: modules, files, syncs, and calls as N grows."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from project import SCRIPTS, Project
+
+needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here")
+
+# What `status` may import of ours. One more is a millisecond on every session's start.
+OF_STATUS = set(
+    "arguments checksum cli database errors languages ledger look migration outline plan render"
+    " render.status render.style startup values version workspace".split()
+)
+# What costs milliseconds, and is imported by what needs it only.
+COSTLY = set(
+    "argparse asyncio bz2 contextlib copy gettext hashlib html html.entities inspect json locale"
+    " lzma packaging pathlib shutil subprocess tempfile typing yaml zlib".split()
+)
+# The transaction that many steps share ends after so many seconds, which must not count here.
+UNHURRIED = "import plugin_migrate.engine; plugin_migrate.engine._SHARED_SECONDS = 1e6"
+
+
+def add_tables(project: Project, count: int) -> None:
+    for number in range(count):
+        up = f"CREATE TABLE t{number} (x); CREATE INDEX i{number} ON t{number} (x);"
+        project.sql(f"1.{number}.0", up, f"DROP TABLE t{number};")
+
+
+def main_file() -> list[str]:
+    """Return the command as the launcher runs it."""
+    return [sys.executable, "-I", "-S", "-X", "utf8", str(SCRIPTS / "plugin_migrate/__main__.py")]
+
+
+def imported(project: Project, *arguments: str) -> set[str]:
+    command = main_file()
+    command[1:1] = ["-X", "importtime"]
+    command += ["--project", str(project.root), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip() for line in lines}
+
+
+@pytest.mark.parametrize("options", [[], ["--format=list"], ["--applied-only"]], ids=str)
+def test_status_imports_only_what_it_needs(project: Project, options: list[str]) -> None:
+    add_tables(project, 3)
+    project.upgrade()
+    modules = imported(project, "status", *options)
+    ours = {name.partition(".")[2] for name in modules if name.startswith("plugin_migrate.")}
+    assert ours <= OF_STATUS
+    assert not modules & COSTLY
+    assert len(modules) < 100
+
+
+def test_nothing_pending_imports_little_more(project: Project) -> None:
+    add_tables(project, 3)
+    project.upgrade()
+    modules = imported(project, "upgrade")
+    assert not modules & (COSTLY - {"contextlib"})
+    assert "tabulate" not in modules
+    assert "plugin_migrate.engine" not in modules
+    assert len(modules) < 100
+
+
+def test_steps_on_the_database_import_nothing_that_works_on_files(project: Project) -> None:
+    add_tables(project, 3)
+    modules = imported(project, "upgrade")
+    assert not modules & {"hashlib", "pathlib", "tempfile", "typing", "plugin_migrate.staging"}
+    assert "plugin_migrate.redo" not in modules
+
+
+# --- system calls ------------------------------------------------------------------------------
+
+
+def traced(project: Project, calls: str, *arguments: str) -> list[str]:
+    """Run a command and return the system calls that it made, one a line."""
+    log = project.root.parent / "trace"
+    code = (
+        f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); {UNHURRIED}\n"
+        "from plugin_migrate.cli import main\nraise SystemExit(main())"
+    )
+    command = ["strace", "-f", "-qq", "-e", f"trace={calls}", "-e", "signal=none", "-o", str(log)]
+    command += [sys.executable, "-c", code, "--project", str(project.root), *arguments]
+    subprocess.run(command, check=True, capture_output=True)
+    return log.read_text().splitlines()
+
+
+def syncs(project: Project, *arguments: str) -> int:
+    return len(traced(project, "fsync,fdatasync", *arguments))
+
+
+@needs_strace
+def test_steps_on_the_database_share_their_syncs(project: Project) -> None:
+    project.sql("0.1.0", "CREATE TABLE first (x);")
+    project.upgrade()
+    add_tables(project, 1)
+    one = syncs(project, "upgrade", "--no-backup")
+    assert one <= 8
+    for number in range(20):
+        project.sql(f"2.{number}.0", f"CREATE TABLE more{number} (x);", f"DROP TABLE more{number};")
+    assert syncs(project, "upgrade", "--no-backup") == one
+    assert syncs(project, "downgrade", "20", "--no-backup") == one
+
+
+@needs_strace
+def test_a_backup_of_the_database_takes_four_syncs(project: Project) -> None:
+    add_tables(project, 1)
+    project.upgrade()
+    project.sql("2.0.0", "CREATE TABLE a (x);")
+    without = syncs(project, "upgrade", "--no-backup")
+    project.sql("3.0.0", "CREATE TABLE b (x);")
+    assert syncs(project, "upgrade") <= without + 4
+
+
+@needs_strace
+def test_nothing_is_synced_when_nothing_is_pending(project: Project) -> None:
+    add_tables(project, 2)
+    project.upgrade()
+    assert syncs(project, "upgrade") == 0
+    assert syncs(project, "status") == 0
+
+
+@needs_strace
+@pytest.mark.parametrize("command", ["status", "upgrade", "check"])
+def test_every_migration_is_opened_once_and_the_database_too(
+    project: Project, command: str
+) -> None:
+    add_tables(project, 12)
+    project.upgrade()
+    opened = [line for line in traced(project, "open,openat", command) if "ENOENT" not in line]
+    for number in range(12):
+        assert sum(f"/1.{number}.0-step.sql" in line for line in opened) == 1
+    assert sum("orchestration.db" in line for line in opened) == 1
+
+
+# --- growth ------------------------------------------------------------------------------------
+
+_COUNTING = """
+import sys
+calls = 0
+def count(frame, event, argument):
+    global calls
+    calls += event in ("call", "c_call")
+sys.setprofile(count)
+"""
+
+
+def calls(folder: Path, count: int, *arguments: str) -> int:
+    """Return how many functions a command calls on a project of so many tables."""
+    project = Project(folder / f"{count}-{'-'.join(arguments)}")
+    add_tables(project, count)
+    if arguments != ("upgrade", "--no-backup"):
+        project.upgrade()
+    code = (
+        f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); {UNHURRIED}\n"
+        f"from plugin_migrate.cli import main\n{_COUNTING}\nmain()\nsys.setprofile(None)\n"
+        "print(calls, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code, "--project", str(project.root), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return int(done.stderr.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status"],
+        ["status", "--format=json"],
+        ["check"],
+        ["upgrade"],
+        ["upgrade", "--no-backup"],
+        ["downgrade", "0.0.0", "--no-backup"],
+    ],
+    ids=" ".join,
+)
+def test_twice_the_migrations_are_twice_the_work(tmp_path: Path, arguments: list[str]) -> None:
+    small, medium, large = (calls(tmp_path, count, *arguments) for count in (30, 60, 120))
+    assert large - medium <= 2.1 * (medium - small)
