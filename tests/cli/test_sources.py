@@ -339,6 +339,63 @@ def test_a_plugins_ledger_is_not_the_projects(project, shelf):
     assert "A plugin's ledger cannot be in the project's own state database" in err
 
 
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        (".claude/.plugin-migrate/lock.db", "cannot be in plugin-migrate's own folder"),
+        (".claude/shared/memory.db-wal", "cannot have a name that SQLite itself uses"),
+    ],
+)
+def test_a_plugins_ledger_is_no_file_of_ours_or_of_sqlites(project, shelf, path, problem):
+    table(shelf.plugin("keeper", settings=f"database: {path}"), "1.0.0")
+    assert problem in project.fails("upgrade", "--plugin=keeper")
+    assert not (project.claude / path).exists()
+
+
+@pytest.fixture
+def squatter(shelf, keeper):
+    """The migrations folder of a plugin that names the database of another."""
+    folder = shelf.plugin("squatter", settings="database: .claude/keeper/state.db")
+    table(folder, "2.0.0")
+    return folder
+
+
+@pytest.mark.parametrize("command", ["upgrade", "status", "verify", "baseline", "repair"])
+def test_a_plugins_ledger_is_not_another_plugins(project, squatter, command):
+    project.ok("upgrade", "--plugin=keeper")
+    target = ["2.0.0"] if command == "baseline" else []
+    err = project.fails(command, *target, "--plugin=squatter")
+    assert "The database belongs to the plugin keeper\n  .claude/keeper/state.db" in err
+    assert "with `database` in its migrations/plugin-migrate.yaml" in err
+
+
+def test_of_two_plugins_that_name_one_database_the_second_never_writes_it(project, squatter):
+    assert "belongs to the plugin keeper" in project.call("upgrade", "--all").err
+    assert "belongs to the plugin keeper" in project.call("sync").err
+    assert tables(project.claude / "keeper/state.db") == ["t1_0_0", "t1_1_0"]
+
+
+def test_a_plugin_that_is_gone_keeps_its_database_to_itself(project, shelf, squatter):
+    project.ok("upgrade", "--plugin=keeper")
+    shelf.enable("keeper", on=False)
+    assert "belongs to the plugin keeper" in project.fails("sync", "--plugin=squatter")
+
+
+def test_the_projects_ledger_is_not_a_plugins(project, keeper):
+    project.ok("upgrade", "--plugin=keeper")
+    project.tables("3.0.0")
+    err = project.fails("upgrade", "--database", project.claude / "keeper/state.db")
+    assert "The database belongs to the plugin keeper" in err
+    assert "Give this project its own with --database or the database setting" in err
+
+
+def test_a_database_that_was_the_projects_is_no_plugins(project, shelf):
+    project.tables("1.0.0")
+    project.ok("upgrade", "--database", project.claude / "other.db")
+    table(shelf.plugin("keeper", settings="database: .claude/other.db"), "1.0.0")
+    assert "belongs to the project's own" in project.fails("upgrade", "--plugin=keeper")
+
+
 # --- a plugin that is being written -------------------------------------------------------------
 
 
