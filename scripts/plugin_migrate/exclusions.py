@@ -5,9 +5,9 @@ from __future__ import annotations
 import fnmatch
 import os
 
-from .database import SIDE_SUFFIXES as SIDE_SUFFIXES
 from .workspace import BOOKKEEPING_NAME, Workspace
 
+SIDE_SUFFIXES = ("-wal", "-shm", "-journal")
 _SQLITE_MAGIC = b"SQLite format 3\0"
 _DATABASE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
 _NEVER_STAGED = frozenset({".git", "node_modules"})

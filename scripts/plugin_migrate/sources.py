@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from .database import SIDE_SUFFIXES
 from .errors import BadConfig, UnknownPlugin
+from .exclusions import SIDE_SUFFIXES
 from .plugins import Plugin, enabled_plugins, ships_migrations
 from .workspace import CONFIG_NAME, Workspace, is_inside, read_settings
 
@@ -67,7 +67,6 @@ def workspace_of(own: Workspace, plugin: Plugin) -> Workspace:
     else:
         path = os.path.join(own.project, given)
     database = os.path.realpath(path)
-    data = os.path.realpath(plugin.data)
     problem = _misplaced(own, database, os.path.realpath(plugin.data))
     if problem is not None:
         raise BadConfig(
