@@ -497,3 +497,50 @@ def test_a_note_about_a_ledger_that_makes_no_sense_is_ignored(project, writer, k
         assert project.call("upgrade", "--plugin=keeper", "--dry-run").code == 0
     project.ok("upgrade", "--plugin=keeper")
     assert (project.claude / "note.txt").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "[" * 200_000,
+        '{"database": "\\ud800/state.db"}',
+        '{"database": "../outside.db"}',
+        '{"database": ".plugin-migrate/lock.db"}',
+    ],
+)
+def test_a_hostile_note_about_a_ledger_leads_nowhere(project, keeper, note):
+    left = project.bookkeeping / "sources/stranger"
+    (left / "publish/0123456789abcdef").mkdir(parents=True)
+    (left / "source.json").write_text(note)
+    (project.root / "outside.db").write_text("not ours")
+    project.ok("upgrade", "--plugin=keeper")
+    assert (project.root / "outside.db").read_text() == "not ours"
+
+
+def test_what_cannot_be_finished_names_whose_it_is_and_the_way_out(project, writer, keeper):
+    kill_while_publishing(project, "--plugin-dir", str(writer.parent))
+    (project.claude / "writer/state.db").write_text("broken " * 1000)
+    err = project.fails("upgrade", "--plugin=keeper")
+    assert "What a killed command left of the plugin writer cannot be finished: The file is" in err
+    assert "remove .claude/.plugin-migrate/sources/writer/publish/" in err
+
+
+def test_what_is_left_of_a_plugin_that_is_gone_can_be_decided(project, shelf, writer, keeper):
+    kill_while_publishing(project, "--plugin-dir", str(writer.parent))
+    project.write("note.txt", "edited by hand")
+    shelf.enable("writer", on=False)
+    assert "repair --plugin writer --keep-live" in project.fails("upgrade", "--plugin=keeper")
+    assert "repair --plugin writer --keep-live" in project.fails("repair", "--plugin=writer")
+    project.ok("repair", "--plugin=writer", "--take-migrated")
+    assert (project.claude / "note.txt").read_text() == "new"
+    project.ok("upgrade", "--plugin=keeper")
+    assert "No enabled plugin" in project.fails("repair", "--plugin=writer", code=2)
+
+
+def test_sync_finishes_what_a_killed_run_left(project, shelf, writer):
+    kill_while_publishing(project, "--plugin-dir", str(writer.parent))
+    project.ok("sync", "--dry-run")
+    assert versions(project, "writer") == {"1.0.0": "interrupted"}
+    assert "nothing to do" in project.ok("sync")
+    assert versions(project, "writer") == {"1.0.0": "applied"}
+    assert (project.claude / "note.txt").read_text() == "new"
