@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from .errors import LedgerLost, MigrateError
+from .errors import Busy, LedgerLost, MigrateError, NeedsRepair
 from .ledger import Ledger, read_ledger
 from .look import Look, look, look_ahead, look_by
 from .plan import Entry, Plan
@@ -117,6 +117,16 @@ def _recovered(workspace: Workspace, done_by: str) -> Look:
     return look(workspace)
 
 
+def settle(workspace: Workspace, command: str, done_by: str, lock_timeout: float) -> None:
+    """Finish what a killed command left, of whichever source, and do nothing else.
+
+    Raises:
+        NeedsRepair: something is left that only the user can decide.
+    """
+    with _writing(workspace, command, lock_timeout):
+        _recovered(workspace, done_by)
+
+
 def _settle_siblings(workspace: Workspace, done_by: str) -> None:
     """Finish what killed commands left of other sources, which share the files.
 
@@ -130,9 +140,22 @@ def _settle_siblings(workspace: Workspace, done_by: str) -> None:
 
         try:
             recovery.refuse(recovery.recover(sibling, done_by))
-        except MigrateError as error:
+        except (Busy, NeedsRepair) as error:
             error.source = sibling.source
             raise
+        except MigrateError as error:
+            raise _unfinishable(sibling, error) from error
+
+
+def _unfinishable(source: Workspace, error: MigrateError) -> NeedsRepair:
+    whose = f"the plugin {source.source}" if source.source else "the project's own migrations"
+    unfinished = NeedsRepair(
+        f"What a killed command left of {whose} cannot be finished: {error.message}",
+        file=error.file,
+        hint=f"Correct that first. To give up what it left, remove {source.shown(source.publish)}/",
+    )
+    unfinished.source = source.source
+    return unfinished
 
 
 def _left_behind(workspace: Workspace, ledger: Ledger) -> bool:

@@ -24,7 +24,6 @@ READ_PATIENCE = 0.25
 # How long a step waits for another program's transaction to end.
 WRITE_PATIENCE = 5.0
 
-_SIDE_FILES = ("-wal", "-journal", "-shm")
 _ATTEMPTS = 20
 _ENVIRONMENTAL = tuple(
     f"SQLITE_{name}" for name in "READONLY CANTOPEN PERM IOERR FULL CORRUPT NOTADB".split()
@@ -92,7 +91,7 @@ def _require_plain(path: str) -> None:
         raise StateUnreadable(
             "The database is not a plain file",
             file=path,
-            hint="Point to the right one with --database, or move what is there out of the way.",
+            hint="Point to the right one, with --database or in the settings, or move this away.",
         )
 
 
@@ -229,7 +228,7 @@ def unreadable(path: str, error: sqlite3.Error) -> Busy | StateUnreadable:
         return StateUnreadable(
             "The file is not an SQLite database",
             file=path,
-            hint="Point to the right one with --database, or put a backup of it back.",
+            hint="Point to the right one, with --database or in the settings, or restore it.",
         )
     if name.startswith("SQLITE_CORRUPT"):
         return StateUnreadable(

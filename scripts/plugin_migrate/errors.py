@@ -158,7 +158,7 @@ class LedgerTooNew(MigrateError):
 
 
 class ForeignDatabase(MigrateError):
-    """The state database outside ``.claude/`` belongs to another project."""
+    """The state database belongs to another source, or to another project."""
 
     code = "foreign_database"
 

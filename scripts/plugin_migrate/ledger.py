@@ -136,7 +136,8 @@ def load_ledger(connection: sqlite3.Connection, workspace: Workspace) -> Ledger:
     Raises:
         NotALedger: the table of that name is something else, or holds impossible rows.
         LedgerTooNew: a newer tool wrote it.
-        ForeignDatabase: it lies outside ``.claude/`` and carries another project's path.
+        ForeignDatabase: it is another source's, or lies outside ``.claude/`` and carries another
+            project's path.
     """
     is_ours = _is_ours(connection, workspace)
     if not _has_table(connection, workspace.config.ledger_table):
@@ -299,25 +300,41 @@ def _refuse_newer(connection: sqlite3.Connection, workspace: Workspace) -> None:
 
 
 def _refuse_foreign(connection: sqlite3.Connection, workspace: Workspace) -> None:
+    source = _fact(connection, "source")
+    if source != workspace.source:
+        # Two ledgers in one database would take each other's rows for their own.
+        whose = f"the plugin {source}" if source else "the project's own migrations"
+        raise ForeignDatabase(
+            f"The database belongs to {whose}",
+            file=workspace.shown(workspace.database),
+            hint="Give the plugin its own with `database` in its migrations/plugin-migrate.yaml."
+            if workspace.source
+            else "Give this project its own with --database or the database setting.",
+        )
     owner = None if workspace.owns_database else recorded_project(connection)
     if owner is not None and owner != workspace.project:
         raise ForeignDatabase(
             f"The database {workspace.database} belongs to another project: {owner}",
             hint=(
                 "Give this project its own with --database or the database setting.\n"
-                f"If the project was moved here, say so: plugin-migrate --database"
+                "If the project was moved here, say so: plugin-migrate --database"
                 f" {workspace.database} repair --take-database"
+                if workspace.source is None
+                else "If the project was moved here, say so: plugin-migrate repair --take-database"
             ),
         )
 
 
 def recorded_project(connection: sqlite3.Connection) -> str | None:
     """Return the real path of the project that a database outside ``.claude/`` belongs to."""
+    return _fact(connection, "project")
+
+
+def _fact(connection: sqlite3.Connection, name: str) -> str | None:
     if not _has_table(connection, "plugin_migrate_facts"):
         return None
-    row = connection.execute(
-        "SELECT value FROM main.plugin_migrate_facts WHERE name = 'project'"
-    ).fetchone()
+    query = "SELECT value FROM main.plugin_migrate_facts WHERE name = ?"
+    row = connection.execute(query, (name,)).fetchone()
     return None if row is None else str(row[0])
 
 
@@ -378,11 +395,14 @@ def ensure_ledger(connection: sqlite3.Connection, workspace: Workspace) -> None:
             if version not in present:
                 _apply_schema(connection, workspace, version, path)
         _require_writable(connection, workspace)
-        if not workspace.owns_database:
-            connection.execute(
-                "INSERT OR IGNORE INTO main.plugin_migrate_facts VALUES ('project', ?)",
-                (workspace.project,),
-            )
+        facts = {
+            "project": None if workspace.owns_database else workspace.project,
+            "source": workspace.source,
+        }
+        connection.executemany(
+            "INSERT OR IGNORE INTO main.plugin_migrate_facts VALUES (?, ?)",
+            [(name, value) for name, value in facts.items() if value is not None],
+        )
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

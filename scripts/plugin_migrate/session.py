@@ -64,6 +64,25 @@ class Session:
             )
         return self._locate(create)
 
+    def workspace_to_repair(self) -> Workspace:
+        """Return the one workspace that the options choose, also of a plugin that is gone.
+
+        What a killed command left of it stops every source until somebody decides.
+
+        Raises:
+            MigrateError: there is no such project or plugin.
+        """
+        try:
+            return self.workspace()
+        except UnknownPlugin:
+            from .siblings import left_by
+
+            left = left_by(self.own(), self.options.plugin) if self.options.plugin else None
+            if left is None:
+                raise
+        self.output.of_source(left.source, f"--plugin {left.source}")
+        return left
+
     @property
     def chooses_none(self) -> bool:
         """Whether no plugin was named."""

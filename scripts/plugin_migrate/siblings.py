@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 
 from .tree import make_folder, sync_file, sync_folder
-from .workspace import SOURCES_NAME, Workspace, is_ledger_table, is_source_name
+from .workspace import SOURCES_NAME, Workspace, is_inside, is_ledger_table, is_source_name
 
 _NOTE = "source.json"
 
@@ -56,6 +56,11 @@ def left_behind(workspace: Workspace) -> Iterator[Workspace]:
                 yield sibling
 
 
+def left_by(own: Workspace, name: str) -> Workspace | None:
+    """Return the source of the plugin ``name`` if it left redo logs, enabled or not."""
+    return next((one for one in left_behind(own) if one.source == name), None)
+
+
 def _has_logs(workspace: Workspace) -> bool:
     return os.path.isdir(workspace.publish) and bool(os.listdir(workspace.publish))
 
@@ -64,18 +69,33 @@ def _sibling(own: Workspace, name: str) -> Workspace:
     """Return the source ``name`` as far as settling needs it: without its migrations."""
     folder = os.path.join(own.bookkeeping, SOURCES_NAME, name)
     note = _read(os.path.join(folder, _NOTE)) or {}
-    database, table = note.get("database"), note.get("ledger_table")
-    if not isinstance(database, str) or "\0" in database:
-        database = os.path.join(name, "state.db")
+    table = note.get("ledger_table")
     if not isinstance(table, str) or not is_ledger_table(table):
         table = own.config.ledger_table
     return own._replace(
         source=name,
         own=own,
         migrations=os.path.join(folder, "migrations"),
-        database=os.path.realpath(os.path.join(own.claude, database)),
+        database=_noted(own, note.get("database"))
+        or os.path.realpath(os.path.join(own.claude, name, "state.db")),
         config=own.config._replace(ledger_table=table),
     )
+
+
+def _noted(own: Workspace, database: object) -> str | None:
+    """Return where a note says that a ledger is, if a source's ledger may be there.
+
+    The note may have come with a cloned repository.
+    """
+    if not isinstance(database, str) or "\0" in database:
+        return None
+    try:
+        real = os.path.realpath(os.path.join(own.claude, database))
+    except UnicodeEncodeError:
+        return None
+    if os.path.isabs(database):
+        return real  # whose ledger it is stands in it
+    return real if is_inside(real, own.claude) and not is_inside(real, own.bookkeeping) else None
 
 
 def _read(path: str) -> dict[str, object] | None:
@@ -85,6 +105,6 @@ def _read(path: str) -> dict[str, object] | None:
     try:
         with open(path, encoding="utf-8") as file:
             note = json.load(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return note if isinstance(note, dict) else None

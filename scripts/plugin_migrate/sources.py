@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from .errors import BadConfig, UnknownPlugin
+from .exclusions import SIDE_SUFFIXES
 from .plugins import Plugin, enabled_plugins, ships_migrations
 from .workspace import CONFIG_NAME, Workspace, is_inside, read_settings
 
@@ -66,19 +67,10 @@ def workspace_of(own: Workspace, plugin: Plugin) -> Workspace:
     else:
         path = os.path.join(own.project, given)
     database = os.path.realpath(path)
-    data = os.path.realpath(plugin.data)
-    if not is_inside(database, own.claude) and not is_inside(database, data):
+    problem = _misplaced(own, database, os.path.realpath(plugin.data))
+    if problem is not None:
         raise BadConfig(
-            "A plugin's database must lie in the project's .claude/ or in the plugin's own data"
-            f" folder, not at {database}",
-            file=file,
-            hint=f"For example: database: .claude/{plugin.name}/state.db",
-        )
-    if database == own.database:
-        raise BadConfig(
-            "A plugin's ledger cannot be in the project's own state database",
-            file=file,
-            hint=f"For example: database: .claude/{plugin.name}/state.db",
+            problem, file=file, hint=f"For example: database: .claude/{plugin.name}/state.db"
         )
     return own._replace(
         migrations=os.path.dirname(file),
@@ -87,3 +79,19 @@ def workspace_of(own: Workspace, plugin: Plugin) -> Workspace:
         source=plugin.name,
         own=own,
     )
+
+
+def _misplaced(own: Workspace, database: str, data: str) -> str | None:
+    """Return why a plugin's ledger cannot be in ``database``; another plugin's says so itself."""
+    if not is_inside(database, own.claude) and not is_inside(database, data):
+        return (
+            "A plugin's database must lie in the project's .claude/ or in the plugin's own data"
+            f" folder, not at {database}"
+        )
+    if is_inside(database, own.bookkeeping):
+        return "A plugin's database cannot be in plugin-migrate's own folder"
+    if database.endswith(SIDE_SUFFIXES):
+        return f"A plugin's database cannot have a name that SQLite itself uses: {database}"
+    if database == own.database:
+        return "A plugin's ledger cannot be in the project's own state database"
+    return None

@@ -184,6 +184,7 @@ def _step_count(given: str) -> int:
 
 def _sync(session: Session) -> int:
     from . import several
+    from .commands import settle
     from .plan import after_rollback, plan_back_to_files, plan_upgrade
     from .render.runs import in_step_json, in_step_text
 
@@ -193,7 +194,9 @@ def _sync(session: Session) -> int:
         # In the real run the rollback has happened by then, and this changes nothing.
         return plan_upgrade(after_rollback(entries, plan_back_to_files(entries)))
 
-    def in_step(_workspace: Workspace, _last: Version | None) -> int:
+    def in_step(workspace: Workspace, _last: Version | None) -> int:
+        if not session.options.dry_run:
+            settle(workspace, "sync", session.done_by, session.lock_timeout(workspace))
         session.output.result(in_step_text, in_step_json)
         return 0
 
@@ -383,7 +386,7 @@ def _repair(session: Session) -> int:
     from .render import care
 
     options = session.options
-    workspace = session.workspace()
+    workspace = session.workspace_to_repair()
     decisions = Decisions(
         keep_live=options.keep_live,
         take_migrated=options.take_migrated,

@@ -300,7 +300,7 @@ def test_a_database_that_is_none_is_told(project, command):
     assert project.fails(*command) == (
         "✗ Error: The file is not an SQLite database\n"
         "  .claude/orchestration/db/orchestration.db\n"
-        "  Point to the right one with --database, or put a backup of it back.\n"
+        "  Point to the right one, with --database or in the settings, or restore it.\n"
     )
     assert project.read("orchestration/db/orchestration.db") == text
 
@@ -317,7 +317,7 @@ def test_a_database_path_that_is_no_file_is_told(project, kind, command):
     assert project.fails(*command) == (
         "✗ Error: The database is not a plain file\n"
         "  .claude/orchestration/db/orchestration.db\n"
-        "  Point to the right one with --database, or move what is there out of the way.\n"
+        "  Point to the right one, with --database or in the settings, or move this away.\n"
     )
 
 

@@ -339,6 +339,63 @@ def test_a_plugins_ledger_is_not_the_projects(project, shelf):
     assert "A plugin's ledger cannot be in the project's own state database" in err
 
 
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        (".claude/.plugin-migrate/lock.db", "cannot be in plugin-migrate's own folder"),
+        (".claude/shared/memory.db-wal", "cannot have a name that SQLite itself uses"),
+    ],
+)
+def test_a_plugins_ledger_is_no_file_of_ours_or_of_sqlites(project, shelf, path, problem):
+    table(shelf.plugin("keeper", settings=f"database: {path}"), "1.0.0")
+    assert problem in project.fails("upgrade", "--plugin=keeper")
+    assert not (project.claude / path).exists()
+
+
+@pytest.fixture
+def squatter(shelf, keeper):
+    """The migrations folder of a plugin that names the database of another."""
+    folder = shelf.plugin("squatter", settings="database: .claude/keeper/state.db")
+    table(folder, "2.0.0")
+    return folder
+
+
+@pytest.mark.parametrize("command", ["upgrade", "status", "verify", "baseline", "repair"])
+def test_a_plugins_ledger_is_not_another_plugins(project, squatter, command):
+    project.ok("upgrade", "--plugin=keeper")
+    target = ["2.0.0"] if command == "baseline" else []
+    err = project.fails(command, *target, "--plugin=squatter")
+    assert "The database belongs to the plugin keeper\n  .claude/keeper/state.db" in err
+    assert "with `database` in its migrations/plugin-migrate.yaml" in err
+
+
+def test_of_two_plugins_that_name_one_database_the_second_never_writes_it(project, squatter):
+    assert "belongs to the plugin keeper" in project.call("upgrade", "--all").err
+    assert "belongs to the plugin keeper" in project.call("sync").err
+    assert tables(project.claude / "keeper/state.db") == ["t1_0_0", "t1_1_0"]
+
+
+def test_a_plugin_that_is_gone_keeps_its_database_to_itself(project, shelf, squatter):
+    project.ok("upgrade", "--plugin=keeper")
+    shelf.enable("keeper", on=False)
+    assert "belongs to the plugin keeper" in project.fails("sync", "--plugin=squatter")
+
+
+def test_the_projects_ledger_is_not_a_plugins(project, keeper):
+    project.ok("upgrade", "--plugin=keeper")
+    project.tables("3.0.0")
+    err = project.fails("upgrade", "--database", project.claude / "keeper/state.db")
+    assert "The database belongs to the plugin keeper" in err
+    assert "Give this project its own with --database or the database setting" in err
+
+
+def test_a_database_that_was_the_projects_is_no_plugins(project, shelf):
+    project.tables("1.0.0")
+    project.ok("upgrade", "--database", project.claude / "other.db")
+    table(shelf.plugin("keeper", settings="database: .claude/other.db"), "1.0.0")
+    assert "belongs to the project's own" in project.fails("upgrade", "--plugin=keeper")
+
+
 # --- a plugin that is being written -------------------------------------------------------------
 
 
@@ -439,4 +496,51 @@ def test_a_note_about_a_ledger_that_makes_no_sense_is_ignored(project, writer, k
         note.write_text(text)
         assert project.call("upgrade", "--plugin=keeper", "--dry-run").code == 0
     project.ok("upgrade", "--plugin=keeper")
+    assert (project.claude / "note.txt").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "[" * 200_000,
+        '{"database": "\\ud800/state.db"}',
+        '{"database": "../outside.db"}',
+        '{"database": ".plugin-migrate/lock.db"}',
+    ],
+)
+def test_a_hostile_note_about_a_ledger_leads_nowhere(project, keeper, note):
+    left = project.bookkeeping / "sources/stranger"
+    (left / "publish/0123456789abcdef").mkdir(parents=True)
+    (left / "source.json").write_text(note)
+    (project.root / "outside.db").write_text("not ours")
+    project.ok("upgrade", "--plugin=keeper")
+    assert (project.root / "outside.db").read_text() == "not ours"
+
+
+def test_what_cannot_be_finished_names_whose_it_is_and_the_way_out(project, writer, keeper):
+    kill_while_publishing(project, "--plugin-dir", str(writer.parent))
+    (project.claude / "writer/state.db").write_text("broken " * 1000)
+    err = project.fails("upgrade", "--plugin=keeper")
+    assert "What a killed command left of the plugin writer cannot be finished: The file is" in err
+    assert "remove .claude/.plugin-migrate/sources/writer/publish/" in err
+
+
+def test_what_is_left_of_a_plugin_that_is_gone_can_be_decided(project, shelf, writer, keeper):
+    kill_while_publishing(project, "--plugin-dir", str(writer.parent))
+    project.write("note.txt", "edited by hand")
+    shelf.enable("writer", on=False)
+    assert "repair --plugin writer --keep-live" in project.fails("upgrade", "--plugin=keeper")
+    assert "repair --plugin writer --keep-live" in project.fails("repair", "--plugin=writer")
+    project.ok("repair", "--plugin=writer", "--take-migrated")
+    assert (project.claude / "note.txt").read_text() == "new"
+    project.ok("upgrade", "--plugin=keeper")
+    assert "No enabled plugin" in project.fails("repair", "--plugin=writer", code=2)
+
+
+def test_sync_finishes_what_a_killed_run_left(project, shelf, writer):
+    kill_while_publishing(project, "--plugin-dir", str(writer.parent))
+    project.ok("sync", "--dry-run")
+    assert versions(project, "writer") == {"1.0.0": "interrupted"}
+    assert "nothing to do" in project.ok("sync")
+    assert versions(project, "writer") == {"1.0.0": "applied"}
     assert (project.claude / "note.txt").read_text() == "new"
