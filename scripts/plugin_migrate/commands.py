@@ -133,6 +133,8 @@ def _settle_siblings(workspace: Workspace, done_by: str) -> None:
     Raises:
         NeedsRepair: something is left that only the user can decide.
     """
+    if workspace.source is None and not os.path.isdir(workspace.sources):
+        return  # as in most projects, which then need not import what follows
     from .siblings import left_behind
 
     for sibling in left_behind(workspace):

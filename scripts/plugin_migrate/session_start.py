@@ -16,7 +16,7 @@ from .errors import Busy, MigrateError
 from .news import News, news_of
 from .sources import shipping_plugins, workspace_of
 from .startup import defer
-from .workspace import SOURCES_NAME, Workspace, locate
+from .workspace import Workspace, locate
 
 
 def main() -> str | None:
@@ -81,7 +81,7 @@ def _finish(own: Workspace) -> None:
 
 def _has_logs(own: Workspace) -> bool:
     """Return whether any source has redo logs, without what it takes to read them."""
-    of_plugins = os.path.join(own.bookkeeping, SOURCES_NAME)
+    of_plugins = own.sources
     names = os.listdir(of_plugins) if os.path.isdir(of_plugins) else []
     folders = (own.publish, *(os.path.join(of_plugins, name, "publish") for name in names))
     return any(os.path.isdir(folder) and os.listdir(folder) for folder in folders)

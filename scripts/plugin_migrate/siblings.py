@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 
 from .tree import make_folder, sync_file, sync_folder
-from .workspace import SOURCES_NAME, Workspace, is_inside, is_ledger_table, is_source_name
+from .workspace import Workspace, is_inside, is_ledger_table, is_source_name
 
 _NOTE = "source.json"
 
@@ -47,7 +47,7 @@ def left_behind(workspace: Workspace) -> Iterator[Workspace]:
     own = workspace.own or workspace
     if workspace.source is not None and _has_logs(own):
         yield own
-    folder = os.path.join(workspace.bookkeeping, SOURCES_NAME)
+    folder = workspace.sources
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     for name in names:
         if name != workspace.source and is_source_name(name):
@@ -67,7 +67,7 @@ def _has_logs(workspace: Workspace) -> bool:
 
 def _sibling(own: Workspace, name: str) -> Workspace:
     """Return the source ``name`` as far as settling needs it: without its migrations."""
-    folder = os.path.join(own.bookkeeping, SOURCES_NAME, name)
+    folder = os.path.join(own.sources, name)
     note = _read(os.path.join(folder, _NOTE)) or {}
     table = note.get("ledger_table")
     if not isinstance(table, str) or not is_ledger_table(table):

@@ -71,7 +71,12 @@ class Workspace(NamedTuple):
         """The part of our own folder that is this source's: redo logs and backups."""
         if self.source is None:
             return self.bookkeeping
-        return os.path.join(self.bookkeeping, SOURCES_NAME, self.source)
+        return os.path.join(self.sources, self.source)
+
+    @property
+    def sources(self) -> str:
+        """The parts of our own folder that are the plugins'."""
+        return os.path.join(self.bookkeeping, SOURCES_NAME)
 
     @property
     def publish(self) -> str:
