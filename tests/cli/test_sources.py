@@ -175,10 +175,18 @@ def test_history_of_all_is_told_source_by_source(project, keeper):
         (["upgrade", "1.0.0", "--all"], "--all takes no version"),
         (["downgrade", "1.0.0", "--all"], "--all takes a number of steps or 0.0.0"),
         (["status", "--all", "--plugin=keeper"], "--all means every source"),
+        (["verify", "--all", "1.0.0"], "--all means every migration"),
+        (["status", "--all", "--plugin-dir=typo"], "That is no plugin with migrations"),
     ],
 )
 def test_all_excludes_what_concerns_one_source(project, keeper, arguments, what):
     assert what in project.fails(*arguments, code=2)
+
+
+def test_a_wrong_option_is_told_once_for_all_sources(project, keeper):
+    err = project.fails("history", "--all", "--version=1.x", code=2)
+    assert err.count("Invalid version format") == 1
+    assert project.json("history", "--all", "--version=1.x")["error"]["code"] == "invalid_version"
 
 
 def test_downgrade_of_all_takes_as_many_steps_of_each_as_there_are(project, keeper):
@@ -247,6 +255,30 @@ def test_the_projects_own_migrations_can_require_a_plugin(project, keeper):
     assert "requires keeper >=1.0.0, which is at none" in project.fails("upgrade")
     project.ok("upgrade", "--plugin=keeper")
     project.ok("upgrade")
+
+
+def test_a_rehearsal_tells_which_requirement_is_missing(project, keeper, search):
+    for command in (["verify", "--plugin=a-search"], ["verify", "--plugin=a-search", "1.0.0"]):
+        err = project.fails(*command)
+        assert "Migration 1.0.0 of a-search requires keeper >=1.1.0, which is at none" in err
+    for command in (["verify", "--all"], ["upgrade", "--all", "--preview"]):
+        outcome = project.call(*command)
+        assert outcome.code == 1
+        assert "Plugin keeper:" in outcome.out
+        assert "requires keeper >=1.1.0, which is at none" in outcome.err
+    project.ok("verify", "--plugin=a-search", "--lint-only")
+    project.ok("upgrade", "--all")
+    project.ok("verify", "--all")
+
+
+@pytest.mark.parametrize("command", [["upgrade", "--all"], ["downgrade", "--all"], ["sync"]])
+def test_what_stops_every_source_names_the_one_to_blame(project, shelf, keeper, command):
+    table(shelf.plugin("aaa"), "1.0.0")
+    project.ok("sync")
+    table(keeper, "1.0.0", "-- description: Edited\n")
+    err = project.fails(*command)
+    assert "Plugin keeper: 1 applied migration(s) were edited since: 1.0.0" in err
+    assert "plugin-migrate repair --plugin keeper 1.0.0" in err
 
 
 # --- sync ---------------------------------------------------------------------------------------
@@ -415,6 +447,13 @@ def test_a_new_migration_can_be_written_into_a_plugin_under_development(project,
 def test_a_folder_that_is_no_plugin_with_migrations_is_refused(project, tmp_path):
     err = project.fails("status", "--plugin-dir", tmp_path, code=2)
     assert "That is no plugin with migrations" in err
+
+
+def test_a_name_that_is_no_folders_name_is_told(project, shelf, keeper):
+    shelf.enable("keeper", on=False)
+    (keeper.parent / ".claude-plugin/plugin.json").write_text('{"name": "../keeper"}')
+    err = project.fails("status", "--plugin-dir", keeper.parent, code=2)
+    assert "That plugin has no name that a folder can have" in err
 
 
 def test_several_folders_ask_which_is_meant(project, shelf, keeper):
