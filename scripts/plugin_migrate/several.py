@@ -52,7 +52,7 @@ def each(session: Session, show: Callable[[Session, Workspace], int]) -> int:
     output = session.output
     output.several()
     codes = [0]
-    if _has_own(own):
+    if _has_own(own) or not plugins:
         output.of_source(None, "")
         codes.append(_code_of(session, own, lambda: show(session, own)))
     for plugin in plugins:
@@ -84,14 +84,14 @@ def _code_of(session: Session, own: Workspace, run: Callable[[], int]) -> int:
 
 
 def all_sources(session: Session) -> tuple[Source, ...]:
-    """Return the project's own source, if it has one, and those of its plugins.
+    """Return the project's own source, if it has one or nobody has, and those of its plugins.
 
     Raises:
         MigrateError: one of them cannot be located.
     """
     own = _own_beside_all(session)
-    first = [Source(own, "")] if _has_own(own) else []
-    return (*first, *plugin_sources(session, own))
+    others = tuple(plugin_sources(session, own))
+    return (Source(own, ""), *others) if _has_own(own) or not others else others
 
 
 def chosen_plugins(session: Session) -> tuple[Source, ...]:

@@ -83,6 +83,16 @@ def workspace_of(own: Workspace, plugin: Plugin) -> Workspace:
         path = os.path.join(own.project, given)
     database = os.path.realpath(path)
     problem = _misplaced(own, database, os.path.realpath(plugin.data))
+    if (
+        problem is not None
+        and is_inside(os.path.normpath(path), own.claude)
+        and not is_inside(database, own.claude)
+    ):
+        raise BadConfig(
+            f"A link leads the plugin's database out of .claude/, to {database}",
+            file=own.shown(os.path.normpath(path)),
+            hint="Put a folder in the link's place.",
+        )
     if problem is not None:
         raise BadConfig(
             problem, file=file, hint=f"For example: database: .claude/{plugin.name}/state.db"

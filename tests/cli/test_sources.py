@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 
+from command_line import Project
 from plugins import Shelf, table
 
 
@@ -133,6 +134,12 @@ def test_all_gives_one_document_for_every_source(project, keeper):
 def test_all_leaves_a_project_without_migrations_of_its_own_out(project, keeper):
     project.migrations.rmdir()
     assert [one["source"] for one in project.json("status", "--all")["sources"]] == ["keeper"]
+
+
+@pytest.mark.parametrize("command", ["status", "check", "history", "verify", "upgrade"])
+def test_all_is_never_silent(project, command):
+    project.migrations.rmdir()
+    assert project.ok(command, "--all").startswith("This project:\n")
 
 
 def test_all_shows_the_readable_sources_when_one_is_not(project, shelf, keeper):
@@ -355,13 +362,36 @@ def test_a_plugin_can_keep_its_ledger_in_its_data_folder(project, shelf):
 
 
 @pytest.mark.parametrize(
-    "path", ["/etc/x.db", "../x.db", "x.db", "${CLAUDE_PLUGIN_DATA}/../x.db", ".claude/out/x.db"]
+    "path", ["/etc/x.db", "../x.db", "x.db", "${CLAUDE_PLUGIN_DATA}/../x.db", ".claude/../x.db"]
 )
-def test_a_plugins_ledger_is_nowhere_else(project, shelf, tmp_path, path):
-    (project.claude / "out").symlink_to(tmp_path)
+def test_a_plugins_ledger_is_nowhere_else(project, shelf, path):
     table(shelf.plugin("keeper", settings=f"database: {path}"), "1.0.0")
     err = project.fails("upgrade", "--plugin=keeper")
     assert "A plugin's database must lie in the project's .claude/ or in the plugin's own" in err
+
+
+def test_a_link_does_not_lead_a_plugins_ledger_elsewhere(project, keeper, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (project.claude / "keeper").symlink_to(outside)
+    err = project.fails("upgrade", "--plugin=keeper")
+    assert f"A link leads the plugin's database out of .claude/, to {outside}/state.db" in err
+    assert ".claude/keeper/state.db" in err
+    assert list(outside.iterdir()) == []
+
+
+def test_a_ledger_in_a_data_folder_is_one_projects_at_a_time(project, shelf, tmp_path):
+    table(shelf.plugin("keeper", settings="database: ${CLAUDE_PLUGIN_DATA}/s.db"), "1.0.0")
+    project.ok("upgrade", "--plugin=keeper")
+    other = Project(tmp_path / "other", project.home)
+    err = other.fails("upgrade", "--plugin=keeper")
+    assert f"belongs to another project: {project.root}\n" in err
+    assert "plugin-migrate repair --plugin keeper --take-database" in err
+    take = ["repair", "--plugin=keeper", "--take-database"]
+    assert "One project at a time" in other.fails(*take)
+    project.root.rename(tmp_path / "gone")
+    other.ok(*take)
+    assert versions(other, "keeper") == {"1.0.0": "applied"}
 
 
 def test_a_plugins_ledger_is_not_the_projects(project, shelf):
