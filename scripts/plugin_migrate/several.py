@@ -134,9 +134,19 @@ def refuse_unmet(
         due = needs_of(step.entry for step in plan.steps)
         wanted = _standing(workspace, entries, due)
         order_up([wanted], [wanted, *_others(session, workspace)])
-    elif workspace.source is not None:
+    else:
         gone = {step.version for step in plan.steps}
         left_at = current_version(entry for entry in entries if entry.version not in gone)
+        refuse_leaving(session, workspace, left_at)
+
+
+def refuse_leaving(session: Session, workspace: Workspace, left_at: Version | None) -> None:
+    """Refuse to take a plugin's source back to a version when others require a higher one.
+
+    Raises:
+        RequirementUnmet: names the first such migration.
+    """
+    if workspace.source is not None:
         refuse_needed(workspace.source, left_at, list(_others(session, workspace)))
 
 

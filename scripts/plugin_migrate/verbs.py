@@ -424,13 +424,19 @@ def _restore(session: Session) -> int:
 
     options = session.options
     workspace = session.workspace()
+    backups = list_backups(workspace)
     if options.backup is None:
-        backups = list_backups(workspace)
         session.output.result(
             lambda style: care.backups_text(backups, style),
             lambda: care.backups_json(backups),
         )
         return 0
+    chosen = next((backup for backup in backups if backup.id == options.backup), None)
+    if chosen is not None and not options.force:
+        from .several import refuse_leaving
+
+        before = chosen.current_version
+        refuse_leaving(session, workspace, Version.parse(before) if before else None)
     timeout = session.lock_timeout(workspace)
     restored = restore(workspace, options.backup, options.force, session.done_by, timeout)
     session.output.result(

@@ -257,6 +257,14 @@ def test_nothing_that_is_required_is_rolled_back(project, keeper, search):
     assert set(versions(project, "keeper").values()) == {"pending"}
 
 
+def test_restore_takes_nothing_away_that_is_required(project, keeper, search):
+    project.ok("upgrade", "--all")
+    (backup,) = project.json("restore", "--plugin=keeper")["backups"]
+    err = project.fails("restore", backup["id"], "--plugin=keeper")
+    assert "Migration 1.0.0 of a-search is applied and requires keeper >=1.1.0" in err
+    project.ok("restore", backup["id"], "--plugin=keeper", "--force")
+
+
 def test_the_projects_own_migrations_can_require_a_plugin(project, keeper):
     project.sql("1.0.0", requires='{keeper: ">=1.0.0"}')
     assert "requires keeper >=1.0.0, which is at none" in project.fails("upgrade")
@@ -555,6 +563,16 @@ def test_restore_goes_back_to_before_a_plugins_upgrade(project, writer):
     project.ok("restore", backup["id"], "--plugin=writer")
     assert not (project.claude / "note.txt").exists()
     assert project.json("restore")["backups"] == []
+
+
+def test_what_restore_proposes_names_the_plugin_and_the_backup(project, writer):
+    project.ok("upgrade", "--plugin=writer")
+    (backup,) = project.json("restore", "--plugin=writer")["backups"]
+    project.write("note.txt", "edited by hand")
+    err = project.fails("restore", backup["id"], "--plugin=writer")
+    call = f"plugin-migrate restore --plugin writer {backup['id']} --force"
+    assert f"To overwrite them (they are backed up first): {call}" in err
+    project.ok(*call.split()[1:])
 
 
 def test_a_note_about_a_ledger_that_makes_no_sense_is_ignored(project, writer, keeper):
