@@ -162,3 +162,43 @@ def test_an_odd_record_of_an_applied_migration_requires_nothing(metadata):
 def test_applied_migrations_require_what_they_did_when_they_were_applied():
     (needs,) = applied_in([entry("", '{"requires": {"b": ">=1"}}')])
     assert needs.requires == {"b": ">=1"}
+
+
+def test_a_version_that_another_source_still_needs_is_not_passed_before():
+    a = source("a", due={"1.0.0": {"b": ">=1.0.0,<2.0.0"}})
+    b = source("b", due={"1.0.0": {}, "1.1.0": {}, "2.0.0": {}})
+    assert ups(b, a) == [("b", "1.1.0"), ("a", "1.0.0"), ("b", "2.0.0")]
+
+
+def test_a_version_is_kept_also_for_a_later_migration_of_another_source():
+    a = source("a", due={"1.0.0": {"b": ">=1.1.0"}, "1.1.0": {"b": "<2.0.0"}})
+    b = source("b", due={"1.0.0": {}, "1.1.0": {}, "2.0.0": {}})
+    assert ups(b, a) == [("b", "1.1.0"), ("a", "1.1.0"), ("b", "2.0.0")]
+
+
+def test_versions_that_end_each_other_are_refused():
+    a = source("a", "0.9.0", due={"1.0.0": {"b": "<1.0.0"}})
+    b = source("b", "0.9.0", due={"1.0.0": {"a": "<1.0.0"}})
+    error = refusal(a, b)
+    assert error.message == (
+        "Migration 1.0.0 of a would end a version that another one requires, and the other way"
+        " round"
+    )
+
+
+def test_the_advice_stops_at_the_last_version_that_will_do():
+    a, b = source("a", due={"1.0.0": {"b": "<2.0.0"}}), source("b", due={"1.0.0": {}, "2.0.0": {}})
+    error = refusal(a, b, wanted=[a])
+    assert error.message == "Migration 1.0.0 of a requires b <2.0.0, which is at none"
+    assert error.hint.startswith("First: plugin-migrate upgrade --plugin b 1.0.0\n")
+
+
+def test_what_is_required_is_told_at_its_real_version():
+    a, b = source("a", due={"1.0.0": {"b": ">=9"}}), source("b", due={"1.0.0": {}})
+    assert refusal(a, b).message.endswith("requires b >=9, which is at none")
+
+
+def test_an_empty_specifier_means_any_version():
+    a, b = source("a", due={"1.0.0": {"b": ""}}), source("b", due={"1.0.0": {}})
+    assert ups(a, b) == [("b", "1.0.0"), ("a", "1.0.0")]
+    assert "requires b, which is at none" in refusal(a, b, wanted=[a]).message

@@ -199,7 +199,9 @@ def take_database(workspace: Workspace, done_by: str) -> list[Repair]:
     if owner is not None and owner != workspace.project and os.path.isdir(f"{owner}/.claude"):
         raise ForeignDatabase(
             f"The database {workspace.database} is in use by the project {owner}",
-            hint="Give this copy its own: --database, or the database setting.",
+            hint="One project at a time can use what is in a plugin's data folder."
+            if workspace.source
+            else "Give this copy its own: --database, or the database setting.",
         )
     what = f"the database {workspace.database} belongs to this project now"
 

@@ -124,17 +124,54 @@ def order_up(
     order: list[tuple[str | None, Version]] = []
     while any(left.values()):
         before = len(order)
-        for source, due in left.items():
-            last = None
-            while due and _unmet(due[0], current) is None:
-                last = due.pop(0).version
-                current[source] = max(current.get(source) or last, last)
+        for source in left:
+            last = _advance(source, left, current)
             if last is not None:
                 order.append((source, last))
         if len(order) == before:
-            source, due = next((source, due) for source, due in left.items() if due)
-            raise _explained(source, due[0], current, all_standings)
+            source, due = _stuck(left, current)
+            raise _explained(source, due, current, all_standings)
     return tuple(order)
+
+
+def _advance(
+    source: str | None,
+    left: Mapping[str | None, list[Needs]],
+    current: dict[str | None, Version | None],
+) -> Version | None:
+    """Take what can run now from one source's due migrations; return the last of them."""
+    due, last = left[source], None
+    while (
+        due and _unmet(due[0], current) is None and not _is_awaited(source, due[0], left, current)
+    ):
+        last = due.pop(0).version
+        current[source] = max(current.get(source) or last, last)
+    return last
+
+
+def _is_awaited(
+    source: str | None,
+    needs: Needs,
+    left: Mapping[str | None, list[Needs]],
+    current: Mapping[str | None, Version | None],
+) -> bool:
+    """Return whether another source has yet to use the version that ``needs`` would end."""
+    now = current.get(source)
+    return any(
+        specifier is not None and _is_met(specifier, now) and not _is_met(specifier, needs.version)
+        for other, due in left.items()
+        if other != source
+        for specifier in (waiting.requires.get(source or "") for waiting in due)
+    )
+
+
+def _stuck(
+    left: Mapping[str | None, list[Needs]], current: Mapping[str | None, Version | None]
+) -> tuple[str | None, Needs]:
+    """Return the first migration that cannot run; sources can also wait for each other only."""
+    firsts = [(source, due[0]) for source, due in left.items() if due]
+    blocked = [(source, needs) for source, needs in firsts if _unmet(needs, current) is not None]
+    return (blocked or firsts)[0]
 
 
 def _unmet(needs: Needs, current: Mapping[str | None, Version | None]) -> str | None:
@@ -152,8 +189,14 @@ def _explained(
 ) -> RequirementUnmet:
     """Return why a migration cannot run: what it requires is missing, or waits for it in turn."""
     plugin = _unmet(needs, current)
-    assert plugin is not None
-    what = f"Migration {needs.version}{_of(source)} requires {plugin} {needs.requires[plugin]}"
+    if plugin is None:
+        return RequirementUnmet(
+            f"Migration {needs.version}{_of(source)} would end a version that another one requires,"
+            " and the other way round",
+            hint="One of their authors must widen a requirement.",
+        )
+    specifier = needs.requires[plugin]
+    what = f"Migration {needs.version}{_of(source)} requires {_named(plugin, specifier)}"
     required = next((one for one in standings if one.source == plugin), None)
     if required is None:
         return RequirementUnmet(
@@ -166,14 +209,17 @@ def _explained(
             f"Migrations require each other in a circle: {' → '.join(circle)}",
             hint="One of their authors must take a requirement out.",
         )
-    is_at = f"{what}, which is at {current.get(plugin) or 'none'}"
-    if any(_is_met(needs.requires[plugin], due.version) for due in required.due):
-        return RequirementUnmet(
-            is_at,
-            hint=f"First: plugin-migrate upgrade --plugin {plugin}\n"
-            "Or everything in its order: plugin-migrate upgrade --all",
-        )
-    return RequirementUnmet(is_at, hint=f"Update the plugin {plugin}, then try again.")
+    is_at = f"{what}, which is at {required.current or 'none'}"
+    meeting = [due.version for due in required.due if _is_met(specifier, due.version)]
+    if not meeting:
+        return RequirementUnmet(is_at, hint=f"Update the plugin {plugin}, then try again.")
+    goes_too_far = meeting[-1] != required.due[-1].version
+    target = f" {meeting[-1]}" if goes_too_far else ""
+    return RequirementUnmet(
+        is_at,
+        hint=f"First: plugin-migrate upgrade --plugin {plugin}{target}\n"
+        "Or everything in its order: plugin-migrate upgrade --all",
+    )
 
 
 def _circle(
@@ -227,7 +273,7 @@ def refuse_needed(source: str, left_at: Version | None, others: Sequence[Standin
             if specifier is not None and not _is_met(specifier, left_at):
                 raise RequirementUnmet(
                     f"Migration {needs.version}{_of(other.source)} is applied and requires"
-                    f" {source} {specifier}; this would leave it at {left_at or 'none'}",
+                    f" {_named(source, specifier)}; this would leave it at {left_at or 'none'}",
                     hint=f"Roll that back first: {_downgrade_of(other, needs.version)}",
                 )
 
@@ -283,6 +329,10 @@ def _downgrade_of(other: Standing, version: Version) -> str:
     target = max(below, default=Version(0, 0, 0))
     plugin = f"--plugin {other.source} " if other.source else ""
     return f"plugin-migrate downgrade {plugin}{target}"
+
+
+def _named(plugin: str, specifier: str) -> str:
+    return f"{plugin} {specifier}".rstrip()  # an empty one means any version
 
 
 def _of(source: str | None) -> str:

@@ -65,7 +65,7 @@ def restore(workspace: Workspace, backup_id: str, done_by: str, force: bool) -> 
     databases = _spans(chain, lambda backup: backup.databases)
     if not force:
         _refuse_gaps(chain)
-        _refuse_edits(workspace, files, databases)
+        _refuse_edits(workspace, files, databases, chosen.id)
     else:
         _set_broken_state_aside(workspace)
     _refuse_damaged(files.values(), databases.values(), chosen)
@@ -121,8 +121,12 @@ def _refuse_gaps(chain: Sequence[Backup]) -> None:
             f"{len(gaps)} run(s) since then kept no backup (--no-backup), so their files would"
             " stay as they are",
             details=tuple(f"{gap.id} ({gap.command} at {gap.created_at})" for gap in gaps),
-            hint="To go back all the same: restore --force",
+            hint=f"To go back all the same: {_by_force(chain[-1].id)}",
         )
+
+
+def _by_force(backup_id: str) -> str:
+    return f"plugin-migrate restore {backup_id} --force"
 
 
 def _refuse_damaged(
@@ -163,7 +167,10 @@ def _damaged(path: str) -> StateUnreadable:
 
 
 def _refuse_edits(
-    workspace: Workspace, files: dict[str, _Span], databases: dict[str, _DatabaseSpan]
+    workspace: Workspace,
+    files: dict[str, _Span],
+    databases: dict[str, _DatabaseSpan],
+    backup_id: str,
 ) -> None:
     edited = [
         path
@@ -179,7 +186,7 @@ def _refuse_edits(
         raise Conflict(
             f"{len(edited)} file(s) were edited since",
             details=tuple(f".claude/{path}" for path in sorted(edited)),
-            hint="To overwrite them (they are backed up first): restore --force",
+            hint=f"To overwrite them (they are backed up first): {_by_force(backup_id)}",
         )
 
 

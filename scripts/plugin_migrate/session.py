@@ -101,9 +101,12 @@ class Session:
 
     def plugins(self, own: Workspace) -> tuple[Plugin, ...]:
         """Return the enabled plugins that ship migrations."""
-        from .sources import shipping_plugins
+        from .sources import require_opt_in, shipping_plugins
 
-        return shipping_plugins(own, self.environment, self.options.plugin_dir or ())
+        folders = self.options.plugin_dir or ()
+        for folder in folders:
+            require_opt_in(folder)
+        return shipping_plugins(own, self.environment, folders)
 
     def option_for(self, plugin: Plugin) -> str:
         """Return the option that names a plugin in the calls we propose."""
@@ -152,10 +155,9 @@ class Session:
             if os.path.realpath(plugin.root) == root:
                 return plugin
         raise UnknownPlugin(
-            "That is no plugin with migrations: it needs .claude-plugin/plugin.json with a name,"
-            " and migrations/plugin-migrate.yaml, which may be empty",
+            "That plugin has no name that a folder can have",
             file=root,
-            hint="Add what is missing, then try again.",
+            hint="See the name in its .claude-plugin/plugin.json.",
         )
 
 

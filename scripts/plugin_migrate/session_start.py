@@ -30,8 +30,8 @@ def main() -> str | None:
         _finish(workspaces[0])
     except Busy:
         return None  # a run is going on, and what it leaves is not known yet
-    except (MigrateError, OSError, sqlite3.Error):
-        pass  # what is left then shows as interrupted
+    except (MigrateError, OSError):
+        pass  # `status` says what is wrong
     told = [news for news in _news(workspaces) if not news.is_quiet]
     return _document(told) if told else None
 
@@ -60,12 +60,16 @@ def sources(environment: Mapping[str, str]) -> Iterator[Workspace]:
 def _finish(own: Workspace) -> None:
     """Put files in place that a killed command had committed, of whichever source.
 
+    What cannot be finished shows as interrupted.
+
     Raises:
         Busy: another command is running.
-        MigrateError, OSError: not everything could be finished.
+        MigrateError, OSError: our folder cannot be used.
     """
     if not _has_logs(own):
         return
+    from contextlib import suppress
+
     from .identity import who
     from .lock import run_lock
     from .recovery import recover
@@ -76,7 +80,9 @@ def _finish(own: Workspace) -> None:
     with run_lock(own, "session start", timeout=0):
         for workspace in (own, *left_behind(own)):
             if _may_finish(workspace):
-                recover(workspace, who(os.environ))
+                # A broken ledger of one source is no reason to leave another's files behind.
+                with suppress(MigrateError, OSError, sqlite3.Error):
+                    recover(workspace, who(os.environ))
 
 
 def _has_logs(own: Workspace) -> bool:

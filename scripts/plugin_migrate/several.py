@@ -48,13 +48,14 @@ Command = Callable[[Workspace, Version | None], int]
 def each(session: Session, show: Callable[[Session, Workspace], int]) -> int:
     """Show every source and return the exit code of the worst."""
     own = _own_beside_all(session)
+    plugins = session.plugins(own)
     output = session.output
     output.several()
     codes = [0]
-    if _has_own(own):
+    if _has_own(own) or not plugins:
         output.of_source(None, "")
         codes.append(_code_of(session, own, lambda: show(session, own)))
-    for plugin in session.plugins(own):
+    for plugin in plugins:
         output.of_source(plugin.name, session.option_for(plugin))
         codes.append(
             _code_of(session, own, lambda p=plugin: show(session, workspace_of(own, p)))  # type: ignore[misc]
@@ -83,14 +84,14 @@ def _code_of(session: Session, own: Workspace, run: Callable[[], int]) -> int:
 
 
 def all_sources(session: Session) -> tuple[Source, ...]:
-    """Return the project's own source, if it has one, and those of its plugins.
+    """Return the project's own source, if it has one or nobody has, and those of its plugins.
 
     Raises:
         MigrateError: one of them cannot be located.
     """
     own = _own_beside_all(session)
-    first = [Source(own, "")] if _has_own(own) else []
-    return (*first, *plugin_sources(session, own))
+    others = tuple(plugin_sources(session, own))
+    return (Source(own, ""), *others) if _has_own(own) or not others else others
 
 
 def chosen_plugins(session: Session) -> tuple[Source, ...]:
@@ -133,10 +134,34 @@ def refuse_unmet(
         due = needs_of(step.entry for step in plan.steps)
         wanted = _standing(workspace, entries, due)
         order_up([wanted], [wanted, *_others(session, workspace)])
-    elif workspace.source is not None:
+    else:
         gone = {step.version for step in plan.steps}
         left_at = current_version(entry for entry in entries if entry.version not in gone)
+        refuse_leaving(session, workspace, left_at)
+
+
+def refuse_leaving(session: Session, workspace: Workspace, left_at: Version | None) -> None:
+    """Refuse to take a plugin's source back to a version when others require a higher one.
+
+    Raises:
+        RequirementUnmet: names the first such migration.
+    """
+    if workspace.source is not None:
         refuse_needed(workspace.source, left_at, list(_others(session, workspace)))
+
+
+def refuse_unrehearsable(session: Session, workspace: Workspace, entries: Sequence[Entry]) -> None:
+    """Refuse to rehearse pending migrations that require what others lack.
+
+    A rehearsal is of one source alone, so that what it requires has to be there.
+
+    Raises:
+        RequirementUnmet: names the first such migration.
+    """
+    due = needs_of(entry for entry in entries if entry.state in UNAPPLIED)
+    if any(needs.requires for needs in due):
+        wanted = _standing(workspace, entries, due)
+        order_up([wanted], [wanted, *_others(session, workspace)])
 
 
 def _others(session: Session, workspace: Workspace) -> Iterator[Standing]:
@@ -215,6 +240,14 @@ def in_turn(session: Session, turns: Iterable[Turn], command: Command) -> int:
 
 
 def _standing_for(source: Source, planner: Planner) -> Standing:
-    entries = look_ahead(source.workspace).entries
-    due = needs_of(step.entry for step in planner(entries).steps)
+    name = source.workspace.source
+    try:
+        entries = look_ahead(source.workspace).entries
+        due = needs_of(step.entry for step in planner(entries).steps)
+    except MigrateError as error:
+        # Nothing has run, and no heading says yet whose error it is.
+        if name is not None:
+            error.source = name
+            error.message = f"Plugin {name}: {error.message}"
+        raise
     return _standing(source.workspace, entries, due)

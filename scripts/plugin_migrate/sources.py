@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from .errors import BadConfig, UnknownPlugin
 from .exclusions import SIDE_SUFFIXES
-from .plugins import Plugin, enabled_plugins, ships_migrations
+from .plugins import OPT_IN, Plugin, enabled_plugins, ships_migrations
 from .workspace import CONFIG_NAME, Workspace, is_inside, read_settings
 
 _SETTINGS = frozenset({"database", "ledger_table"})
@@ -30,6 +30,21 @@ def shipping_plugins(
         folders: plugins under development (``--plugin-dir``); they win over installed ones.
     """
     return tuple(filter(ships_migrations, enabled_plugins(own.project, environment, folders)))
+
+
+def require_opt_in(folder: str) -> None:
+    """Refuse a folder that ``--plugin-dir`` names and that is no plugin with migrations.
+
+    Raises:
+        UnknownPlugin: a typing error would otherwise look like a plugin with nothing to do.
+    """
+    if not os.path.isfile(os.path.join(folder, OPT_IN)):
+        raise UnknownPlugin(
+            "That is no plugin with migrations: it needs .claude-plugin/plugin.json with a name,"
+            " and migrations/plugin-migrate.yaml, which may be empty",
+            file=os.path.realpath(folder),
+            hint="Add what is missing, then try again.",
+        )
 
 
 def choose(plugins: Sequence[Plugin], name: str) -> Plugin:
@@ -68,6 +83,16 @@ def workspace_of(own: Workspace, plugin: Plugin) -> Workspace:
         path = os.path.join(own.project, given)
     database = os.path.realpath(path)
     problem = _misplaced(own, database, os.path.realpath(plugin.data))
+    if (
+        problem is not None
+        and is_inside(os.path.normpath(path), own.claude)
+        and not is_inside(database, own.claude)
+    ):
+        raise BadConfig(
+            f"A link leads the plugin's database out of .claude/, to {database}",
+            file=own.shown(os.path.normpath(path)),
+            hint="Put a folder in the link's place.",
+        )
     if problem is not None:
         raise BadConfig(
             problem, file=file, hint=f"For example: database: .claude/{plugin.name}/state.db"

@@ -35,6 +35,8 @@ def _check(session: Session) -> int:
 
 
 def _history(session: Session) -> int:
+    if session.options.version is not None:
+        Version.parse(session.options.version)  # wrong for one source is wrong for all
     return _show(session, _show_history)
 
 
@@ -111,6 +113,7 @@ def _upgrade(session: Session) -> int:
 
 def _upgrade_all(session: Session) -> int:
     from . import several
+    from .look import look_ahead
     from .plan import plan_upgrade
 
     options = session.options
@@ -124,14 +127,14 @@ def _upgrade_all(session: Session) -> int:
     turns = several.upgrade_turns(sources, lambda entries: plan_upgrade(entries, None, strict))
     if options.dry_run or options.preview:
         turns = tuple(dict(turns).items())  # each source once and by itself, as far as it goes
+
+    def upgrade(workspace: Workspace, last: Version | None) -> int:
+        if options.preview:
+            several.refuse_unrehearsable(session, workspace, look_ahead(workspace).entries)
+        return _migrate(session, workspace, lambda entries: plan_upgrade(entries, last, strict))
+
     session.output.several()
-    return several.in_turn(
-        session,
-        (*several.idle(sources, turns), *turns),
-        lambda workspace, last: _migrate(
-            session, workspace, lambda entries: plan_upgrade(entries, last, strict)
-        ),
-    )
+    return several.in_turn(session, (*several.idle(sources, turns), *turns), upgrade)
 
 
 def _downgrade(session: Session) -> int:
@@ -312,7 +315,12 @@ def _failed(session: Session, error: MigrateError) -> int:
 
 
 def _verify(session: Session) -> int:
-    if session.options.all and session.chooses_none:
+    options = session.options
+    if options.all and options.versions:
+        raise UsageError(
+            "--all means every migration, a version one of them", hint="Leave one of the two out."
+        )
+    if options.all and session.chooses_none:
         from .several import each
 
         return each(session, _show_verified)
@@ -320,12 +328,18 @@ def _verify(session: Session) -> int:
 
 
 def _show_verified(session: Session, workspace: Workspace) -> int:
+    from .look import look_ahead
     from .render import rehearsal
+    from .several import refuse_unrehearsable
     from .stdout import stdout_kept_clean
     from .verify import verify
 
     options = session.options
     versions = [Version.parse(text) for text in options.versions]
+    if not options.lint_only:
+        entries = look_ahead(workspace).entries
+        chosen = [one for one in entries if not versions or one.version in versions]
+        refuse_unrehearsable(session, workspace, chosen)
     with stdout_kept_clean():
         verified = verify(workspace, versions, options.all, options.lint_only)
     ok = not any(item.has_failed for item in verified)
@@ -410,13 +424,19 @@ def _restore(session: Session) -> int:
 
     options = session.options
     workspace = session.workspace()
+    backups = list_backups(workspace)
     if options.backup is None:
-        backups = list_backups(workspace)
         session.output.result(
             lambda style: care.backups_text(backups, style),
             lambda: care.backups_json(backups),
         )
         return 0
+    chosen = next((backup for backup in backups if backup.id == options.backup), None)
+    if chosen is not None and not options.force:
+        from .several import refuse_leaving
+
+        before = chosen.current_version
+        refuse_leaving(session, workspace, Version.parse(before) if before else None)
     timeout = session.lock_timeout(workspace)
     restored = restore(workspace, options.backup, options.force, session.done_by, timeout)
     session.output.result(

@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 
+from command_line import Project
 from plugins import Shelf, table
 
 
@@ -135,6 +136,12 @@ def test_all_leaves_a_project_without_migrations_of_its_own_out(project, keeper)
     assert [one["source"] for one in project.json("status", "--all")["sources"]] == ["keeper"]
 
 
+@pytest.mark.parametrize("command", ["status", "check", "history", "verify", "upgrade"])
+def test_all_is_never_silent(project, command):
+    project.migrations.rmdir()
+    assert project.ok(command, "--all").startswith("This project:\n")
+
+
 def test_all_shows_the_readable_sources_when_one_is_not(project, shelf, keeper):
     shelf.plugin("aaa", settings="colour: red")
     code, out, err = project.call("status", "--all")
@@ -175,10 +182,18 @@ def test_history_of_all_is_told_source_by_source(project, keeper):
         (["upgrade", "1.0.0", "--all"], "--all takes no version"),
         (["downgrade", "1.0.0", "--all"], "--all takes a number of steps or 0.0.0"),
         (["status", "--all", "--plugin=keeper"], "--all means every source"),
+        (["verify", "--all", "1.0.0"], "--all means every migration"),
+        (["status", "--all", "--plugin-dir=typo"], "That is no plugin with migrations"),
     ],
 )
 def test_all_excludes_what_concerns_one_source(project, keeper, arguments, what):
     assert what in project.fails(*arguments, code=2)
+
+
+def test_a_wrong_option_is_told_once_for_all_sources(project, keeper):
+    err = project.fails("history", "--all", "--version=1.x", code=2)
+    assert err.count("Invalid version format") == 1
+    assert project.json("history", "--all", "--version=1.x")["error"]["code"] == "invalid_version"
 
 
 def test_downgrade_of_all_takes_as_many_steps_of_each_as_there_are(project, keeper):
@@ -242,11 +257,43 @@ def test_nothing_that_is_required_is_rolled_back(project, keeper, search):
     assert set(versions(project, "keeper").values()) == {"pending"}
 
 
+def test_restore_takes_nothing_away_that_is_required(project, keeper, search):
+    project.ok("upgrade", "--all")
+    (backup,) = project.json("restore", "--plugin=keeper")["backups"]
+    err = project.fails("restore", backup["id"], "--plugin=keeper")
+    assert "Migration 1.0.0 of a-search is applied and requires keeper >=1.1.0" in err
+    project.ok("restore", backup["id"], "--plugin=keeper", "--force")
+
+
 def test_the_projects_own_migrations_can_require_a_plugin(project, keeper):
     project.sql("1.0.0", requires='{keeper: ">=1.0.0"}')
     assert "requires keeper >=1.0.0, which is at none" in project.fails("upgrade")
     project.ok("upgrade", "--plugin=keeper")
     project.ok("upgrade")
+
+
+def test_a_rehearsal_tells_which_requirement_is_missing(project, keeper, search):
+    for command in (["verify", "--plugin=a-search"], ["verify", "--plugin=a-search", "1.0.0"]):
+        err = project.fails(*command)
+        assert "Migration 1.0.0 of a-search requires keeper >=1.1.0, which is at none" in err
+    for command in (["verify", "--all"], ["upgrade", "--all", "--preview"]):
+        outcome = project.call(*command)
+        assert outcome.code == 1
+        assert "Plugin keeper:" in outcome.out
+        assert "requires keeper >=1.1.0, which is at none" in outcome.err
+    project.ok("verify", "--plugin=a-search", "--lint-only")
+    project.ok("upgrade", "--all")
+    project.ok("verify", "--all")
+
+
+@pytest.mark.parametrize("command", [["upgrade", "--all"], ["downgrade", "--all"], ["sync"]])
+def test_what_stops_every_source_names_the_one_to_blame(project, shelf, keeper, command):
+    table(shelf.plugin("aaa"), "1.0.0")
+    project.ok("sync")
+    table(keeper, "1.0.0", "-- description: Edited\n")
+    err = project.fails(*command)
+    assert "Plugin keeper: 1 applied migration(s) were edited since: 1.0.0" in err
+    assert "plugin-migrate repair --plugin keeper 1.0.0" in err
 
 
 # --- sync ---------------------------------------------------------------------------------------
@@ -323,13 +370,36 @@ def test_a_plugin_can_keep_its_ledger_in_its_data_folder(project, shelf):
 
 
 @pytest.mark.parametrize(
-    "path", ["/etc/x.db", "../x.db", "x.db", "${CLAUDE_PLUGIN_DATA}/../x.db", ".claude/out/x.db"]
+    "path", ["/etc/x.db", "../x.db", "x.db", "${CLAUDE_PLUGIN_DATA}/../x.db", ".claude/../x.db"]
 )
-def test_a_plugins_ledger_is_nowhere_else(project, shelf, tmp_path, path):
-    (project.claude / "out").symlink_to(tmp_path)
+def test_a_plugins_ledger_is_nowhere_else(project, shelf, path):
     table(shelf.plugin("keeper", settings=f"database: {path}"), "1.0.0")
     err = project.fails("upgrade", "--plugin=keeper")
     assert "A plugin's database must lie in the project's .claude/ or in the plugin's own" in err
+
+
+def test_a_link_does_not_lead_a_plugins_ledger_elsewhere(project, keeper, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (project.claude / "keeper").symlink_to(outside)
+    err = project.fails("upgrade", "--plugin=keeper")
+    assert f"A link leads the plugin's database out of .claude/, to {outside}/state.db" in err
+    assert ".claude/keeper/state.db" in err
+    assert list(outside.iterdir()) == []
+
+
+def test_a_ledger_in_a_data_folder_is_one_projects_at_a_time(project, shelf, tmp_path):
+    table(shelf.plugin("keeper", settings="database: ${CLAUDE_PLUGIN_DATA}/s.db"), "1.0.0")
+    project.ok("upgrade", "--plugin=keeper")
+    other = Project(tmp_path / "other", project.home)
+    err = other.fails("upgrade", "--plugin=keeper")
+    assert f"belongs to another project: {project.root}\n" in err
+    assert "plugin-migrate repair --plugin keeper --take-database" in err
+    take = ["repair", "--plugin=keeper", "--take-database"]
+    assert "One project at a time" in other.fails(*take)
+    project.root.rename(tmp_path / "gone")
+    other.ok(*take)
+    assert versions(other, "keeper") == {"1.0.0": "applied"}
 
 
 def test_a_plugins_ledger_is_not_the_projects(project, shelf):
@@ -417,6 +487,13 @@ def test_a_folder_that_is_no_plugin_with_migrations_is_refused(project, tmp_path
     assert "That is no plugin with migrations" in err
 
 
+def test_a_name_that_is_no_folders_name_is_told(project, shelf, keeper):
+    shelf.enable("keeper", on=False)
+    (keeper.parent / ".claude-plugin/plugin.json").write_text('{"name": "../keeper"}')
+    err = project.fails("status", "--plugin-dir", keeper.parent, code=2)
+    assert "That plugin has no name that a folder can have" in err
+
+
 def test_several_folders_ask_which_is_meant(project, shelf, keeper):
     other = shelf.plugin("other").parent
     folders = ["--plugin-dir", keeper.parent, "--plugin-dir", other]
@@ -486,6 +563,16 @@ def test_restore_goes_back_to_before_a_plugins_upgrade(project, writer):
     project.ok("restore", backup["id"], "--plugin=writer")
     assert not (project.claude / "note.txt").exists()
     assert project.json("restore")["backups"] == []
+
+
+def test_what_restore_proposes_names_the_plugin_and_the_backup(project, writer):
+    project.ok("upgrade", "--plugin=writer")
+    (backup,) = project.json("restore", "--plugin=writer")["backups"]
+    project.write("note.txt", "edited by hand")
+    err = project.fails("restore", backup["id"], "--plugin=writer")
+    call = f"plugin-migrate restore --plugin writer {backup['id']} --force"
+    assert f"To overwrite them (they are backed up first): {call}" in err
+    project.ok(*call.split()[1:])
 
 
 def test_a_note_about_a_ledger_that_makes_no_sense_is_ignored(project, writer, keeper):

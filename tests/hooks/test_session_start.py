@@ -539,6 +539,27 @@ def test_a_plugins_files_are_put_in_place_too(client: Client, project: Project) 
     assert project.read("a") == "new"
 
 
+def test_a_plugin_whose_ledger_is_broken_does_not_keep_the_files_of_others_back(
+    client: Client, project: Project, folder: Path
+) -> None:
+    shelf = Shelf(client.home, client.home / "shelf")
+    sources = project.bookkeeping / "sources"
+    for name in ("broken", "keeper"):
+        text = f"def up(ctx):\n    (ctx.claude / {name!r}).mkdir(exist_ok=True)\n    "
+        text += f"(ctx.claude / '{name}/a').write_text('new')\n"
+        write(shelf.plugin(name) / "1.0.0-step.py", text)
+        project.killed_at(
+            f"event == 'os.rename' and path.endswith('/.claude/{name}/a')",
+            *("upgrade", "--plugin-dir", str(shelf.folder / name)),
+        )
+        (sources / name).rename(folder / name)  # else the next command would finish it
+    for name in ("broken", "keeper"):
+        (folder / name).rename(sources / name)
+    write(project.claude / "broken/state.db", "broken " * 1000)
+    client.start_session()
+    assert project.read("keeper/a") == "new"
+
+
 def test_a_moved_projects_files_are_put_in_place(
     client: Client, stepping: Project, folder: Path
 ) -> None:
