@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from plugin_migrate import database, disposable
-from plugin_migrate.live_database import copy_at_rest
 from plugin_migrate.plan import plan_upgrade
 from plugin_migrate.preview import preview
 from plugin_migrate.shadow import shadow_of
@@ -77,17 +76,3 @@ def test_a_folder_with_a_longer_name_is_not_disposable(folder: Path) -> None:
         assert not disposable.is_disposable(str(folder / "ab"))
     finally:
         disposable.forget(str(folder / "a"))
-
-
-def test_a_copy_at_rest_has_what_a_connection_left_in_its_log(folder: Path) -> None:
-    path = str(folder / "x.db")
-    left_open = sqlite3.connect(path, isolation_level=None)
-    left_open.execute("PRAGMA journal_mode=WAL")
-    left_open.execute("CREATE TABLE t AS SELECT 1 AS x")
-
-    copy_at_rest(path, str(folder / "copy.db"))
-    left_open.close()
-
-    copy = sqlite3.connect(folder / "copy.db")
-    assert copy.execute("SELECT x FROM t").fetchall() == [(1,)]
-    copy.close()

@@ -11,16 +11,14 @@ import json
 import os
 import re
 import shutil
-import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from . import __version__, database
-from .disposable import is_disposable
 from .errors import InvalidVersion, StateUnreadable
-from .live_database import copy_at_rest, copy_database
+from .live_database import copy_live
 from .tree import Node, discard, make_folder, observe, sync_file, sync_folder, sync_open
 from .version import Version
 from .workspace import Workspace
@@ -241,18 +239,9 @@ class BackupWriter:
             discard(self.folder)
 
     def _copy_database(self, path: str, name: str) -> None:
-        copy = os.path.join(self.folder, name)
-        if is_disposable(path):  # a shadow's: nobody else has it open
-            copy_at_rest(path, copy)
-            return
         database.require_writable(path)
-        source = database.open_for_reading(path, "mode=rw")
-        try:
-            copy_database(source, copy)
-        except sqlite3.Error as error:
-            raise database.unreadable(path, error) from error
-        finally:
-            source.close()
+        copy = os.path.join(self.folder, name)
+        copy_live(path, copy)
         sync_file(copy)
 
     def _save_file(self, change: Change) -> str | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from . import database
 from .errors import Busy, Conflict, NeedsRepair
-from .tree import copy_bytes
+from .tree import copy_content
 
 _PATIENCE = 5.0
 _CHUNK = 1 << 20
@@ -25,6 +25,7 @@ _CHUNK = 1 << 20
 _HEADER_NOISE = ((18, 20), (24, 28), (40, 44), (92, 100))
 _HEADER_SIZE = 100
 _COUNTER = slice(24, 28)
+_JOURNAL_KIND = 18
 _WAL = b"\x02"
 
 
@@ -220,23 +221,35 @@ def copy_database(source: sqlite3.Connection, path: str) -> None:
         target.close()
 
 
-def copy_at_rest(path: str, copy: str) -> None:
-    """Copy the database at ``path``, which no other program has open, as one of a shadow.
+def copy_live(path: str, copy: str, options: str = "mode=rw") -> None:
+    """Copy the database at ``path``, which other programs may use, as it is at one moment.
+
+    Nothing is synced. While SQLite's shared lock is held nobody writes to the file of a database
+    with a rollback journal, so its bytes are its content, and copying them costs a fifth of what
+    the backup API takes. What stands in a write-ahead log only that API knows.
+
+    Parameters:
+        options: URI parameters of SQLite's for opening it.
 
     Raises:
-        OSError, StateUnreadable: it cannot be read or written.
+        StateUnreadable, Busy: it cannot be read.
+        OSError: the copy cannot be written.
     """
-    if not any(os.path.exists(path + suffix) for suffix in ("-wal", "-journal")):
-        copy_bytes(path, copy)
-        return
-    # A migration of this process left a connection open, or a transaction was cut off.
-    source = database.open_for_reading(path, "mode=rw")
-    try:
-        copy_database(source, copy)
-    except sqlite3.Error as error:
-        raise database.unreadable(path, error) from error
-    finally:
-        source.close()
+    # Opened first and closed last: closing any descriptor of a database drops this process's locks
+    # on it (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    with open(path, "rb", buffering=0) as file:
+        source = database.open_for_reading(path, options)
+        try:
+            source.execute("BEGIN")
+            source.execute("PRAGMA schema_version").fetchall()  # takes the lock, parses no schema
+            if _WAL in os.pread(file.fileno(), 2, _JOURNAL_KIND) or not os.path.getsize(path):
+                copy_database(source, copy)
+            else:
+                copy_content(file, copy)
+        except sqlite3.Error as error:
+            raise database.unreadable(path, error) from error
+        finally:
+            source.close()
 
 
 def _deadline_for(path: str) -> Callable[[int, int, int], None]:

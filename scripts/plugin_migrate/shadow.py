@@ -14,11 +14,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from . import database, disposable
+from . import disposable
 from .errors import StateUnreadable
 from .exclusions import Exclusions
 from .ledger import read_ledger
-from .live_database import copy_database
+from .live_database import copy_live
 from .own_folder import refuse_strangers
 from .siblings import left_behind
 from .tree import CHUNK, copy_open, discard, open_plainly
@@ -176,13 +176,7 @@ class _Copier:
 
 
 def _copy_database(source: str, target: str) -> None:
-    connection = database.open_for_reading(source, "mode=ro")
-    try:
-        copy_database(connection, target)
-    except sqlite3.Error as error:
-        raise database.unreadable(source, error) from error
-    finally:
-        connection.close()
+    copy_live(source, target, "mode=ro")
     shutil.copystat(source, target)
 
 

@@ -141,14 +141,17 @@ def _write(descriptor: int, content: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def copy_bytes(source: str, target: str) -> None:
-    """Copy a file's content to ``target``, sharing its blocks where the file system can."""
-    try:
-        with open(source, "rb", buffering=0) as file, open(target, "wb", buffering=0) as copy:
+def copy_content(file: IO[bytes], target: str) -> None:
+    """Copy an open file's content to ``target``, sharing its blocks where the file system can."""
+    with open(target, "wb", buffering=0) as copy:
+        try:
             while os.copy_file_range(file.fileno(), copy.fileno(), 1 << 30):
                 pass
-    except (AttributeError, OSError):  # macOS lacks the call, and some file systems refuse it
-        shutil.copyfile(source, target)
+        except (AttributeError, OSError):  # macOS lacks the call, and some file systems refuse it
+            file.seek(0)
+            copy.truncate(0)
+            copy.seek(0)
+            shutil.copyfileobj(file, copy, CHUNK)
 
 
 def sync_file(path: str) -> None:

@@ -17,7 +17,7 @@ from .errors import MigrateError, UnknownTarget
 from .exclusions import SIDE_SUFFIXES, Exclusions, holds_database
 from .ledger import holds_ledger, ledger_tables
 from .lint import Finding, lint
-from .live_database import copy_at_rest
+from .live_database import copy_live
 from .look import look
 from .migration import Migration
 from .plan import NOTHING, UNAPPLIED, Entry, Plan, plan_downgrade, plan_upgrade
@@ -225,7 +225,7 @@ class _Rehearsal:
         os.makedirs(self._folder, exist_ok=True)
         self._count += 1
         copy = os.path.join(self._folder, f"{self._count}.db")
-        copy_at_rest(content, copy)
+        copy_live(content, copy)
         self._copies[content] = (_mark_of(content), copy)
         return copy
 
