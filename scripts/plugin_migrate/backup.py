@@ -14,12 +14,13 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from . import __version__, database
 from .errors import InvalidVersion, StateUnreadable
 from .live_database import copy_live
 from .tree import Node, discard, make_folder, observe, sync_file, sync_folder, sync_open
+from .values import NamedTuple
 from .version import Version
 from .workspace import Workspace
 
@@ -35,8 +36,7 @@ _NAME = re.compile(r"\d{8}-\d{6}-[a-z]+(-\d+)?")
 _SPARE_BYTES = 4 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(NamedTuple):
     """A path that the run changed.
 
     ``before`` is what stood there first, ``after`` what the run's last step put there; ``content``
@@ -49,8 +49,7 @@ class Saved:
     content: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class SavedDatabase:
+class SavedDatabase(NamedTuple):
     """A further database that the run changed; ``after`` is its digest behind the last step."""
 
     path: str
@@ -58,8 +57,7 @@ class SavedDatabase:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
-class Backup:
+class Backup(NamedTuple):
     """One backup; a later one has a higher ``sequence``.
 
     ``is_complete`` is false for a run with ``--no-backup``, which only left a note;
@@ -143,6 +141,11 @@ def _saved(item: dict[str, object]) -> Saved:
         Node(**after) if isinstance(after, dict) else None,
         _inside(item["content"]) if item["content"] else None,
     )
+
+
+def _as_document(saved: Saved) -> dict[str, object]:
+    nodes = {"before": saved.before, "after": saved.after}
+    return saved._asdict() | {name: node and asdict(node) for name, node in nodes.items()}
 
 
 def _inside(path: object) -> str:
@@ -262,8 +265,8 @@ class BackupWriter:
 
     def _write_manifest(self) -> None:
         document = self._document | {
-            "files": [asdict(saved) for saved in self._files.values()],
-            "databases": [asdict(saved) for saved in self._databases.values()],
+            "files": [_as_document(saved) for saved in self._files.values()],
+            "databases": [saved._asdict() for saved in self._databases.values()],
         }
         path = os.path.join(self.folder, _MANIFEST)
         part = path + ".part"

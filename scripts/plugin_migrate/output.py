@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     Text = Callable[[Style], str]
     Document = Callable[[], dict[str, object]]
 
-_CALL = re.compile(
+# Compiled when first used, which most commands never do.
+_CALL = (
     r"(plugin-migrate (?:upgrade|downgrade|status|create|verify|history|repair|baseline|restore"
     r"|check|sync)\b)(?! --plugin)"
 )
@@ -119,7 +120,7 @@ def for_source(text: str, option: str) -> str:
 
     Here rather than in every sentence: whoever writes a hint need not think of sources.
     """
-    return _CALL.sub(lambda call: f"{call[1]} {option}", text) if option else text
+    return re.sub(_CALL, lambda call: f"{call[1]} {option}", text) if option else text
 
 
 def style_of(stream: TextIO) -> Style:

@@ -41,7 +41,9 @@ _BLANK = rf" \t\n\f\r{_BOM}"
 _COMMENT = r"--[^\n]*|/\*(?:.*?\*/|.+)"
 _SPACE = re.compile(rf"(?:[{_BLANK}]+|{_COMMENT})*", re.DOTALL)
 _GAP = re.compile(rf"(?:[;{_BLANK}]+|{_COMMENT})*", re.DOTALL)
-_WORD = re.compile(r"[A-Za-z0-9_$\u0080-\U0010ffff]+")
+# Letters, digits, `_`, `$` and all that is not ASCII; told by what it is not, because compiling a
+# set of a million characters takes 3 ms.
+_WORD = re.compile(r"[^\x00-#%-/:-@\[-^`{-\x7f]+")
 _TOKEN = re.compile(rf"""'[^']*'?|"[^"]*"?|`[^`]*`?|\[[^\]]*\]?|{_COMMENT}|;""", re.DOTALL)
 
 # A marker that is not recognised turns the down's DROP into a part of the up. So every line that
