@@ -526,7 +526,15 @@ class LedgerWriter:
         self.last_logged = cursor.lastrowid
 
     def set_project(self, project: str) -> None:
-        """Record the project that a database outside ``.claude/`` belongs to."""
+        """Record the project that a database outside ``.claude/`` belongs to.
+
+        With it go the files on their way: a log without its row would be thrown away.
+        """
+        self._connection.execute(
+            "UPDATE main.plugin_migrate_publishes SET project = ? WHERE project ="
+            " (SELECT value FROM main.plugin_migrate_facts WHERE name = 'project')",
+            (project,),
+        )
         self._connection.execute(
             "INSERT OR REPLACE INTO main.plugin_migrate_facts VALUES ('project', ?)", (project,)
         )
