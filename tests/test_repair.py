@@ -326,9 +326,10 @@ def test_what_a_killed_run_left_comes_along_with_an_outside_database(
     project.config(f"database: {outside}\n")
     project.python("1.0.0", '(ctx.claude / "note.txt").write_text("new")')
     project.killed_at("event == 'os.rename' and path.endswith('/note.txt')")
-    moved = project.root.rename(project.root.with_name("moved"))
-    assert not (moved / ".claude/note.txt").exists()
-    elsewhere = Project(moved)
+    assert not (project.claude / "note.txt").exists()
+    elsewhere = Project(project.root.with_name("elsewhere"))
+    shutil.rmtree(elsewhere.claude)
+    project.claude.rename(elsewhere.claude)
 
     repair(elsewhere, decisions=Decisions(take_database=True))
 
