@@ -629,7 +629,9 @@ def test_what_cannot_be_finished_names_whose_it_is_and_the_way_out(project, writ
     (project.claude / "writer/state.db").write_text("broken " * 1000)
     err = project.fails("upgrade", "--plugin=keeper")
     assert "What a killed command left of the plugin writer cannot be finished: The file is" in err
-    assert "remove .claude/.plugin-migrate/sources/writer/publish/" in err
+    assert (
+        "or restore it.\n  To give up what it left, remove .claude/.plugin-migrate/sources/" in err
+    )
 
 
 def test_what_is_left_of_a_plugin_that_is_gone_can_be_decided(project, shelf, writer, keeper):
