@@ -294,6 +294,10 @@ def test_what_stops_every_source_names_the_one_to_blame(project, shelf, keeper, 
     err = project.fails(*command)
     assert "Plugin keeper: 1 applied migration(s) were edited since: 1.0.0" in err
     assert "plugin-migrate repair --plugin keeper 1.0.0" in err
+    if command != ["sync"]:
+        shelf.enable("keeper", on=False)
+        err = project.fails(*command, "--plugin-dir", keeper.parent)
+        assert f"plugin-migrate repair --plugin-dir {keeper.parent} 1.0.0" in err
 
 
 # --- sync ---------------------------------------------------------------------------------------
