@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Sequence
 
 import pytest
@@ -316,6 +317,24 @@ def test_a_moved_project_can_take_its_outside_database_along(
         elsewhere.look()
     repair(elsewhere, decisions=Decisions(take_database=True))
 
+    assert elsewhere.states() == {"1.0.0": State.APPLIED}
+
+
+def test_what_a_killed_run_left_comes_along_with_an_outside_database(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside") / "state.db"
+    project.config(f"database: {outside}\n")
+    project.python("1.0.0", '(ctx.claude / "note.txt").write_text("new")')
+    project.killed_at("event == 'os.rename' and path.endswith('/note.txt')")
+    assert not (project.claude / "note.txt").exists()
+    elsewhere = Project(project.root.with_name("elsewhere"))
+    shutil.rmtree(elsewhere.claude)
+    project.claude.rename(elsewhere.claude)
+
+    repair(elsewhere, decisions=Decisions(take_database=True))
+
+    assert elsewhere.read("note.txt") == "new"
     assert elsewhere.states() == {"1.0.0": State.APPLIED}
 
 

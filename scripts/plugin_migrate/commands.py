@@ -151,10 +151,11 @@ def _settle_siblings(workspace: Workspace, done_by: str) -> None:
 
 def _unfinishable(source: Workspace, error: MigrateError) -> NeedsRepair:
     whose = f"the plugin {source.source}" if source.source else "the project's own migrations"
+    give_up = f"To give up what it left, remove {source.shown(source.publish)}/"
     unfinished = NeedsRepair(
         f"What a killed command left of {whose} cannot be finished: {error.message}",
         file=error.file,
-        hint=f"Correct that first. To give up what it left, remove {source.shown(source.publish)}/",
+        hint=f"{error.hint}\n{give_up}" if error.hint else give_up,
     )
     unfinished.source = source.source
     return unfinished

@@ -183,8 +183,7 @@ class Guard:
         if table.lower() in self._reserved:
             return (
                 f"The table '{table}' belongs to the ledger, and a migration may only read it; use"
-                " another name, or rename the ledger with ledger_table in"
-                " .claude/plugin-migrate.yaml"
+                " another name, or rename the ledger with ledger_table in plugin-migrate.yaml"
             )
         self.written.add(table)
         if action == sqlite3.SQLITE_ALTER_TABLE:

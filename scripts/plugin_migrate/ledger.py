@@ -185,8 +185,8 @@ def _refuse_views(connection: sqlite3.Connection, workspace: Workspace) -> None:
         raise NotALedger(
             f"'{min(views)}' is a view, where a table of the ledger belongs",
             file=workspace.shown(workspace.database),
-            hint="It belongs to something else: set ledger_table in .claude/plugin-migrate.yaml to"
-            " another name.",
+            hint="It belongs to something else: set ledger_table to another name in"
+            f" {workspace.settings_shown}",
         )
 
 
@@ -234,7 +234,7 @@ def _impossible(workspace: Workspace, what: str) -> NotALedger:
         file=workspace.shown(workspace.database),
         hint=(
             "If the table is not a ledger, set ledger_table in"
-            " .claude/plugin-migrate.yaml to another name. Nothing was run."
+            f" {workspace.settings_shown} to another name. Nothing was run."
         ),
     )
 
@@ -279,7 +279,7 @@ def _require_columns(connection: sqlite3.Connection, workspace: Workspace) -> No
             hint=(
                 "It belongs to something else. Keep the ledger under another name:\n"
                 "add the line  ledger_table: plugin_state_migrations"
-                "  to .claude/plugin-migrate.yaml"
+                f"  to {workspace.settings_shown}"
             ),
         )
 
@@ -307,7 +307,7 @@ def _refuse_foreign(connection: sqlite3.Connection, workspace: Workspace) -> Non
         raise ForeignDatabase(
             f"The database belongs to {whose}",
             file=workspace.shown(workspace.database),
-            hint="Give the plugin its own with `database` in its migrations/plugin-migrate.yaml."
+            hint=f"Give the plugin its own with the database setting in {workspace.settings_shown}"
             if workspace.source
             else "Give this project its own with --database or the database setting.",
         )
@@ -328,6 +328,22 @@ def _refuse_foreign(connection: sqlite3.Connection, workspace: Workspace) -> Non
 def recorded_project(connection: sqlite3.Connection) -> str | None:
     """Return the real path of the project that a database outside ``.claude/`` belongs to."""
     return _fact(connection, "project")
+
+
+def reserved_tables(connection: sqlite3.Connection) -> frozenset[str]:
+    """Return the lower-case names of the tables that only plugin-migrate writes in a database.
+
+    Of whichever source, whose ledger's table may have any name; none where no ledger is.
+    """
+    if not _has_table(connection, "plugin_migrate_schema"):
+        return frozenset()
+    rows = connection.execute(
+        "SELECT lower(name) FROM main.sqlite_schema s WHERE type = 'table' AND ? ="
+        " (SELECT count(*) FROM pragma_table_info(s.name) WHERE lower(name) IN"
+        f" ({', '.join('?' * len(_COLUMNS))}))",
+        (len(_COLUMNS), *_COLUMNS),
+    )
+    return frozenset({*OWN_TABLES, *(name for (name,) in rows)})
 
 
 def _fact(connection: sqlite3.Connection, name: str) -> str | None:
@@ -531,7 +547,15 @@ class LedgerWriter:
         self.last_logged = cursor.lastrowid
 
     def set_project(self, project: str) -> None:
-        """Record the project that a database outside ``.claude/`` belongs to."""
+        """Record the project that a database outside ``.claude/`` belongs to.
+
+        With it go the files on their way: a log without its row would be thrown away.
+        """
+        self._connection.execute(
+            "UPDATE main.plugin_migrate_publishes SET project = ? WHERE project ="
+            " (SELECT value FROM main.plugin_migrate_facts WHERE name = 'project')",
+            (project,),
+        )
         self._connection.execute(
             "INSERT OR REPLACE INTO main.plugin_migrate_facts VALUES ('project', ?)", (project,)
         )

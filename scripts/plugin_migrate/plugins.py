@@ -16,6 +16,8 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from .workspace import is_source_name
+
 TYPE_CHECKING = False  # `typing` costs 4 ms at run time
 if TYPE_CHECKING:
     from typing import Any
@@ -28,8 +30,6 @@ MANAGED = (
 )
 
 _LARGEST_FILE = 16 * 1024 * 1024
-# It becomes the name of a folder.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # What the client takes for a bare name, which it looks up below `metadata.pluginRoot`.
 _BARE_SOURCE = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]*")
 
@@ -234,7 +234,7 @@ def _first_text(*documents: Mapping[str, Any]) -> str | None:
 
 
 def _is_name(name: object) -> bool:
-    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+    return isinstance(name, str) and is_source_name(name)
 
 
 def _mapping(value: object) -> dict[str, Any]:

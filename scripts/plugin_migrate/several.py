@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from .commands import Planner
 from .errors import MigrateError, UnknownPlugin, UsageError
 from .look import look_ahead
+from .output import for_source
 from .plan import UNAPPLIED, Entry, Plan, current_version
 from .requirements import (
     Needs,
@@ -247,7 +248,8 @@ def _standing_for(source: Source, planner: Planner) -> Standing:
     except MigrateError as error:
         # Nothing has run, and no heading says yet whose error it is.
         if name is not None:
-            error.source = name
             error.message = f"Plugin {name}: {error.message}"
+            error.hint = error.hint and for_source(error.hint, source.option)
+            error.source = None
         raise
     return _standing(source.workspace, entries, due)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from . import database
 from .errors import Conflict, ForbiddenStatement
 from .guard import RESERVED_SAVEPOINT, Guard, StepConnection
+from .ledger import reserved_tables
 from .live_database import LiveDatabase, digest_of_closed, pad_to_two_pages
 from .redo import DatabaseEntry
 from .staging import Change
@@ -54,7 +55,7 @@ class SideDatabase:
             self._before = digest_of_closed(copy)
         self.connection.execute("BEGIN IMMEDIATE")
         self.connection.execute(f"SAVEPOINT {RESERVED_SAVEPOINT}")
-        self.guard = Guard(self.connection)
+        self.guard = Guard(self.connection, reserved_tables(self.connection))
         self.guard.is_armed = True
         self.connection.guard = self.guard
 

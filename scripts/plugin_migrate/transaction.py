@@ -183,7 +183,7 @@ class Transaction:
                         f"The trigger {name} names the ledger table"
                         f" {sorted(words & self._reserved)[0]}, which only plugin-migrate writes",
                         hint="Use another table, or rename the ledger with ledger_table in"
-                        " .claude/plugin-migrate.yaml.",
+                        f" {self._workspace.settings_shown}",
                     )
 
     def _open_earlier(self) -> sqlite3.Connection:

@@ -89,6 +89,12 @@ class Workspace(NamedTuple):
         return os.path.join(self.bookkeeping, "staging")
 
     @property
+    def settings_shown(self) -> str:
+        """The settings file that names this source's ledger, as the user knows it."""
+        folder = os.path.join(self.project, ".claude") if self.source is None else self.migrations
+        return self.shown(os.path.join(folder, CONFIG_NAME))
+
+    @property
     def owns_database(self) -> bool:
         """Whether the state database moves with the project because it lies inside ``.claude/``."""
         return is_inside(self.database, self.claude)

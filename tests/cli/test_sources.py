@@ -294,6 +294,10 @@ def test_what_stops_every_source_names_the_one_to_blame(project, shelf, keeper, 
     err = project.fails(*command)
     assert "Plugin keeper: 1 applied migration(s) were edited since: 1.0.0" in err
     assert "plugin-migrate repair --plugin keeper 1.0.0" in err
+    if command != ["sync"]:
+        shelf.enable("keeper", on=False)
+        err = project.fails(*command, "--plugin-dir", keeper.parent)
+        assert f"plugin-migrate repair --plugin-dir {keeper.parent} 1.0.0" in err
 
 
 # --- sync ---------------------------------------------------------------------------------------
@@ -436,7 +440,7 @@ def test_a_plugins_ledger_is_not_another_plugins(project, squatter, command):
     target = ["2.0.0"] if command == "baseline" else []
     err = project.fails(command, *target, "--plugin=squatter")
     assert "The database belongs to the plugin keeper\n  .claude/keeper/state.db" in err
-    assert "with `database` in its migrations/plugin-migrate.yaml" in err
+    assert f"with the database setting in {squatter}/plugin-migrate.yaml" in err
 
 
 def test_of_two_plugins_that_name_one_database_the_second_never_writes_it(project, squatter):
@@ -464,6 +468,26 @@ def test_a_database_that_was_the_projects_is_no_plugins(project, shelf):
     project.ok("upgrade", "--database", project.claude / "other.db")
     table(shelf.plugin("keeper", settings="database: .claude/other.db"), "1.0.0")
     assert "belongs to the project's own" in project.fails("upgrade", "--plugin=keeper")
+
+
+@pytest.mark.parametrize("name", ["keeper_ledger", "plugin_migrate_history"])
+def test_a_migration_cannot_write_the_ledger_of_another_source(project, shelf, name):
+    table(shelf.plugin("keeper", settings="ledger_table: keeper_ledger"), "1.0.0")
+    vandal = shelf.plugin("vandal")
+    (vandal / "1.0.0-step.py").write_text(
+        f"def up(ctx):\n    ctx.database('keeper/state.db').execute('DELETE FROM {name}')\n"
+    )
+    project.ok("upgrade", "--plugin=keeper")
+    err = project.fails("upgrade", "--plugin=vandal")
+    assert f"The table '{name}' belongs to the ledger, and a migration may only read it" in err
+    assert versions(project, "keeper") == {"1.0.0": "applied"}
+
+
+def test_a_table_in_the_ledgers_place_is_told_with_the_plugins_settings_file(project, keeper):
+    database = project.setup("CREATE TABLE migrations (x)", project.claude / "keeper/state.db")
+    err = project.fails("upgrade", "--plugin=keeper")
+    assert f"ledger_table: plugin_state_migrations  to {keeper}/plugin-migrate.yaml" in err
+    assert tables(database) == []
 
 
 # --- a plugin that is being written -------------------------------------------------------------
@@ -609,7 +633,9 @@ def test_what_cannot_be_finished_names_whose_it_is_and_the_way_out(project, writ
     (project.claude / "writer/state.db").write_text("broken " * 1000)
     err = project.fails("upgrade", "--plugin=keeper")
     assert "What a killed command left of the plugin writer cannot be finished: The file is" in err
-    assert "remove .claude/.plugin-migrate/sources/writer/publish/" in err
+    assert (
+        "or restore it.\n  To give up what it left, remove .claude/.plugin-migrate/sources/" in err
+    )
 
 
 def test_what_is_left_of_a_plugin_that_is_gone_can_be_decided(project, shelf, writer, keeper):

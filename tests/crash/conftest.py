@@ -60,7 +60,7 @@ class Scene:
         inside = [
             number
             for number, (_, _, shown) in enumerate(self.points)
-            if "/.plugin-migrate/publish/" in shown
+            if "/.plugin-migrate/" in shown and "/publish/" in shown
         ]
         # From a log's first file on; between two steps there is none for a while.
         near = {other for number in inside for other in range(number, number + 15)}
@@ -99,14 +99,18 @@ def scenes(crew: Crew, work: Path, injector: str):
     known: dict[tuple[str, ...], Scene] = {}
 
     def prepare(
-        command: str, journal_mode: str, how: str = injector, language: str = "python"
+        command: str,
+        journal_mode: str,
+        how: str = injector,
+        language: str = "python",
+        source: str = "project",
     ) -> Scene:
-        key = (command, journal_mode, how, language)
+        key = (command, journal_mode, how, language, source)
         if key not in known:
-            name = f"{command}, {language}, state database with {journal_mode}, {how}"
+            name = f"{command}, {source}'s, {language}, state database with {journal_mode}, {how}"
             scene = Scene(crew, name, str(work / "-".join(key)), [])
             options = {"command": command, "journal_mode": journal_mode, "injector": how}
-            options["language"] = language
+            options |= {"language": language, "source": source}
             (prepared,) = crew.do([{"kind": "prepare", "folder": scene.folder} | options])
             assert "wrong" not in prepared, prepared["wrong"]
             scene.points.extend(tuple(point) for point in prepared["points"])

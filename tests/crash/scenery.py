@@ -10,6 +10,7 @@ from pathlib import Path
 MIGRATIONS = Path(__file__).parent / "migrations"
 IN_TYPESCRIPT = Path(__file__).parent / "migrations_in_typescript"
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0")
+PLUGIN = "plugin"
 STATE_DATABASE = "orchestration/db/orchestration.db"
 
 _SETTINGS = """{
@@ -23,12 +24,15 @@ _SETTINGS = """{
 _REVIEWER = "---\nname: reviewer # keep\nmodel: sonnet\n---\n\nReview the code.\n"
 
 
-def build(root: Path, journal_mode: str = "delete", language: str = "python") -> Path:
+def build(
+    root: Path, journal_mode: str = "delete", language: str = "python", source: str = "project"
+) -> Path:
     """Make the project in ``root``; return its ``.claude/``.
 
     Parameters:
         journal_mode: ``delete`` leaves the state database to the first run; ``wal`` makes one.
         language: what the steps that change files are written in, ``python`` or ``typescript``.
+        source: whose migrations they are, the ``project``'s or a ``plugin``'s beside it.
     """
     claude = root / ".claude"
     _write(claude / "config/real.json", _SETTINGS, 0o640)
@@ -50,6 +54,14 @@ def build(root: Path, journal_mode: str = "delete", language: str = "python") ->
         for path in IN_TYPESCRIPT.iterdir():
             shutil.copy(path, migrations)
             (migrations / f"{path.stem}.py").unlink()
+    if source == "plugin":
+        _write(
+            root / PLUGIN / "migrations/plugin-migrate.yaml",
+            f"database: .claude/{STATE_DATABASE}\n",
+        )
+        for path in migrations.iterdir():
+            path.rename(root / PLUGIN / "migrations" / path.name)
+        _write(claude / "plugin-migrate.yaml", "database: .claude/own.db\n")
     return claude
 
 

@@ -76,7 +76,8 @@ def _lines(connection: sqlite3.Connection, history: bool) -> Iterator[str]:
     ).fetchall():
         if not name.startswith((*_LEDGER, "sqlite_sequence")):
             yield f"{kind} {name}: {sql}"
-        is_left_out = name in ("sqlite_sequence", "plugin_migrate_schema")
+        # Written when the ledger is made, which is no step.
+        is_left_out = name in ("sqlite_sequence", "plugin_migrate_schema", "plugin_migrate_facts")
         if kind == "table" and not is_left_out and (history or name != _HISTORY):
             yield from _rows(connection, name)
 
@@ -140,7 +141,10 @@ def leftovers(claude: Path, with_backups: bool) -> list[str]:
     found = []
     for path in _walk(folder, everything=True) if folder.exists() else ():
         relative = path.relative_to(folder)
-        is_backup = relative.parts[0] == "backups"
+        # A plugin's part of the folder is built as the folder is.
+        parts = relative.parts[2:] if relative.parts[0] == "sources" else relative.parts
+        # Where its ledger is, too, only a run of the plugin's own writes.
+        is_backup = parts[:1] in [("backups",), ("source.json",), ("source.json.part",)]
         is_kept = str(relative) in ("lock.db", ".gitignore") or path.is_dir()
         is_half = is_backup and with_backups and relative.name.endswith(".part")
         if is_half or not (is_kept or is_backup):

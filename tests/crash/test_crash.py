@@ -82,6 +82,15 @@ def test_an_edited_file_on_its_way_interrupts_the_step(scenes, command, journal_
     assert total["interrupted"] > 0
 
 
+@_main
+def test_a_plugins_run_killed_anywhere_is_settled_by_the_next_run_of_the_projects(
+    scenes, command, journal_mode
+):
+    scene = scenes(command, journal_mode, source="plugin")
+    scene.do("kill points", "kill", scene.points[::20])
+    scene.do("kill points of a recovery", "kill_twice", scene.publishing()[::60], step=12)
+
+
 # Every how many-th point is tried with steps in TypeScript: the engine is the same.
 _PART_IN_TYPESCRIPT = 24
 

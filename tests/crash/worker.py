@@ -29,7 +29,7 @@ from crash import children, edits, patched, scenery, strace  # noqa: E402
 from crash.children import Output, Work  # noqa: E402
 from crash.state import State, difference, dump, fingerprint, leftovers, state_of  # noqa: E402
 from crash.strace import Point  # noqa: E402
-from plugin_migrate import cli, recovery  # noqa: E402
+from plugin_migrate import cli, commands, recovery  # noqa: E402
 from plugin_migrate.errors import MigrateError  # noqa: E402
 from plugin_migrate.languages import javascript_child  # noqa: E402
 from plugin_migrate.lock import run_lock  # noqa: E402
@@ -39,7 +39,7 @@ from plugin_migrate.workspace import locate  # noqa: E402
 for _name in (
     "backup engine identity languages.python languages.sql languages.typescript"
     " languages.javascript_calls languages.javascript_child editing.front_matter editing.json_edit"
-    " narrator prepare publishable render"
+    " narrator prepare publishable render siblings sources"
 ).split():
     importlib.import_module(f"plugin_migrate.{_name}")
 
@@ -68,7 +68,9 @@ class Site:
 
     def command(self, *arguments: str) -> Work:
         """Return a command as a child can run it."""
-        return lambda: cli.main(["--project", str(self.root), *arguments])
+        plugin = self.root / scenery.PLUGIN
+        whose = ["--plugin-dir", str(plugin)] if plugin.exists() else []
+        return lambda: cli.main(["--project", str(self.root), *whose, *arguments])
 
     def recovery(self) -> Work:
         """Return what every writing command does first, and no more, as a child can run it."""
@@ -83,8 +85,7 @@ def recover(project: Path) -> int:
     """Do what every writing command does first, and no more."""
     workspace = locate(project=str(project), environment={})
     try:
-        with run_lock(workspace, "recover", 10):
-            recovery.refuse(recovery.recover(workspace, "crash test"))
+        commands.settle(workspace, "recover", "crash test", 10)
     except MigrateError as error:
         print(error.message, error.details, error.hint, file=sys.stderr)
         return 1
@@ -100,16 +101,23 @@ def find_injector(work: str) -> dict:
 
 
 def prepare(
-    folder: str, journal_mode: str, command: str, injector: str, language: str, work: str
+    folder: str,
+    journal_mode: str,
+    command: str,
+    injector: str,
+    language: str,
+    source: str,
+    work: str,
 ) -> dict:
     """Make what the other jobs of a scenario need: the project, its legal states, its points.
 
     ``command`` is ``upgrade`` or ``downgrade``; the project stands where it can begin.
-    ``injector`` is ``strace`` or ``patched``; ``language`` is what code migrations are written in.
+    ``injector`` is ``strace`` or ``patched``; ``language`` is what code migrations are written in,
+    ``source`` whose they are: the ``project``'s or a ``plugin``'s.
     """
     scene = Path(folder)
     site = Site(scene / "project")
-    scenery.build(site.root, journal_mode, language)
+    scenery.build(site.root, journal_mode, language, source)
     targets = [(version,) for version in scenery.VERSIONS]
     if command == "downgrade":
         _succeed(site.run("upgrade"))
