@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from .errors import Conflict, ForbiddenStatement, StateUnreadable
@@ -25,6 +23,7 @@ from .tree import (
     open_plainly,
     signature_of,
 )
+from .values import NamedTuple
 from .workspace import Workspace, is_inside
 
 _COPY_ATTEMPTS = 5
@@ -43,16 +42,17 @@ class Change:
     staged: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Baseline:
-    """A staged path as it was when the step began.
+class _Baseline(NamedTuple):
+    """A staged path as it was when the step began: a tuple, for there is one for every file.
 
-    ``live`` and ``staged`` are the signatures of both sides; ``fixed`` says why the path must not
-    be changed, if so.
+    ``live`` and ``staged`` are the signatures of both sides; a folder's staged one holds its mode
+    only. ``live`` is ``None`` where only a closer look tells whether something changed: folders,
+    and files that may change once more without a sign. ``fixed`` says why the path must not be
+    changed, if so.
     """
 
     node: Node
-    live: Signature
+    live: Signature | None
     staged: Signature
     fixed: str | None
 
@@ -71,8 +71,11 @@ class Staging:
         self.project = os.path.join(folder, "project")
         self.claude = os.path.join(self.project, ".claude")
         self._baseline: dict[str, _Baseline] = {}
-        self._seen: set[str] = set()
+        # What the copy held before this refresh, and how many names in each of its folders.
+        self._earlier: dict[str, _Baseline] = {}
+        self._sizes: dict[str, int] = {}
         self._excluded: dict[str, str] = {}
+        self._begun_ns = 0
         self._ready_ns = 0
         self._exclusions = Exclusions(workspace)
 
@@ -87,17 +90,16 @@ class Staging:
             os.makedirs(self.claude, mode=0o700, exist_ok=True)
             self._excluded = {}
             self._exclusions = Exclusions(self._workspace)
-            self._seen = set()
+            self._earlier, self._baseline = self._baseline, {}
+            self._begun_ns = self._now_ns()
             self._copy_folder(self._live, "", None, (self._live,))
-            for path in self._baseline.keys() - self._seen:
-                del self._baseline[path]
+            self._ready_ns = self._now_ns()
         except OSError as error:
             raise StateUnreadable(
                 f"The state cannot be copied: {error.strerror}",
                 file=error.filename,
                 hint="Make it readable, or add it to `exclude` in .claude/plugin-migrate.yaml.",
             ) from error
-        self._ready_ns = time.time_ns()
 
     def changes(self) -> tuple[Change, ...]:
         """Return what differs from the state at the time of :meth:`refresh`, in path order.
@@ -109,17 +111,14 @@ class Staging:
         """
         self._refuse_strays()
         changes = []
-        seen = set()
-        for path, status in self._scan():
-            seen.add(path)
+        touched, gone = self._scan()
+        for path, status in touched:
             base = self._baseline.get(path)
-            if base is not None and self._is_untouched(base, status):
-                continue
             after = self._describe(path, status, base)
             before = _node_before(base, after)
             if after != before:
                 changes.append(Change(path, before, after, os.path.join(self.claude, path)))
-        for path in self._baseline.keys() - seen:
+        for path in gone:
             before = _node_before(self._baseline[path], None)
             changes.append(Change(path, before, None, os.path.join(self.claude, path)))
         changes.sort(key=lambda change: change.path)
@@ -136,33 +135,35 @@ class Staging:
         ``prefix`` is the folder's own path with a slash; ``trail`` the real folders on the way,
         so that links cannot lead in circles.
         """
+        earlier, baseline = self._earlier, self._baseline
+        others = []
+        current = 0
         with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
-        for entry in entries:
-            path = prefix + entry.name
-            # First, because it answers for nearly every file of a run's later steps.
-            if self._is_current(path, entry.stat(follow_symlinks=False)):
-                self._seen.add(path)
-            else:
-                self._copy_entry(entry, path, fixed, trail)
-        # Also what an earlier step made and somebody deleted since.
-        for name in os.listdir(os.path.join(self.claude, prefix)):
-            if prefix + name not in self._seen:
+            for entry in listing:
+                path = prefix + entry.name
+                base = earlier.get(path)
+                # Answers for nearly every file of a run's later steps.
+                if (
+                    base is not None
+                    and base.live == signature_of(entry.stat(follow_symlinks=False))
+                    and base.node.link is None
+                ):
+                    baseline[path] = base
+                    current += 1
+                else:
+                    others.append(entry)
+        # By name, so that a database comes before its side files.
+        for entry in sorted(others, key=lambda entry: entry.name):
+            self._copy_entry(entry, prefix + entry.name, fixed, trail)
+        if others or current != self._sizes.get(prefix):
+            self._prune(prefix)
+
+    def _prune(self, prefix: str) -> None:
+        """Remove from the copy what is gone, also what an earlier step made and others deleted."""
+        self._sizes.pop(prefix, None)
+        for name in os.listdir(self.claude + "/" + prefix):
+            if prefix + name not in self._baseline:
                 self._forget(prefix + name)
-
-    def _is_current(self, path: str, status: os.stat_result, link: str | None = None) -> bool:
-        """Return whether the copy holds a file already, as it is now, reached by the same link.
-
-        A side file is asked about again: what it stands beside may have become a database.
-        """
-        base = self._baseline.get(path)
-        return (
-            base is not None
-            and base.live == signature_of(status)
-            and base.node.kind == "file"
-            and base.node.link == link
-            and not path.endswith(SIDE_SUFFIXES)
-        )
 
     def _copy_entry(
         self, entry: os.DirEntry[str], path: str, fixed: str | None, trail: tuple[str, ...]
@@ -189,8 +190,13 @@ class Staging:
                 " .claude/plugin-migrate.yaml if migrations may change it"
             )
         if os.path.isfile(real):
-            if self._is_current(path, os.stat(real), text):
-                self._seen.add(path)
+            base = self._earlier.get(path)
+            if (
+                base is not None
+                and base.live == signature_of(os.stat(real))
+                and base.node.link == text
+            ):
+                self._baseline[path] = base
                 return
             self._copy_file(real, path, fixed, text)
         elif os.path.isdir(real) and not any(is_inside(folder, real) for folder in trail):
@@ -210,38 +216,31 @@ class Staging:
             self._forget(path)
             os.mkdir(staged)
         _set_mode(staged, mode | 0o700)
-        self._seen.add(path)
         self._copy_folder(folder, path + "/", fixed, (*trail, folder))
         _set_mode(staged, mode)
-        self._baseline[path] = _Baseline(
-            Node("dir", mode, link=link),
-            signature_of(status),
-            signature_of(os.lstat(staged)),
-            fixed,
-        )
+        only_mode = (0, 0, 0, 0, os.lstat(staged).st_mode)
+        self._baseline[path] = _Baseline(Node("dir", mode, link=link), None, only_mode, fixed)
 
     def _copy_file(self, source: str, path: str, fixed: str | None, link: str | None) -> None:
         """Copy a file unless it is a database."""
         for _ in range(_COPY_ATTEMPTS):
-            copied = self._try_copy(source, path)
+            copied = self._try_copy(source, path, fixed, link)
             if isinstance(copied, str):
                 self._excluded[path] = copied
                 return
             if copied is not None:
-                node, live, staged = copied
-                self._baseline[path] = _Baseline(
-                    Node("file", node.mode, node.sha256, node.size, link), live, staged, fixed
-                )
-                self._seen.add(path)
+                self._baseline[path] = copied
                 return
         raise Conflict(
             f"{path} is being rewritten without a pause",
             hint="Close the program that writes it, or exclude it, and try again.",
         )
 
-    def _try_copy(self, source: str, path: str) -> tuple[Node, Signature, Signature] | str | None:
+    def _try_copy(
+        self, source: str, path: str, fixed: str | None, link: str | None
+    ) -> _Baseline | str | None:
         """Return what was copied, why it is excluded, or ``None`` when it changed meanwhile."""
-        staged = os.path.join(self.claude, path)
+        staged = self.claude + "/" + path
         original = open_plainly(source)
         try:
             status = os.fstat(original)
@@ -255,16 +254,28 @@ class Staging:
             except FileExistsError:
                 self._forget(path)
                 digest, copied = copy_open(original, status, first, staged)
-            if signature_of(os.fstat(original)) != signature_of(status):
+            live = signature_of(status)
+            if signature_of(os.fstat(original)) != live:
                 os.unlink(staged)
                 return None
         finally:
             os.close(original)
-        node = Node("file", stat.S_IMODE(status.st_mode), digest, copied.st_size)
-        return node, signature_of(status), signature_of(copied)
+        node = Node("file", stat.S_IMODE(status.st_mode), digest, copied.st_size, link)
+        is_telling = status.st_ctime_ns < self._begun_ns - RACY_NS
+        # A side file is asked about again: what it stands beside may have become a database.
+        if not is_telling or path.endswith(SIDE_SUFFIXES):
+            return _Baseline(node, None, signature_of(copied), fixed)
+        return _Baseline(node, live, signature_of(copied), fixed)
+
+    def _now_ns(self) -> int:
+        """Return the time by the clock of the copy's own file system.
+
+        Whatever is written there from now on gets this time or a later one.
+        """
+        os.utime(self.project)
+        return os.stat(self.project).st_ctime_ns
 
     def _forget(self, path: str) -> None:
-        self._baseline.pop(path, None)
         staged = os.path.join(self.claude, path)
         if os.path.isdir(staged) and not os.path.islink(staged):
             discard(staged)
@@ -273,22 +284,31 @@ class Staging:
 
     # --- comparing -----------------------------------------------------------------------------
 
-    def _scan(self) -> Iterator[tuple[str, os.stat_result]]:
+    def _scan(self) -> tuple[list[tuple[str, os.stat_result]], set[str]]:
+        """Return what the copy holds besides files as they were staged, and what it lost."""
+        baseline, ready_ns = self._baseline, self._ready_ns
+        touched = []
+        seen = set()
         folders = [""]
-        while folders:
-            prefix = folders.pop()
-            with os.scandir(os.path.join(self.claude, prefix)) as listing:
+        for prefix in folders:
+            size = 0
+            with os.scandir(self.claude + "/" + prefix) as listing:
                 for entry in listing:
+                    size += 1
                     path = prefix + entry.name
-                    yield path, entry.stat(follow_symlinks=False)
+                    seen.add(path)
+                    base = baseline.get(path)
+                    status = entry.stat(follow_symlinks=False)
+                    signature = signature_of(status)
+                    if base is not None and base.staged == signature and signature[3] < ready_ns:
+                        continue
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(path + "/")
-
-    def _is_untouched(self, base: _Baseline, status: os.stat_result) -> bool:
-        if base.node.kind == "dir":
-            return status.st_mode == base.staged[4]
-        is_old = status.st_ctime_ns < self._ready_ns - RACY_NS
-        return is_old and signature_of(status) == base.staged
+                        if base is not None and base.staged == (0, 0, 0, 0, status.st_mode):
+                            continue
+                    touched.append((path, status))
+            self._sizes[prefix] = size
+        return touched, baseline.keys() - seen
 
     def _describe(self, path: str, status: os.stat_result, base: _Baseline | None) -> Node:
         """Return what stands in the copy at ``path``, as it will stand in the live state."""
@@ -384,7 +404,7 @@ class Staging:
             return False
         if base.node.kind == "dir":
             return stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == base.node.mode
-        if signature_of(status) == base.live and time.time_ns() - status.st_ctime_ns > RACY_NS:
+        if signature_of(status) == base.live:
             return True
         return (
             stat.S_ISREG(status.st_mode)

@@ -8,11 +8,13 @@ import os
 import shutil
 import stat
 from dataclasses import dataclass
+from operator import attrgetter
 
 from .disposable import is_disposable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import IO
 
 # Enough for most files of a tree, and little to allocate for each.
@@ -22,6 +24,11 @@ CHUNK = 1 << 16
 RACY_NS = 50_000_000
 
 Signature = tuple[int, int, int, int, int]
+# Tells, without reading it, that a file or folder is another than it was. In C, because a scan
+# of a large state asks it of every file.
+signature_of: Callable[[os.stat_result], Signature] = attrgetter(
+    "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns", "st_mode"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +85,6 @@ def digest_of(path: str) -> str:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def signature_of(status: os.stat_result) -> Signature:
-    """Return what tells, without reading it, that a file or folder is another than it was."""
-    return (
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-        status.st_mode,
-    )
 
 
 def open_plainly(path: str) -> int:
