@@ -87,6 +87,19 @@ def digest_of(path: str) -> str:
     return digest.hexdigest()
 
 
+def signatures_in(folder: str) -> dict[str, Signature]:
+    """Return the signature of everything in a folder by name; of links, not what they lead to."""
+    # Through a descriptor, which spares the kernel the way to every single file.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with os.scandir(descriptor) as listing:
+            return {
+                entry.name: signature_of(entry.stat(follow_symlinks=False)) for entry in listing
+            }
+    finally:
+        os.close(descriptor)
+
+
 def open_plainly(path: str) -> int:
     """Return a descriptor to read ``path``, where somebody may put a pipe in the file's place."""
     return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -116,10 +129,13 @@ def copy_open(
     copy = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         chunk = first
+        left = status.st_size
         while chunk:
             digest.update(chunk)
             _write(copy, chunk)
-            chunk = os.read(original, CHUNK)
+            left -= len(chunk)
+            # The end is where it was; a file that grew meanwhile is another by its status.
+            chunk = os.read(original, CHUNK) if left else b""
         os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
         copied = os.fstat(copy)
         if stat.S_IMODE(copied.st_mode) != mode:  # the umask
@@ -132,9 +148,9 @@ def copy_open(
 
 def _write(descriptor: int, content: bytes) -> None:
     """Write everything: on a disk that fills up the kernel takes a part before it refuses."""
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    written = os.write(descriptor, content)
+    while written < len(content):
+        written += os.write(descriptor, memoryview(content)[written:])
 
 
 def copy_bytes(source: str, target: str) -> None:
