@@ -24,7 +24,7 @@ FINISHED_LOG = 'event == "open" and path.endswith("/publish")'
 FIRST_FILE = 'event == "os.rename" and path.endswith("/.claude/a")'
 SECOND_FILE = 'event == "os.rename" and path.endswith("/.claude/b")'
 CLOSING = 'event == "os.rename" and path.endswith(".done")'
-REMOVING = 'event == "shutil.rmtree" and path.endswith(".done")'
+REMOVING = 'event == "open" and path.endswith(".done")'
 
 
 @pytest.fixture

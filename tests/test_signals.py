@@ -157,7 +157,7 @@ PUBLISHING = {
     "before the first file": 'event == "os.rename" and path.endswith("/.claude/a")',
     "between two files": 'event == "os.rename" and path.endswith("/.claude/b")',
     "closing the log": 'event == "os.rename" and path.endswith(".done")',
-    "removing the log": 'event == "shutil.rmtree" and path.endswith(".done")',
+    "removing the log": 'event == "open" and path.endswith(".done")',
 }
 
 

@@ -90,6 +90,54 @@ def test_every_link_that_was_not_edited_stays_a_link(tree: Tree, edits: list[Edi
                 assert after[path] == link
 
 
+def _rewrite(path: Path, text: str) -> None:
+    """Write as many bytes as there were, in place, and restore the time of the last change."""
+    times = path.stat()
+    path.write_text(text)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_a_live_file_edited_twice_within_one_tick_of_the_clock_is_seen(folder: Path) -> None:
+    stage = Stage(str(folder), Tree({}, {}))
+    live = Path(stage.live, "a.md")
+    # Before Linux 6.13 most fall into one tick: then nothing but the content tells them apart.
+    for number in range(20):
+        live.write_text(f"first {number:02}")
+        stage.staging.refresh()
+        _rewrite(live, f"other {number:02}")
+        Path(stage.staged, "a.md").write_text("migrated")
+        with pytest.raises(Conflict):
+            stage.staging.changes()
+        stage.staging.refresh()
+        assert Path(stage.staged, "a.md").read_text() == f"other {number:02}"
+
+
+def test_a_step_s_edit_in_the_tick_in_which_its_copy_was_made_is_seen(folder: Path) -> None:
+    stage = Stage(str(folder), Tree({}, {}))
+    staged = Path(stage.staged, "a.md")
+    for number in range(20):
+        Path(stage.live, "a.md").write_text(f"{number:02}")
+        stage.staging.refresh()
+        _rewrite(staged, "xx")
+        assert [change.path for change in stage.staging.changes()] == ["state/a.md"]
+
+
+def test_what_a_step_made_and_somebody_deleted_is_gone_from_the_next_step_s_copy(
+    folder: Path,
+) -> None:
+    stage = Stage(str(folder), Tree({}, {}))
+    for root in (stage.staged, stage.model):
+        Path(root, "made").mkdir()
+        Path(root, "made/a.md").write_text("a")
+        Path(root, "b.md").write_text("b")
+    stage.publish()
+    shutil.rmtree(Path(stage.live, "made"))
+    Path(stage.live, "b.md").unlink()
+    stage.staging.refresh()
+    assert os.listdir(stage.staged) == []
+    assert stage.staging.changes() == ()
+
+
 def _contents(root: str) -> dict[str, bytes | str | None]:
     """Return the tree without modes: a copy's folders may always be written by their owner."""
     return {

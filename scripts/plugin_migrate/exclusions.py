@@ -39,16 +39,19 @@ class Exclusions:
         for pattern in self._patterns:
             if fnmatch.fnmatchcase(path, pattern):
                 return f"excluded by the pattern {pattern}"
-        real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+        is_link = entry.is_symlink()
+        real = os.path.realpath(entry.path) if is_link else entry.path
         if real in self._state_database:
             return "the state database"
         if path.endswith(SIDE_SUFFIXES) and path[: path.rindex("-")] in self._databases:
             return "a database's side file"
+        if entry.is_file(follow_symlinks=False):  # nearly all are
+            return None
         # `entry.is_dir()` raises for a link that leads to itself.
-        if os.path.isdir(real) if entry.is_symlink() else entry.is_dir():
+        if os.path.isdir(real) if is_link else entry.is_dir():
             is_environment = os.path.exists(os.path.join(entry.path, "pyvenv.cfg"))
             return "a virtual environment" if is_environment else None
-        if entry.is_symlink() or entry.is_file(follow_symlinks=False):
+        if is_link:
             return None
         return "neither a file nor a folder"
 

@@ -5,10 +5,11 @@ Nothing here writes to the live state. See the design, "The commit protocol", cl
 
 from __future__ import annotations
 
+import gc
 import os
 import stat
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from .errors import Conflict, ForbiddenStatement, StateUnreadable
@@ -24,7 +25,9 @@ from .tree import (
     observe,
     open_plainly,
     signature_of,
+    signatures_in,
 )
+from .values import NamedTuple
 from .workspace import Workspace, is_inside
 
 _COPY_ATTEMPTS = 5
@@ -43,18 +46,30 @@ class Change:
     staged: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Baseline:
-    """A staged path as it was when the step began.
+class _Baseline(NamedTuple):
+    """A staged path as it was when the step began: a tuple, for there is one for every file.
 
-    ``live`` and ``staged`` are the signatures of both sides; ``fixed`` says why the path must not
-    be changed, if so.
+    ``live`` is the live side's signature, or ``None`` where only a closer look tells whether
+    something changed: folders, and files that may change once more without a sign. ``fixed`` says
+    why the path must not be changed, if so.
     """
 
     node: Node
-    live: Signature
-    staged: Signature
+    live: Signature | None
     fixed: str | None
+
+
+class _Folder(NamedTuple):
+    """What the copy holds of one folder, by name.
+
+    ``live`` and ``staged`` are the signatures to be found there as long as nobody changes anything,
+    so that one comparison answers for a whole folder. Where a signature is not enough stands none
+    that could be found: ``None``, and for a folder in ``staged`` one that holds its mode only.
+    """
+
+    live: dict[str, Signature | None]
+    staged: dict[str, Signature | None]
+    baseline: dict[str, _Baseline]
 
 
 class Staging:
@@ -70,10 +85,12 @@ class Staging:
         self._live = workspace.claude
         self.project = os.path.join(folder, "project")
         self.claude = os.path.join(self.project, ".claude")
-        self._baseline: dict[str, _Baseline] = {}
-        self._seen: set[str] = set()
+        # By path with a slash; and what there was before this refresh.
+        self._folders: dict[str, _Folder] = {}
+        self._earlier: dict[str, _Folder] = {}
+        self._copied: list[tuple[_Folder, str]] = []
         self._excluded: dict[str, str] = {}
-        self._ready_ns = 0
+        self._begun_ns = 0
         self._exclusions = Exclusions(workspace)
 
     def refresh(self) -> None:
@@ -87,17 +104,17 @@ class Staging:
             os.makedirs(self.claude, mode=0o700, exist_ok=True)
             self._excluded = {}
             self._exclusions = Exclusions(self._workspace)
-            self._seen = set()
-            self._copy_folder(self._live, "", None, (self._live,))
-            for path in self._baseline.keys() - self._seen:
-                del self._baseline[path]
+            self._earlier, self._folders, self._copied = self._folders, {}, []
+            self._begun_ns = self._now_ns()
+            with _without_collecting():
+                self._copy_folder(self._live, "", None, (self._live,))
+            self._distrust_latest()
         except OSError as error:
             raise StateUnreadable(
                 f"The state cannot be copied: {error.strerror}",
                 file=error.filename,
                 hint="Make it readable, or add it to `exclude` in .claude/plugin-migrate.yaml.",
             ) from error
-        self._ready_ns = time.time_ns()
 
     def changes(self) -> tuple[Change, ...]:
         """Return what differs from the state at the time of :meth:`refresh`, in path order.
@@ -109,21 +126,23 @@ class Staging:
         """
         self._refuse_strays()
         changes = []
-        seen = set()
-        for path, status in self._scan():
-            seen.add(path)
-            base = self._baseline.get(path)
-            if base is not None and self._is_untouched(base, status):
-                continue
-            after = self._describe(path, status, base)
+        now_ns = self._now_ns()
+        touched, gone = self._scan()
+        for path, signature in touched:
+            base = self._base(path)
+            after = self._describe(path, signature[4], base)
             before = _node_before(base, after)
             if after != before:
                 changes.append(Change(path, before, after, os.path.join(self.claude, path)))
-        for path in self._baseline.keys() - seen:
-            before = _node_before(self._baseline[path], None)
+            elif after.kind == "file" and signature[3] < now_ns:
+                self._trust(path, signature)
+        for path in gone:
+            before = _node_before(self._base(path), None)
             changes.append(Change(path, before, None, os.path.join(self.claude, path)))
         changes.sort(key=lambda change: change.path)
         self._refuse_conflicts(changes)
+        for change in changes:
+            self._look_again(change.path)
         return tuple(changes)
 
     # --- copying -------------------------------------------------------------------------------
@@ -136,33 +155,29 @@ class Staging:
         ``prefix`` is the folder's own path with a slash; ``trail`` the real folders on the way,
         so that links cannot lead in circles.
         """
+        known = self._earlier.get(prefix)
+        found = signatures_in(folder) if known is not None else {}
+        if known is not None and found == known.live:
+            self._folders[prefix] = known
+            return
+        copied = self._folders[prefix] = _Folder({}, {}, {})
         with os.scandir(folder) as listing:
+            # By name, so that a database comes before its side files.
             entries = sorted(listing, key=lambda entry: entry.name)
         for entry in entries:
-            path = prefix + entry.name
-            # First, because it answers for nearly every file of a run's later steps.
-            if self._is_current(path, entry.stat(follow_symlinks=False)):
-                self._seen.add(path)
+            name = entry.name
+            signature = known.live.get(name) if known is not None else None
+            if known is not None and signature is not None and signature == found.get(name):
+                copied.live[name] = signature
+                copied.staged[name] = known.staged[name]
+                copied.baseline[name] = known.baseline[name]
             else:
-                self._copy_entry(entry, path, fixed, trail)
+                copied.live[name] = None
+                self._copy_entry(entry, prefix + name, fixed, trail)
         # Also what an earlier step made and somebody deleted since.
-        for name in os.listdir(os.path.join(self.claude, prefix)):
-            if prefix + name not in self._seen:
+        for name in os.listdir(self.claude + "/" + prefix):
+            if name not in copied.staged:
                 self._forget(prefix + name)
-
-    def _is_current(self, path: str, status: os.stat_result, link: str | None = None) -> bool:
-        """Return whether the copy holds a file already, as it is now, reached by the same link.
-
-        A side file is asked about again: what it stands beside may have become a database.
-        """
-        base = self._baseline.get(path)
-        return (
-            base is not None
-            and base.live == signature_of(status)
-            and base.node.kind == "file"
-            and base.node.link == link
-            and not path.endswith(SIDE_SUFFIXES)
-        )
 
     def _copy_entry(
         self, entry: os.DirEntry[str], path: str, fixed: str | None, trail: tuple[str, ...]
@@ -189,8 +204,7 @@ class Staging:
                 " .claude/plugin-migrate.yaml if migrations may change it"
             )
         if os.path.isfile(real):
-            if self._is_current(path, os.stat(real), text):
-                self._seen.add(path)
+            if self._keep_linked(path, signature_of(os.stat(real)), text):
                 return
             self._copy_file(real, path, fixed, text)
         elif os.path.isdir(real) and not any(is_inside(folder, real) for folder in trail):
@@ -198,6 +212,18 @@ class Staging:
             self._copy_whole(real, path, fixed, text, trail)
         else:
             self._excluded[path] = "a link that leads nowhere, or back to a folder above it"
+
+    def _keep_linked(self, path: str, live: Signature, text: str) -> bool:
+        """Keep a link's copied file if it is still as it was; return whether it is."""
+        prefix, name = _split(path)
+        known = self._earlier.get(prefix)
+        base = known.baseline.get(name) if known is not None else None
+        if known is None or base is None or base.live != live or base.node.link != text:
+            return False
+        folder = self._folders[prefix]
+        folder.staged[name] = known.staged[name]
+        folder.baseline[name] = base
+        return True
 
     def _copy_whole(
         self, folder: str, path: str, fixed: str | None, link: str | None, trail: tuple[str, ...]
@@ -209,39 +235,41 @@ class Staging:
         if not os.path.isdir(staged) or os.path.islink(staged):
             self._forget(path)
             os.mkdir(staged)
+            self._earlier.pop(path + "/", None)
         _set_mode(staged, mode | 0o700)
-        self._seen.add(path)
         self._copy_folder(folder, path + "/", fixed, (*trail, folder))
         _set_mode(staged, mode)
-        self._baseline[path] = _Baseline(
-            Node("dir", mode, link=link),
-            signature_of(status),
-            signature_of(os.lstat(staged)),
-            fixed,
-        )
+        parent, name = _split(path)
+        self._folders[parent].staged[name] = _folder_signature(os.lstat(staged).st_mode)
+        self._folders[parent].baseline[name] = _Baseline(Node("dir", mode, link=link), None, fixed)
 
     def _copy_file(self, source: str, path: str, fixed: str | None, link: str | None) -> None:
         """Copy a file unless it is a database."""
+        prefix, name = _split(path)
+        folder = self._folders[prefix]
         for _ in range(_COPY_ATTEMPTS):
-            copied = self._try_copy(source, path)
+            copied = self._try_copy(source, path, link)
             if isinstance(copied, str):
                 self._excluded[path] = copied
                 return
             if copied is not None:
-                node, live, staged = copied
-                self._baseline[path] = _Baseline(
-                    Node("file", node.mode, node.sha256, node.size, link), live, staged, fixed
-                )
-                self._seen.add(path)
+                node, live, folder.staged[name] = copied
+                folder.baseline[name] = _Baseline(node, live, fixed)
+                # A side file is asked about again: what it stands beside may become a database.
+                if link is None and not name.endswith(SIDE_SUFFIXES):
+                    folder.live[name] = live
+                self._copied.append((folder, name))
                 return
         raise Conflict(
             f"{path} is being rewritten without a pause",
             hint="Close the program that writes it, or exclude it, and try again.",
         )
 
-    def _try_copy(self, source: str, path: str) -> tuple[Node, Signature, Signature] | str | None:
+    def _try_copy(
+        self, source: str, path: str, link: str | None
+    ) -> tuple[Node, Signature | None, Signature] | str | None:
         """Return what was copied, why it is excluded, or ``None`` when it changed meanwhile."""
-        staged = os.path.join(self.claude, path)
+        staged = self.claude + "/" + path
         original = open_plainly(source)
         try:
             status = os.fstat(original)
@@ -255,16 +283,35 @@ class Staging:
             except FileExistsError:
                 self._forget(path)
                 digest, copied = copy_open(original, status, first, staged)
-            if signature_of(os.fstat(original)) != signature_of(status):
+            live = signature_of(status)
+            if signature_of(os.fstat(original)) != live:
                 os.unlink(staged)
                 return None
         finally:
             os.close(original)
-        node = Node("file", stat.S_IMODE(status.st_mode), digest, copied.st_size)
-        return node, signature_of(status), signature_of(copied)
+        node = Node("file", stat.S_IMODE(status.st_mode), digest, copied.st_size, link)
+        # A later change within one tick of the clock would leave no sign.
+        is_telling = status.st_ctime_ns < self._begun_ns - RACY_NS
+        return node, live if is_telling else None, signature_of(copied)
+
+    def _distrust_latest(self) -> None:
+        """Have those copies read again that the step may change within one tick of the clock."""
+        now_ns = self._now_ns()
+        for folder, name in reversed(self._copied):
+            signature = folder.staged[name]
+            if signature is not None and signature[3] < now_ns:
+                return
+            folder.staged[name] = None
+
+    def _now_ns(self) -> int:
+        """Return the time by the clock of the copy's own file system.
+
+        Whatever is written there from now on gets this time or a later one.
+        """
+        os.utime(self.project)
+        return os.stat(self.project).st_ctime_ns
 
     def _forget(self, path: str) -> None:
-        self._baseline.pop(path, None)
         staged = os.path.join(self.claude, path)
         if os.path.isdir(staged) and not os.path.islink(staged):
             discard(staged)
@@ -273,24 +320,47 @@ class Staging:
 
     # --- comparing -----------------------------------------------------------------------------
 
-    def _scan(self) -> Iterator[tuple[str, os.stat_result]]:
+    def _base(self, path: str) -> _Baseline | None:
+        prefix, name = _split(path)
+        folder = self._folders.get(prefix)
+        return folder.baseline.get(name) if folder is not None else None
+
+    def _look_again(self, path: str) -> None:
+        """Have the next refresh look at what the step changed, also if nothing is there then."""
+        prefix, name = _split(path)
+        folder = self._folders.get(prefix)
+        if folder is not None:
+            folder.live[name] = None
+
+    def _trust(self, path: str, staged: Signature) -> None:
+        """Have a file that was read and is unchanged not read again after the next step."""
+        prefix, name = _split(path)
+        self._folders[prefix].staged[name] = staged
+
+    def _scan(self) -> tuple[list[tuple[str, Signature]], list[str]]:
+        """Return what may be new or changed in the copy, and what is gone."""
+        touched = []
+        gone = []
+        left = dict(self._folders)
         folders = [""]
-        while folders:
-            prefix = folders.pop()
-            with os.scandir(os.path.join(self.claude, prefix)) as listing:
-                for entry in listing:
-                    path = prefix + entry.name
-                    yield path, entry.stat(follow_symlinks=False)
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(path + "/")
+        for prefix in folders:
+            known = left.pop(prefix, _Folder({}, {}, {})).staged
+            found = signatures_in(self.claude + "/" + prefix)
+            if found == known:
+                continue
+            for name, signature in found.items():
+                expected = signature
+                if stat.S_ISDIR(signature[4]):
+                    folders.append(prefix + name + "/")
+                    expected = _folder_signature(signature[4])
+                if known.get(name) != expected:
+                    touched.append((prefix + name, signature))
+            gone += [prefix + name for name in known if name not in found]
+        for prefix, folder in left.items():
+            gone += [prefix + name for name in folder.staged]
+        return touched, gone
 
-    def _is_untouched(self, base: _Baseline, status: os.stat_result) -> bool:
-        if base.node.kind == "dir":
-            return status.st_mode == base.staged[4]
-        is_old = status.st_ctime_ns < self._ready_ns - RACY_NS
-        return is_old and signature_of(status) == base.staged
-
-    def _describe(self, path: str, status: os.stat_result, base: _Baseline | None) -> Node:
+    def _describe(self, path: str, mode: int, base: _Baseline | None) -> Node:
         """Return what stands in the copy at ``path``, as it will stand in the live state."""
         if path in self._excluded:
             raise ForbiddenStatement(
@@ -299,7 +369,7 @@ class Staging:
                 hint="For a database use ctx.db, or ctx.database(path).",
             )
         staged = os.path.join(self.claude, path)
-        if stat.S_ISLNK(status.st_mode):
+        if stat.S_ISLNK(mode):
             return self._describe_link(path, staged)
         node = observe(staged)
         if node is None or node.kind == "other":
@@ -337,7 +407,7 @@ class Staging:
         deleted = {change.path for change in changes if change.before and not change.after}
         targets: dict[str, str] = {}
         for change in changes:
-            base = self._baseline.get(change.path)
+            base = self._base(change.path)
             self._refuse_fixed(change, base)
             live = os.path.join(self._live, change.path)
             if not self._is_as_before(live, change, base):
@@ -361,7 +431,7 @@ class Staging:
         folder = change.path
         while base is None and folder:
             folder = os.path.dirname(folder)
-            base = self._baseline.get(folder)
+            base = self._base(folder)
             if base is not None and base.node.kind != "dir":
                 base = None
         if base is not None and base.fixed is not None:
@@ -384,7 +454,7 @@ class Staging:
             return False
         if base.node.kind == "dir":
             return stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == base.node.mode
-        if signature_of(status) == base.live and time.time_ns() - status.st_ctime_ns > RACY_NS:
+        if signature_of(status) == base.live:
             return True
         return (
             stat.S_ISREG(status.st_mode)
@@ -400,6 +470,28 @@ class Staging:
                 f" {', '.join(sorted(left)[:5])}",
                 hint="Delete only the files the migration knows. Nothing was changed.",
             )
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Spare Python its search for circles among thousands of values that are all kept."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _split(path: str) -> tuple[str, str]:
+    """Return the path of the folder with a slash, and the name."""
+    folder, slash, name = path.rpartition("/")
+    return folder + slash, name
+
+
+def _folder_signature(mode: int) -> Signature:
+    return (0, 0, 0, 0, mode)
 
 
 def _node_before(base: _Baseline | None, after: Node | None) -> Node | None:
