@@ -52,6 +52,7 @@ class Scene:
         total: Counter[str] = Counter()
         for result in results:
             total.update(result)
+        assert total["missed"] <= 1 + len(jobs) // 20, "too many points were never reached"
         FIGURES[f"{self.name}: {figure}"] += total["kills"] + total["faults"] + total["edited"]
         return total
 
