@@ -186,6 +186,25 @@ def test_whatever_goes_wrong_is_the_steps_failure_and_undone(project, engine, up
     assert line is None or error.line == line
 
 
+@pytest.mark.parametrize(
+    "thrown",
+    [
+        "new Proxy({}, { get() { throw new Error('looked at'); } })",
+        "Object.defineProperty(new Error('x'), 'stack', { get() { throw 5; } })",
+        "Object.assign(new Error('x'), { position: { line: 5n }, code: 7n, stack: 9n })",
+    ],
+)
+def test_an_error_that_cannot_be_looked_at_is_a_failure_like_any_other(project, engine, thrown):
+    assert isinstance(failure(project, f"throw {thrown};"), StepFailed)
+
+
+def test_what_a_step_leaves_behind_cannot_hold_up_the_next(project, node):
+    project.typescript("1.0.0", "process.on('beforeExit', () => {\nthrow new Error('left');\n});")
+    project.typescript("1.1.0", "ctx.db.exec('CREATE TABLE a (x)');")
+    project.upgrade()
+    assert rows(project) == []
+
+
 def test_what_still_runs_after_the_return_is_ended(project, engine):
     project.typescript("1.0.0", "setInterval(() => ctx.claude, 10);")
     project.typescript("1.1.0", "ctx.db.exec('CREATE TABLE a (x)');")

@@ -320,13 +320,23 @@ function next() {
 }
 
 function fail(error) {
-  if (step !== null) {
-    const { folders } = step;
-    step = null;
-    send({ failed: describe(error, folders) });
+  if (step === null) {
+    return; // what a step has left behind is no failure of the next
   }
+  const { folders } = step;
+  step = null;
+  send({ failed: described(error, folders) });
   // The engine ends this process; nothing of the migration may go on until then.
   receive();
+}
+
+function described(error, folders) {
+  try {
+    return describe(error, folders);
+  } catch {
+    // It is the author's own object: to look at it may run his code, and fail.
+    return describe(new MigrationError({ name: 'Error', message: 'The migration threw what cannot be shown' }), folders);
+  }
 }
 
 function describe(error, folders) {
@@ -340,7 +350,7 @@ function describe(error, folders) {
     stack: isError ? plain(error.stack) : '',
     code: typeof error?.code === 'string' ? error.code : null,
     id: ours.get(error) ?? null,
-    line: error?.position?.line ?? null, // of a syntax error, in Bun
+    line: Number.isInteger(error?.position?.line) ? error.position.line : null, // of a syntax error, in Bun
     cause: isError && error.cause !== undefined ? plain(inspect(error.cause)) : null,
   };
 }
