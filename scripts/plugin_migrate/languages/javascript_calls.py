@@ -70,6 +70,8 @@ class Calls:
             message = "\n".join(filter(None, (error.message, error.hint)))
         elif isinstance(error, UnicodeEncodeError):
             message = "The text holds half of a surrogate pair, which SQLite cannot store"
+        elif isinstance(error, RecursionError):
+            message = "It is nested too deeply"
         elif isinstance(error, OverflowError):
             message = "The integer is too large for SQLite, which has 64 bits"
         elif isinstance(error, sqlite3.Error) and not isinstance(error, Refused):
@@ -99,7 +101,7 @@ class Calls:
     def _run(self, call: Fields) -> Fields:
         connection = self._connection(call)
         before = connection.total_changes
-        for _ in self._execute(call):  # a RETURNING does its work only as far as it is read
+        for _ in self._execute(call):  # as for `_rows`
             pass
         changes, rowid = connection.execute("SELECT changes(), last_insert_rowid()").fetchone()
         has_changed = connection.total_changes != before
@@ -108,8 +110,11 @@ class Calls:
     def _rows(self, call: Fields, limit: int) -> Fields:
         cursor = self._execute(call)
         columns = [column[0] for column in cursor.description or ()]
-        rows = [encode(row) for row in cursor]
-        return {"columns": columns, "rows": rows[:limit] if limit > 0 else rows}
+        rows = []
+        for row in cursor:  # a RETURNING does its work only as far as it is read
+            if len(rows) != limit:
+                rows.append(encode(row))
+        return {"columns": columns, "rows": rows}
 
     def _exec(self, call: Fields) -> None:
         connection = self._connection(call)
