@@ -200,8 +200,22 @@ def test_an_error_that_cannot_be_looked_at_is_a_failure_like_any_other(project, 
     assert isinstance(failure(project, f"throw {thrown};"), StepFailed)
 
 
+def test_a_failure_that_comes_last_is_the_steps_failure(project, engine):
+    project.typescript("1.1.0", "")
+    error = failure(
+        project,
+        "void (async () => {\nawait new Promise((done) => setTimeout(done, 5));\n"
+        "throw new Error('late');\n})();",
+    )
+    assert error.message == "Error: late"
+
+
 def test_what_a_step_leaves_behind_cannot_hold_up_the_next(project, node):
-    project.typescript("1.0.0", "process.on('beforeExit', () => {\nthrow new Error('left');\n});")
+    project.typescript(
+        "1.0.0",
+        "const leave = () => { throw new Error('left'); };\n"
+        "process.prependListener('beforeExit', () => setImmediate(() => setImmediate(leave)));",
+    )
     project.typescript("1.1.0", "ctx.db.exec('CREATE TABLE a (x)');")
     project.upgrade()
     assert rows(project) == []

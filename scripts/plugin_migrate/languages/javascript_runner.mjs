@@ -368,7 +368,8 @@ function describe(error, folders) {
 // A process has nothing left to do when its migration is over, or waits for what never comes.
 process.on('beforeExit', () => {
   if (step?.isOver) {
-    finish(true);
+    const owner = step;
+    setImmediate(() => step === owner && finish(true)); // Bun tells of a last rejection only after this
   } else {
     fail(new MigrationError({ name: 'Error', message: 'The migration waits for a promise that nothing settles' }));
   }
