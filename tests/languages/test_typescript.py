@@ -265,7 +265,6 @@ def test_one_process_serves_all_steps_of_a_run(project, engine):
 
 def test_steps_share_no_module_and_find_the_same_folder(project, node):
     project.sql("0.1.0", "CREATE TABLE a (x);")
-    (project.migrations / "_count.mjs").write_text("export const seen = { count: 0 };\n")
     for minor in range(2):
         project.typescript(
             f"1.{minor}.0",

@@ -31,6 +31,10 @@ WAYS_TO_WAIT = {
         "ctx.db.all('WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c)"
         " SELECT count(*) FROM c');"
     ),
+    "in one endless statement after the other": (
+        "const endless = 'WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c)';\n"
+        "for (;;) { try { ctx.db.all(`${endless} SELECT count(*) FROM c`); } catch {} }"
+    ),
     "catching everything": (
         "process.on('SIGTERM', () => {}); process.on('SIGINT', () => {});\n"
         "for (;;) { try { await new Promise((done) => setTimeout(done, 1e6)); } catch {} }"

@@ -582,9 +582,10 @@ class _Reader:
             if token.text in ("null", "undefined"):
                 return None
             start = self._constants.get(token.text)
-            if start is not None and start > 0 and level < _DEEPEST:
+            if start is not None and level < _DEEPEST:
                 end = self._end_of_statement(start)
-                return self._static(start, end, level + 10)
+                # Names may lead to each other in a circle; a few are enough.
+                return self._static(start, end, level + _DEEPEST // 5)
         return UNKNOWN
 
     # --- tokens ----------------------------------------------------------------------------------
