@@ -71,6 +71,11 @@ def test_a_description_is_known_if_it_is_written_out(written, value):
     assert parse(text).description == value
 
 
+def test_what_a_compiler_has_written_is_read():
+    text = f"exports.migration = void 0;\nexports.migration = {{ description: 'Compiled', {UP} }};"
+    assert parse(text).description == "Compiled"
+
+
 def test_what_is_computed_in_the_metadata_is_left_out():
     script = described(
         f"{UP}, metadata: {{ author: f(), 'n': -1.5, t: [1_000, x, true, null, 0x1f, 2n],"
@@ -129,6 +134,12 @@ def test_requirements_that_are_computed_are_not_taken_for_none(written, value):
         ("export function up() {}\nexport async function down() {}", True),
         ("export const up = async () => {};", False),
         ("export const up = async () => {}, x = 1\nexport const down = up", True),
+        ("function up() {}\nfunction down() {}\nexport { up, down };", True),
+        ("const upgrade = () => {};\nexport { upgrade as up };", False),
+        ("import { migration } from './_m.ts';\nexport { migration };", False),
+        ("export { migration } from './_m.ts'; // with its down", False),
+        ("export * from './_m.ts';", False),
+        (f"exports.migration = void 0;\nexports.migration = {{ {UP}, down() {{}} }};", True),
     ],
 )
 def test_a_migration_is_found_however_it_is_exported(text, has_down):
@@ -154,6 +165,7 @@ def test_a_migration_is_found_however_it_is_exported(text, has_down):
         ("export const migration", 1),
         ("export const migration =", 1),
         ("export function down() {}", 1),
+        ("export { down, other };", 1),
     ],
 )
 def test_a_text_without_a_migration_is_refused_when_it_would_run_and_only_then(text, line):

@@ -173,7 +173,9 @@ def test_an_error_is_told_with_its_lines_and_undone(project, engine):
         ("ctx.db.run('SELECT ?', 2n ** 64n);", "The integer is too large for SQLite", 3),
         ("ctx.db.run('SELECT ?', undefined);", "TypeError: undefined cannot be stored", 3),
         ("ctx.db.run('SELECT ?', new Date());", "TypeError: a Date cannot be stored", 3),
+        ("ctx.db.run('SELECT ?', 1, {});", "TypeError: an Object cannot be stored", 3),
         ("ctx.db.run(1);", "TypeError: This must be a string, not 1", 3),
+        ("ctx.db.exec(null);", "TypeError: This must be a string, not null", 3),
         ("setTimeout(() => ctx.log('x'), 1);", "ctx was used after the migration had", None),
         ("const x = ;", "", 3),
     ],
@@ -184,6 +186,39 @@ def test_whatever_goes_wrong_is_the_steps_failure_and_undone(project, engine, up
     assert message in error.message
     assert error.file == str(project.migrations / "1.0.0-step.ts")
     assert line is None or error.line == line
+
+
+@pytest.mark.parametrize(
+    "thrown",
+    [
+        "new Proxy({}, { get() { throw new Error('looked at'); } })",
+        "Object.defineProperty(new Error('x'), 'stack', { get() { throw 5; } })",
+        "Object.assign(new Error('x'), { position: { line: 5n }, code: 7n, stack: 9n })",
+    ],
+)
+def test_an_error_that_cannot_be_looked_at_is_a_failure_like_any_other(project, engine, thrown):
+    assert isinstance(failure(project, f"throw {thrown};"), StepFailed)
+
+
+def test_a_failure_that_comes_last_is_the_steps_failure(project, engine):
+    project.typescript("1.1.0", "")
+    error = failure(
+        project,
+        "void (async () => {\nawait new Promise((done) => setTimeout(done, 5));\n"
+        "throw new Error('late');\n})();",
+    )
+    assert error.message == "Error: late"
+
+
+def test_what_a_step_leaves_behind_cannot_hold_up_the_next(project, node):
+    project.typescript(
+        "1.0.0",
+        "const leave = () => { throw new Error('left'); };\n"
+        "process.prependListener('beforeExit', () => setImmediate(() => setImmediate(leave)));",
+    )
+    project.typescript("1.1.0", "ctx.db.exec('CREATE TABLE a (x)');")
+    project.upgrade()
+    assert rows(project) == []
 
 
 def test_what_still_runs_after_the_return_is_ended(project, engine):
@@ -230,7 +265,6 @@ def test_one_process_serves_all_steps_of_a_run(project, engine):
 
 def test_steps_share_no_module_and_find_the_same_folder(project, node):
     project.sql("0.1.0", "CREATE TABLE a (x);")
-    (project.migrations / "_count.mjs").write_text("export const seen = { count: 0 };\n")
     for minor in range(2):
         project.typescript(
             f"1.{minor}.0",
@@ -381,6 +415,26 @@ def test_a_type_that_is_imported_as_a_value_is_explained(project, node):
     assert error.hint == "Import types with `import type`, which is removed before the file runs."
 
 
+@pytest.mark.parametrize("name", ["./_shared.js", "./_shared"])
+def test_a_helper_that_is_not_called_by_its_name_is_explained(project, node, name):
+    (project.migrations / "_shared.ts").write_text("export const table = 'a';\n")
+    error = failure(project, "table;", top=f"import {{ table }} from '{name}';")
+    assert error.message.startswith("Error: Cannot find module '")
+    assert error.hint == "Write a helper's whole name, such as './_shared.ts'."
+
+
+def test_the_colours_of_an_engine_are_left_out(project, engine):
+    error = failure(project, "missing;", top="import { missing } from './_none.ts';")
+    assert "_none.ts" in error.message
+    assert "\x1b" not in error.message
+
+
+def test_all_errors_of_several_are_told(project, node):
+    error = failure(project, "await Promise.any([Promise.reject(new Error('one of them'))]);")
+    assert error.message.startswith("AggregateError")
+    assert "one of them" in error.details[-1]
+
+
 def test_what_needs_a_translation_is_explained(project, node):
     error = failure(project, "", top="enum Color { Red }")
     assert error.message == "SyntaxError: TypeScript enum is not supported in strip-only mode"
@@ -500,6 +554,14 @@ def test_an_edit_that_cannot_be_made_is_told_and_undone(project, node, edit, kin
     error = failure(project, f"{edit};")
     assert type(error) is kind
     assert message in error.message
+
+
+@pytest.mark.parametrize("depth", [300, 900, 1500])
+def test_a_document_too_deep_to_be_written_is_told_and_undone(project, node, depth):
+    project.write("a.json", "{}")
+    deepen = f"for (let i = 0; i < {depth}; i++) value = value.inner = {{}};"
+    error = failure(project, f"ctx.editJson('a.json', (value: any) => {{ {deepen} }});")
+    assert "nested too deeply" in error.message
 
 
 def test_log_and_progress_reach_the_user(project, node):

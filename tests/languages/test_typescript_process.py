@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from plugin_migrate.errors import StateUnreadable
+from plugin_migrate.errors import StateUnreadable, StepFailed
 from plugin_migrate.plan import State
 from project import ended
 
@@ -30,6 +30,10 @@ WAYS_TO_WAIT = {
     "in an endless statement": (
         "ctx.db.all('WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c)"
         " SELECT count(*) FROM c');"
+    ),
+    "in one endless statement after the other": (
+        "const endless = 'WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c)';\n"
+        "for (;;) { try { ctx.db.all(`${endless} SELECT count(*) FROM c`); } catch {} }"
     ),
     "catching everything": (
         "process.on('SIGTERM', () => {}); process.on('SIGINT', () => {});\n"
@@ -120,6 +124,19 @@ def test_a_process_that_somebody_kills_fails_its_step(project, node, fifo):
     assert "The migration's process was killed by SIGKILL" in err
     assert_undone(project)
     assert project.history()[-1] == ("1.1.0", "up", "failed")
+
+
+@pytest.mark.parametrize("text", ["garbage", "[]", "5"])
+def test_one_that_disturbs_the_talk_with_the_engine_fails(project, engine, text):
+    project.typescript(
+        "1.0.0",
+        "const fs = await import('node:fs');\nfor (let fd = 3; fd < 30; fd++) {\n"
+        f"try {{ if (fs.fstatSync(fd).isFIFO()) fs.writeSync(fd, '{text}\\n'); }} catch {{}}\n}}",
+    )
+    error = project.failure()
+    assert isinstance(error, StepFailed)
+    assert error.message.startswith("The migration's process ")
+    assert project.applied() == []
 
 
 def test_what_it_prints_goes_to_stderr_and_a_flood_is_passed_on(project, engine):

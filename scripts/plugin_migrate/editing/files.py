@@ -40,7 +40,7 @@ def edit_file(
     if _read(path, shown) != text:
         raise Conflict(
             f"{shown} was changed while it was being edited",
-            hint="Make all changes of one file in one `with` block.",
+            hint="Make all changes of one file in one edit of it.",
             file=shown,
         )
     # Bytes that are no UTF-8 were read as lone surrogates and become bytes again here.

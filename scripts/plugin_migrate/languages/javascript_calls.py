@@ -11,6 +11,7 @@ from typing import Any
 from ..context import Context
 from ..errors import MigrateError
 from ..guard import Refused
+from ..signals import Stop
 from . import sql_text
 from .javascript_values import decode, encode, merge
 from .sql_text import Section
@@ -47,7 +48,11 @@ class Calls:
         }
 
     def answer(self, call: Fields) -> Fields | None:
-        """Return the answer to a call; ``None`` if it wants none."""
+        """Return the answer to a call; ``None`` if it wants none.
+
+        Raises:
+            Stop: a signal came while a statement ran.
+        """
         telling = self._tellings.get(call["call"])
         if telling is not None:
             telling(call)
@@ -55,6 +60,10 @@ class Calls:
         try:
             return {"ok": self._calls[call["call"]](call)}
         except Exception as error:
+            # A signal that comes during a statement is told to SQLite, and by SQLite to us: the
+            # author must not be able to catch it.
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+                raise Stop from None
             self.errors.append(error)
             return {"error": self._described(error) | {"id": len(self.errors) - 1}}
 
@@ -70,6 +79,8 @@ class Calls:
             message = "\n".join(filter(None, (error.message, error.hint)))
         elif isinstance(error, UnicodeEncodeError):
             message = "The text holds half of a surrogate pair, which SQLite cannot store"
+        elif isinstance(error, RecursionError):
+            message = "It is nested too deeply"
         elif isinstance(error, OverflowError):
             message = "The integer is too large for SQLite, which has 64 bits"
         elif isinstance(error, sqlite3.Error) and not isinstance(error, Refused):
@@ -99,7 +110,7 @@ class Calls:
     def _run(self, call: Fields) -> Fields:
         connection = self._connection(call)
         before = connection.total_changes
-        for _ in self._execute(call):  # a RETURNING does its work only as far as it is read
+        for _ in self._execute(call):  # as for `_rows`
             pass
         changes, rowid = connection.execute("SELECT changes(), last_insert_rowid()").fetchone()
         has_changed = connection.total_changes != before
@@ -108,8 +119,11 @@ class Calls:
     def _rows(self, call: Fields, limit: int) -> Fields:
         cursor = self._execute(call)
         columns = [column[0] for column in cursor.description or ()]
-        rows = [encode(row) for row in cursor]
-        return {"columns": columns, "rows": rows[:limit] if limit > 0 else rows}
+        rows: list[object] = []
+        for row in cursor:  # a RETURNING does its work only as far as it is read
+            if len(rows) != limit:
+                rows.append(encode(row))
+        return {"columns": columns, "rows": rows}
 
     def _exec(self, call: Fields) -> None:
         connection = self._connection(call)

@@ -94,9 +94,9 @@ class Child:
                     reply = answer(message)
                     if reply is not None:
                         self._send(reply)
-                elif "ready" not in message:
+                elif "failed" in message or "done" in message:
                     break
-            if "done" not in message or not message["done"]["isIdle"]:
+            if "failed" in message or not message["done"]["isIdle"]:
                 self.close()
             return message
         except BaseException:
@@ -138,7 +138,12 @@ class Child:
                 raise Died(self._end())
         line, _, self._unread = b"".join(parts).partition(b"\n")
         self._pass_on_output()
-        message: dict[str, Any] = json.loads(line)
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            message = None
+        if not isinstance(message, dict):  # a migration can write to any number
+            raise Died("wrote into the pipe through which it talks to the engine")
         return message
 
     def _is_over(self, has_read: bool, read: bytes) -> bool:

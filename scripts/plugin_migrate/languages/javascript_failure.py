@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .typescript import ScriptAction
 
 _RUNNER = "javascript_runner.mjs"
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _URL = re.compile(r"file://(/[^\s'\")]*)")
 _FRAME = re.compile(r"^\s*at (?:.*?\()?(?:async )?(?P<file>/.*?):(?P<line>\d+):\d+\)?$")
 _ADVICE = {
@@ -59,6 +60,7 @@ def failure_of(
 
 def _mapped(text: str, action: ScriptAction, file: str, context: Context) -> str:
     """Return a text with the paths that the author knows."""
+    text = _COLOUR.sub("", text)  # Deno's, though it does not write to a terminal
     text = _URL.sub(lambda match: unquote(match[1]), text)
     # Some engines tell the name without the letter that says the kind of module.
     known = re.escape(os.path.splitext(file)[0]) + r"\.[mc]?[tj]s\b"
@@ -101,4 +103,6 @@ def _syntax_error(
 def _advice(failed: dict[str, object], message: str) -> str | None:
     if failed["code"] == "ERR_MODULE_NOT_FOUND" and "types.js" in message:
         return "Import types with `import type`, which is removed before the file runs."
+    if failed["code"] == "ERR_MODULE_NOT_FOUND" and "Cannot find module" in message:
+        return "Write a helper's whole name, such as './_shared.ts'."
     return _ADVICE.get(str(failed["code"]))

@@ -13,6 +13,8 @@ const CHUNK = 1 << 16;
 const SECONDS_BETWEEN_UPDATES = 0.1;
 // How long a migration that has returned may go on with what it did not wait for.
 const GRACE_MS = 1000;
+// What the engine's own reader of JSON can surely take.
+const DEEPEST = 500;
 
 const ours = new WeakMap(); // our errors, and what the engine calls them
 const realExit = process.exit;
@@ -119,6 +121,9 @@ function encodeDocument(value, path, above) {
   if (above.includes(value)) {
     throw new TypeError(`${path} contains itself, which no file can hold`);
   }
+  if (above.length > DEEPEST) {
+    throw new RangeError('The document is nested too deeply');
+  }
   const inside = [...above, value];
   if (Array.isArray(value)) {
     return value.map((item, index) => encodeDocument(item, `${path}[${index}]`, inside));
@@ -163,7 +168,11 @@ function isPlain(value) {
 }
 
 function shown(value) {
-  return typeof value === 'object' ? `a ${value.constructor?.name ?? 'object'}` : String(value);
+  if (typeof value !== 'object' || value === null) {
+    return String(value);
+  }
+  const name = value.constructor?.name ?? 'object';
+  return `${/^[aeiou]/i.test(name) ? 'an' : 'a'} ${name}`;
 }
 
 // --- what a migration is handed -----------------------------------------------------------------------
@@ -320,13 +329,23 @@ function next() {
 }
 
 function fail(error) {
-  if (step !== null) {
-    const { folders } = step;
-    step = null;
-    send({ failed: describe(error, folders) });
+  if (step === null) {
+    return; // what a step has left behind is no failure of the next
   }
+  const { folders } = step;
+  step = null;
+  send({ failed: described(error, folders) });
   // The engine ends this process; nothing of the migration may go on until then.
   receive();
+}
+
+function described(error, folders) {
+  try {
+    return describe(error, folders);
+  } catch {
+    // It is the author's own object: to look at it may run his code, and fail.
+    return describe(new MigrationError({ name: 'Error', message: 'The migration threw what cannot be shown' }), folders);
+  }
 }
 
 function describe(error, folders) {
@@ -335,20 +354,22 @@ function describe(error, folders) {
     folders.reduce((said, folder) => said.replaceAll(pathToFileURL(folder).href, folder), String(text));
   const isError = error instanceof Error;
   const message = isError ? `${error.name}: ${error.message}` : `The migration threw ${inspect(error)}`;
+  const cause = isError ? (error.cause ?? error.errors) : undefined; // Promise.any has several
   return {
     message: plain(ours.has(error) && error.name === 'Error' ? error.message : message),
     stack: isError ? plain(error.stack) : '',
     code: typeof error?.code === 'string' ? error.code : null,
     id: ours.get(error) ?? null,
-    line: error?.position?.line ?? null, // of a syntax error, in Bun
-    cause: isError && error.cause !== undefined ? plain(inspect(error.cause)) : null,
+    line: Number.isInteger(error?.position?.line) ? error.position.line : null, // of a syntax error, in Bun
+    cause: cause === undefined ? null : plain(inspect(cause)),
   };
 }
 
 // A process has nothing left to do when its migration is over, or waits for what never comes.
 process.on('beforeExit', () => {
   if (step?.isOver) {
-    finish(true);
+    const owner = step;
+    setImmediate(() => step === owner && finish(true)); // Bun tells of a last rejection only after this
   } else {
     fail(new MigrationError({ name: 'Error', message: 'The migration waits for a promise that nothing settles' }));
   }

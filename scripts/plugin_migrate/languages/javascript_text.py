@@ -314,13 +314,19 @@ class _Reader:
 
     def migration(self) -> _Found:
         """Return the migration's entries, wherever the text exports them."""
+        candidates = []
         for start in (*self._exported("migration"), *self._exported("default")):
             found = self._object(start)
             found.line = self._tokens[min(start, len(self._tokens) - 1)].line
-            return found
+            if found.members:
+                return found
+            candidates.append(found)  # such as the `exports.migration = void 0` of a compiler
+        if candidates:
+            return candidates[0]
         members = dict(self._single_exports())
-        line = members["up"].line if "up" in members else None
-        return _Found(members if "up" in members else {}, line=line)
+        if "up" in members:
+            return _Found(members, line=members["up"].line)
+        return _Found(members, is_partial=True) if self._may_export() else _Found()
 
     def constants(self) -> dict[str, object]:
         """Return the declared names with static values."""
@@ -354,6 +360,19 @@ class _Reader:
                 yield from self._renamed(index + 1, name)
             elif _is_common_export(self._tokens, index):
                 yield from self._common(index, name)
+
+    def _may_export(self) -> bool:
+        """Return whether a migration may be exported in a way that is not followed."""
+        for index in self._top():
+            if not self._tokens[index].is_word("export"):
+                continue
+            if self._is_sign(index + 1, "*"):
+                return True
+            if self._is_sign(index + 1, "{"):
+                listed = range(index + 2, end_of(self._tokens, index + 1))
+                if any(self._is_word(at, "migration", "up") for at in listed):
+                    return True
+        return False
 
     def _renamed(self, opening: int, name: str) -> Iterator[int]:
         """Yield the value behind ``export { value as name }``."""
@@ -563,9 +582,10 @@ class _Reader:
             if token.text in ("null", "undefined"):
                 return None
             start = self._constants.get(token.text)
-            if start is not None and start > 0 and level < _DEEPEST:
+            if start is not None and level < _DEEPEST:
                 end = self._end_of_statement(start)
-                return self._static(start, end, level + 10)
+                # Names may lead to each other in a circle; a few are enough.
+                return self._static(start, end, level + _DEEPEST // 5)
         return UNKNOWN
 
     # --- tokens ----------------------------------------------------------------------------------
