@@ -67,6 +67,10 @@ STEPS = {
         f"ctx.db.create_function('say', 0, say)\nctx.db.execute('SELECT say()').fetchall()\n"
         f"ctx.db.execute({ENDLESS!r})"
     ),
+    "in an endless statement, again and again": (
+        "say()\nwhile True:\n    try:\n"
+        f"        ctx.db.execute({ENDLESS!r})\n    except Exception:\n        pass"
+    ),
     "in a statement that has begun": (
         "ctx.db.create_function('say', 0, say)\n"
         "ctx.db.execute('WITH RECURSIVE c(n) AS (SELECT say() UNION ALL SELECT 1 FROM c)"

@@ -11,6 +11,8 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from .signals import Stop
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -250,7 +252,13 @@ class StepConnection(sqlite3.Connection):
     guard: Guard | None = None
 
     def explain(self, error: sqlite3.DatabaseError) -> None:
-        """Raise the guard's sentence in place of SQLite's "not authorized"."""
+        """Raise the guard's sentence in place of SQLite's "not authorized".
+
+        A signal that comes during a statement is told to SQLite, and by SQLite as an error that a
+        migration could catch: so it becomes a signal's again.
+        """
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+            raise Stop from None
         explained = self.guard.explained(error) if self.guard else error
         if explained is not error:
             raise explained from None

@@ -11,7 +11,6 @@ from typing import Any
 from ..context import Context
 from ..errors import MigrateError
 from ..guard import Refused
-from ..signals import Stop
 from . import sql_text
 from .javascript_values import decode, encode, merge
 from .sql_text import Section
@@ -48,11 +47,7 @@ class Calls:
         }
 
     def answer(self, call: Fields) -> Fields | None:
-        """Return the answer to a call; ``None`` if it wants none.
-
-        Raises:
-            Stop: a signal came while a statement ran.
-        """
+        """Return the answer to a call; ``None`` if it wants none."""
         telling = self._tellings.get(call["call"])
         if telling is not None:
             telling(call)
@@ -60,10 +55,6 @@ class Calls:
         try:
             return {"ok": self._calls[call["call"]](call)}
         except Exception as error:
-            # A signal that comes during a statement is told to SQLite, and by SQLite to us: the
-            # author must not be able to catch it.
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
-                raise Stop from None
             self.errors.append(error)
             return {"error": self._described(error) | {"id": len(self.errors) - 1}}
 
