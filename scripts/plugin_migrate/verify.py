@@ -321,6 +321,8 @@ def verify(
     }
     if chosen and not lint_only:
         with shadow_of(workspace) as shadow:
+            # What recovery puts in place is no migration's doing.
+            commands.settle(shadow, "verify", "rehearsal", 0)
             _rehearse(_Rehearsal(shadow), entries, migrations, results)
     return tuple(results.values())
 

@@ -569,6 +569,13 @@ def test_a_preview_of_one_source_sees_what_another_left_as_the_real_run_would(
     assert project.snapshot() == before
 
 
+def test_what_a_killed_run_left_is_not_blamed_on_the_migrations_that_are_verified(project, writer):
+    kill_while_publishing(project, "--plugin-dir", str(writer.parent))
+    project.tables("1.0.0")
+    (verified,) = project.json("verify")["migrations"]
+    assert (verified["reversible"], verified["idempotent"]) == (True, True)
+
+
 def test_an_edit_after_a_kill_stops_every_source_and_names_the_one_to_settle(
     project, writer, keeper
 ):
