@@ -410,15 +410,28 @@ def test_a_file_without_a_migration_is_told_when_it_would_run(project, node):
     assert (caught.value.file, caught.value.line) == (str(path), 1)
 
 
-def test_a_type_that_is_imported_as_a_value_is_explained(project, node):
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_type_that_is_imported_as_a_value_is_explained(project, node, is_there):
+    if is_there:
+        (project.migrations.parent / "types.ts").write_text("export interface Migration {}\n")
     error = failure(project, "", top="import { Migration } from '../types.js';")
     assert error.hint == "Import types with `import type`, which is removed before the file runs."
 
 
-@pytest.mark.parametrize("name", ["./_shared.js", "./_shared"])
-def test_a_helper_that_is_not_called_by_its_name_is_explained(project, node, name):
+def test_a_helper_is_found_by_the_name_that_its_compiled_file_would_have(project, engine):
+    (project.migrations / "_shared.ts").write_text("export const table: string = 'a';\n")
+    project.typescript(
+        "1.0.0",
+        "ctx.db.exec(`CREATE TABLE ${table} (x)`);",
+        top="import { table } from './_shared.js';",
+    )
+    project.upgrade()
+    assert project.query("SELECT count(*) FROM a") == [(0,)]
+
+
+def test_a_helper_that_is_not_called_by_its_name_is_explained(project, node):
     (project.migrations / "_shared.ts").write_text("export const table = 'a';\n")
-    error = failure(project, "table;", top=f"import {{ table }} from '{name}';")
+    error = failure(project, "table;", top="import { table } from './_shared';")
     assert error.message.startswith("Error: Cannot find module '")
     assert error.hint == "Write a helper's whole name, such as './_shared.ts'."
 

@@ -4,6 +4,7 @@
 // and does no harm with one.
 
 import fs from 'node:fs';
+import * as modules from 'node:module';
 import { dirname } from 'node:path';
 import { inspect } from 'node:util';
 import { isPromise } from 'node:util/types';
@@ -19,6 +20,22 @@ const DEEPEST = 500;
 const ours = new WeakMap(); // our errors, and what the engine calls them
 const realExit = process.exit;
 let step = null; // what runs now
+
+// --- helpers ----------------------------------------------------------------------------------------
+
+// A project of the original format calls a helper as it is called once `tsc` has compiled it: './x.js'
+// for x.ts. Bun and tsx know that by themselves, Deno by an option.
+modules.registerHooks?.({
+  resolve(specifier, context, next) {
+    try {
+      return next(specifier, context);
+    } catch (error) {
+      const source = specifier.replace(/^(\.{1,2}\/.*\.[mc]?)js$/, '$1ts');
+      if (error.code !== 'ERR_MODULE_NOT_FOUND' || source === specifier) throw error;
+      return next(source, context);
+    }
+  },
+});
 
 // --- lines ------------------------------------------------------------------------------------------
 

@@ -93,7 +93,9 @@ class _Found:
             # It would install from the network what it does not find.
             yield Runtime(bun.name, (bun.path, "--no-install"))
         if deno and deno.version >= _OLDEST_DENO:
-            yield Runtime(deno.name, (deno.path, "run", "-A", "-q", "--no-lock"))
+            yield Runtime(
+                deno.name, (deno.path, "run", "-A", "-q", "--no-lock", "--unstable-sloppy-imports")
+            )
         tsx = _find_tsx(project)
         if node and tsx and node.version >= _IMPORTS_LOADERS:
             yield Runtime(f"{node.name} with tsx", (*_node_command(node), "--import", tsx))
