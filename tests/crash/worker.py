@@ -56,7 +56,7 @@ class Wrong(Exception):
 
 
 class Missed(Exception):
-    """The run was over before the point came.
+    """The run was over, or telling its result, before the point came.
 
     How often staging reads a file depends on the ticks of the file system's clock, so one run makes
     some calls more than another.
@@ -513,6 +513,8 @@ def _failure(output: Output) -> dict:
     said = output.out + output.err
     if output.code not in (0, 1) or "Traceback" in said or "Internal error" in said:
         raise Wrong(f"it ended with {output.code}: {said}")
+    if not output.out and "The output cannot be written" in output.err:
+        raise Missed
     document = json.loads(output.out)
     if output.code == 1 and not document["error"]["message"]:
         raise Wrong(f"it failed without an explanation: {said}")
