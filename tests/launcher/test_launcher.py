@@ -558,6 +558,15 @@ for _ in range(300):
 """
 
 
+@pytest.fixture
+def heeded():
+    """Let shells trap SIGHUP, which they cannot where it was ignored before, as under nohup."""
+    before = signal.signal(signal.SIGHUP, lambda *_: None)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 @pytest.mark.parametrize("times", [1, 3])
 def test_slash_mode_passes_signals_on_and_waits_for_the_undoing(ready, tmp_path, name, times):
