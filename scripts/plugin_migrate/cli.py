@@ -79,9 +79,9 @@ def _run_slash(text: str) -> int:
 
 def _run(arguments: list[str], environment: Mapping[str, str], most_rows: int | None = None) -> int:
     verbose = "--verbose" in arguments
-    output = Output(_command_in(arguments), _wants_json(arguments))
+    command = _command_in(arguments)
+    output = Output(command, _wants_json(arguments))
     try:
-        command = _command_in(arguments)
         if not arguments:
             make_parser().print_help(sys.stderr)
             return UsageError.exit_code

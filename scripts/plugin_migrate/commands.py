@@ -163,10 +163,9 @@ def _unfinishable(source: Workspace, error: MigrateError) -> NeedsRepair:
 
 def _left_behind(workspace: Workspace, ledger: Ledger) -> bool:
     """Return whether a killed command left publishes, redo logs or staged copies."""
-    folders = (workspace.publish, workspace.scratch)
-    return bool(ledger.publishes) or any(
-        os.path.isdir(folder) and os.listdir(folder) for folder in folders
-    )
+    scratch = workspace.scratch
+    has_scratch = os.path.isdir(scratch) and bool(os.listdir(scratch))
+    return bool(ledger.publishes) or workspace.has_logs or has_scratch
 
 
 def _execute(

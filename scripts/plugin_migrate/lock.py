@@ -89,11 +89,7 @@ def _write_holder(path: str, command: str) -> None:
             file.write(holder)
         os.replace(part, _holder_path(path))
     except OSError as error:
-        raise StateUnreadable(
-            f"The state cannot be written: {error.strerror}",
-            file=part,
-            hint="Check the folder's permissions, and that the disk is writable and not full.",
-        ) from None
+        raise own_folder.unwritable(part, error) from None
 
 
 def _already_running(path: str) -> Busy:

@@ -36,11 +36,16 @@ def prepare(workspace: Workspace) -> None:
 
             remember(workspace)
     except OSError as error:
-        raise StateUnreadable(
-            f"The state cannot be written: {error.strerror}",
-            file=folder,
-            hint="Check the folder's permissions, and that the disk is writable and not full.",
-        ) from None
+        raise unwritable(folder, error) from None
+
+
+def unwritable(path: str, error: OSError) -> StateUnreadable:
+    """Return the error that says why ``path`` in the folder cannot be written."""
+    return StateUnreadable(
+        f"The state cannot be written: {error.strerror}",
+        file=path,
+        hint="Check the folder's permissions, and that the disk is writable and not full.",
+    )
 
 
 def refuse_strangers(workspace: Workspace) -> None:

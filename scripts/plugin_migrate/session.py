@@ -48,8 +48,7 @@ class Session:
         Raises:
             MigrateError: there is no such project or plugin.
         """
-        options = self.options
-        if not options.plugin and not options.plugin_dir:
+        if self.chooses_none:
             return self._locate(create)
         workspace, option = self._chosen(self.own(create))
         self.output.of_source(workspace.source, option)

@@ -87,10 +87,8 @@ def _finish(own: Workspace) -> None:
 
 def _has_logs(own: Workspace) -> bool:
     """Return whether any source has redo logs, without what it takes to read them."""
-    of_plugins = own.sources
-    names = os.listdir(of_plugins) if os.path.isdir(of_plugins) else []
-    folders = (own.publish, *(os.path.join(of_plugins, name, "publish") for name in names))
-    return any(os.path.isdir(folder) and os.listdir(folder) for folder in folders)
+    names = os.listdir(own.sources) if os.path.isdir(own.sources) else []
+    return own.has_logs or any(own._replace(source=name).has_logs for name in names)
 
 
 def _may_finish(workspace: Workspace) -> bool:

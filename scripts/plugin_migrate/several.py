@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from .commands import Planner
 from .errors import MigrateError, UnknownPlugin, UsageError
 from .look import look_ahead
 from .output import for_source
 from .plan import UNAPPLIED, Entry, Plan, current_version
+from .plugins import Plugin
 from .requirements import (
     Needs,
     Standing,
@@ -55,12 +57,14 @@ def each(session: Session, show: Callable[[Session, Workspace], int]) -> int:
     codes = [0]
     if _has_own(own) or not plugins:
         output.of_source(None, "")
-        codes.append(_code_of(session, own, lambda: show(session, own)))
+        codes.append(_code_of(session, own, partial(show, session, own)))
+
+    def show_plugin(plugin: Plugin) -> int:
+        return show(session, workspace_of(own, plugin))
+
     for plugin in plugins:
         output.of_source(plugin.name, session.option_for(plugin))
-        codes.append(
-            _code_of(session, own, lambda p=plugin: show(session, workspace_of(own, p)))  # type: ignore[misc]
-        )
+        codes.append(_code_of(session, own, partial(show_plugin, plugin)))
     return max(codes, key=lambda code: (code not in _QUIET_CODES, code))
 
 
@@ -76,11 +80,12 @@ def _has_own(own: Workspace) -> bool:
     return os.path.isdir(own.migrations) or os.path.exists(own.database)
 
 
-def _code_of(session: Session, own: Workspace, run: Callable[[], int]) -> int:
+def _code_of(session: Session, workspace: Workspace, run: Callable[[], int]) -> int:
+    """Return the exit code of ``run``; its error is told as that of one source among several."""
     try:
         return run()
     except MigrateError as error:
-        session.output.error(error, own.shown)
+        session.output.error(error, workspace.shown)
         return error.exit_code
 
 
@@ -230,11 +235,8 @@ def in_turn(session: Session, turns: Iterable[Turn], command: Command) -> int:
     """Carry out a command for one source after the other, until one fails; return the exit code."""
     for source, last in turns:
         session.output.of_source(source.workspace.source, source.option)
-        try:
-            code = command(source.workspace, last)
-        except MigrateError as error:
-            session.output.error(error, source.workspace.shown)
-            code = error.exit_code
+        run = partial(command, source.workspace, last)
+        code = _code_of(session, source.workspace, run)
         if code:
             return code
     return 0

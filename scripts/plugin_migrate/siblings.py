@@ -23,8 +23,6 @@ def remember(workspace: Workspace) -> None:
     Raises:
         OSError: our folder cannot be written.
     """
-    if workspace.source is None:
-        return
     inside = os.path.relpath(workspace.database, workspace.claude)
     note = {
         "database": inside if workspace.owns_database else workspace.database,
@@ -45,24 +43,20 @@ def remember(workspace: Workspace) -> None:
 def left_behind(workspace: Workspace) -> Iterator[Workspace]:
     """Yield the project's other sources that have redo logs."""
     own = workspace.own or workspace
-    if workspace.source is not None and _has_logs(own):
+    if workspace.source is not None and own.has_logs:
         yield own
     folder = workspace.sources
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     for name in names:
         if name != workspace.source and is_source_name(name):
             sibling = _sibling(own, name)
-            if _has_logs(sibling):
+            if sibling.has_logs:
                 yield sibling
 
 
 def left_by(own: Workspace, name: str) -> Workspace | None:
     """Return the source of the plugin ``name`` if it left redo logs, enabled or not."""
     return next((one for one in left_behind(own) if one.source == name), None)
-
-
-def _has_logs(workspace: Workspace) -> bool:
-    return os.path.isdir(workspace.publish) and bool(os.listdir(workspace.publish))
 
 
 def _sibling(own: Workspace, name: str) -> Workspace:

@@ -84,6 +84,11 @@ class Workspace(NamedTuple):
         return os.path.join(self.home, "publish")
 
     @property
+    def has_logs(self) -> bool:
+        """Whether redo logs stand there: a run is publishing, or was killed."""
+        return os.path.isdir(self.publish) and bool(os.listdir(self.publish))
+
+    @property
     def scratch(self) -> str:
         """Where staged copies live; nothing in it outlasts a command."""
         return os.path.join(self.bookkeeping, "staging")
