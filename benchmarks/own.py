@@ -10,21 +10,17 @@ one `cp -r` and one scan of the tree's metadata), a large state database with on
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import sqlite3
 import sys
 import tempfile
-from contextlib import closing
 from pathlib import Path
 
 from document import fill_in
 from measuring import Case, Taken, keep, measure, put_back, run
+from states import DATABASE, write_database, write_files, write_migration
 from tools import LAUNCHER
 
 SESSION_START = LAUNCHER.parents[1] / "hooks/session-start"
-_FILE_BYTES = 6000
-_ROW_BYTES = 16_000
 _STEP = """\
 def up(ctx):
     for number in range(3):
@@ -44,7 +40,6 @@ def scan(folder):
 scan(sys.argv[1])
 """
 _LEDGER = ".claude/.plugin-migrate"
-_DATABASE = ".claude/orchestration/db/orchestration.db"
 
 Measured = dict[tuple[object, ...], Taken]
 
@@ -82,34 +77,6 @@ def _options() -> argparse.Namespace:
 # --- states ----------------------------------------------------------------------------------
 
 
-def _many_files(project: Path, count: int) -> None:
-    for number in range(count):
-        file = project / f".claude/agents/{number % 100:03}/{number:05}.md"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        line = f"{number}\n"
-        file.write_text(line * (_FILE_BYTES // len(line)))
-
-
-def _large(project: Path, megabytes: int) -> None:
-    database = project / _DATABASE
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(database)) as connection:
-        connection.execute("PRAGMA synchronous=OFF")
-        connection.execute("CREATE TABLE bulk (id INTEGER PRIMARY KEY, content BLOB)")
-        rows = (megabytes << 20) // _ROW_BYTES
-        connection.executemany(
-            "INSERT INTO bulk (content) VALUES (?)",
-            ((os.urandom(_ROW_BYTES),) for _ in range(rows)),
-        )
-        connection.commit()
-
-
-def _migration(project: Path, name: str, text: str) -> None:
-    folder = project / ".claude/core/versioning/migrations"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(text)
-
-
 def _ours(project: Path, *arguments: str) -> list[str]:
     return [str(LAUNCHER), "--project", str(project), *arguments]
 
@@ -126,15 +93,15 @@ def _code_steps(folder: Path, sizes: list[int], runs: int) -> str:
     for size in sizes:
         for steps in (1, 2):
             project = folder / f"code-{size}-{steps}"
-            _many_files(project, size)
+            write_files(project, size)
             for number in range(steps):
-                _migration(project, f"1.{number}.0-change-three.py", _STEP)
+                write_migration(project, f"1.{number}.0-change-three.py", _STEP)
             cases.append(_upgrade((size, steps), project, (".claude/agents",)))
         empty = folder / f"code-{size}-0"
-        _many_files(empty, size)
+        write_files(empty, size)
         few = folder / f"code-{size}-few"
-        _many_files(few, 3)
-        _migration(few, "1.0.0-change-three.py", _STEP)
+        write_files(few, 3)
+        write_migration(few, "1.0.0-change-three.py", _STEP)
         cases.append(_upgrade((size, 0), few, (".claude/agents",)))
         target = folder / f"copy-{size}"
         cases.append(
@@ -175,7 +142,7 @@ def _upgrade(
     key: tuple[object, ...], project: Path, changed: tuple[str, ...] = (), *options: str
 ) -> Case:
     """Return an upgrade that finds its state as it is now, before every run."""
-    names = (*changed, _LEDGER, _DATABASE)
+    names = (*changed, _LEDGER, DATABASE)
     kept = project.with_name(project.name + "-kept")
     keep(project, names, kept)
     return Case(
@@ -191,9 +158,9 @@ def _upgrade(
 
 def _large_database(folder: Path, megabytes: int, runs: int) -> str:
     project = folder / "large"
-    _large(project, megabytes)
-    _migration(project, "1.0.0-notes.sql", "CREATE TABLE notes (text);\n")
-    database = project / _DATABASE
+    write_database(project, megabytes)
+    write_migration(project, "1.0.0-notes.sql", "CREATE TABLE notes (text);\n")
+    database = project / DATABASE
     copy = folder / "copy.db"
     script = (
         "import sqlite3, sys; a, b = map(sqlite3.connect, sys.argv[1:]);"
@@ -235,8 +202,8 @@ def _table(title: str, taken: Measured) -> str:
 
 def _previews(folder: Path, files: int, runs: int) -> str:
     project = folder / "preview"
-    _many_files(project, files)
-    _migration(project, "1.0.0-change-three.py", _STEP)
+    write_files(project, files)
+    write_migration(project, "1.0.0-change-three.py", _STEP)
     target = folder / "preview-copy"
     claude = str(project / ".claude")
     taken = measure(
@@ -260,7 +227,7 @@ def _session_start(folder: Path, runs: int) -> str:
         return ""
     project = folder / "session"
     for number in range(100):
-        _migration(project, f"1.{number}.0-t.sql", f"CREATE TABLE t_{number} (id);\n")
+        write_migration(project, f"1.{number}.0-t.sql", f"CREATE TABLE t_{number} (id);\n")
     run(_ours(project, "upgrade"), project, {})
     environment = {
         "CLAUDE_PROJECT_DIR": str(project),

@@ -20,9 +20,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from states import DATABASE, write_database, write_files, write_migration
+
 LAUNCHER = Path(__file__).parents[1] / "scripts/plugin-migrate"
-FILE_BYTES = 6_000
-ROW_BYTES = 16_000
 MIGRATION = """\
 def up(ctx):
     for number in range(3):
@@ -51,31 +51,14 @@ def main() -> None:
 
 def build(project: Path, files: int, megabytes: int) -> None:
     """Make a project with many files and a large state database, and one pending migration."""
-    claude = project / ".claude"
-    for number in range(files):
-        file = claude / f"agents/{number % 100:03}/{number:05}.md"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"{number}\n" * (FILE_BYTES // len(f"{number}\n")))
-    database = claude / "orchestration/db/orchestration.db"
-    database.parent.mkdir(parents=True)
-    connection = sqlite3.connect(database)
-    connection.execute("PRAGMA synchronous=OFF")
-    connection.execute("CREATE TABLE bulk (id INTEGER PRIMARY KEY, content BLOB)")
-    connection.execute("CREATE TABLE notes (text)")
-    rows = (megabytes << 20) // ROW_BYTES
-    connection.executemany(
-        "INSERT INTO bulk (content) VALUES (?)", ((os.urandom(ROW_BYTES),) for _ in range(rows))
-    )
-    connection.commit()
-    connection.close()
-    migrations = claude / "core/versioning/migrations"
-    migrations.mkdir(parents=True)
-    (migrations / "1.0.0-change-three.py").write_text(MIGRATION)
+    write_files(project, files)
+    write_database(project, megabytes, "CREATE TABLE notes (text);")
+    write_migration(project, "1.0.0-change-three.py", MIGRATION)
 
 
 def report(folder: Path, project: Path, options: argparse.Namespace) -> None:
     """Measure in turns, so that the machine's moods hit all alike, and print the table."""
-    database = project / ".claude/orchestration/db/orchestration.db"
+    database = project / DATABASE
     cases: dict[str, Callable[[], None]] = {
         "`cp -r` without the database": lambda: copy_tree(project, folder / "copies/tree"),
         "one backup of the database": lambda: back_up(database, folder / "copies/state.db"),
