@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from plugin_migrate.startup import defer, defer_call
+from plugin_migrate.startup import defer, defer_call, import_untranslated
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 
@@ -170,7 +170,7 @@ def run(code):
 
 def test_our_dependencies_start_without_what_they_hardly_need():
     code = """
-from plugin_migrate.startup import defer, defer_call
+from plugin_migrate.startup import defer, defer_call, import_untranslated
 defer("inspect", "copy")
 defer_call("html", "escape")
 import dataclasses, tabulate, yaml
@@ -206,3 +206,26 @@ def test_what_a_migration_registers_for_the_exit_is_run(project):
         assert done.returncode == 0
         assert done.stdout.endswith("\n")
         assert ("bye" in done.stderr) is told
+
+
+def test_untranslated_module_speaks_english_and_others_get_the_real_gettext(module, monkeypatch):
+    monkeypatch.delitem(sys.modules, "gettext", raising=False)
+    text = "from gettext import gettext as _, ngettext"
+    code = f"{text}; texts = [_('one'), ngettext('file', 'files', 1), ngettext('file', 'files', 2)]"
+    import_untranslated(module("translated.py", code))
+    import translated
+
+    assert translated.texts == ["one", "file", "files"]
+    import gettext
+
+    assert hasattr(gettext, "translation")
+
+
+def test_gettext_that_is_imported_already_is_left_alone(module):
+    import gettext
+
+    import_untranslated(module("translated_late.py", "from gettext import gettext"))
+    import translated_late
+
+    assert sys.modules["gettext"] is gettext
+    assert translated_late.gettext is gettext.gettext

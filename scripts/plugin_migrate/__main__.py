@@ -19,10 +19,11 @@ def _start() -> int:
         version = "{}.{}".format(*sys.version_info)
         sys.path += [scripts, f"{environment}/lib/python{version}/site-packages"]
     try:
-        from plugin_migrate.startup import defer, defer_call
+        from plugin_migrate.startup import defer, defer_call, import_untranslated
 
         defer("inspect", "copy")
         defer_call("html", "escape")
+        import_untranslated("argparse")
         from plugin_migrate.cli import main
 
         return main()

@@ -50,6 +50,28 @@ def defer_call(name: str, function: str) -> None:
         setattr(module, function, stand_in)
 
 
+def import_untranslated(name: str) -> None:
+    """Import a module that takes its texts through `gettext`, and let them stay English.
+
+    argparse does: at every start it would look for catalogues of messages that nobody has, and take
+    `locale` along (2 ms). Whoever imports `gettext` afterwards gets the real one.
+    """
+    if "gettext" in sys.modules:
+        return
+    plain = ModuleType("gettext")
+    plain.gettext = str  # type: ignore[attr-defined]
+    plain.ngettext = _plural  # type: ignore[attr-defined]
+    sys.modules["gettext"] = plain
+    try:
+        __import__(name)
+    finally:
+        del sys.modules["gettext"]
+
+
+def _plural(one: str, many: str, count: int) -> str:
+    return one if count == 1 else many
+
+
 def _find(name: str) -> ModuleSpec | None:
     for finder in sys.meta_path:
         spec = finder.find_spec(name, None)
