@@ -294,7 +294,8 @@ def test_a_run_stops_before_anything_when_the_disk_has_no_room_for_the_backup(
 ) -> None:
     project.setup("CREATE TABLE a (x)")
     project.sql("1.0.0", "CREATE TABLE b (x);")
-    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 100})())
+    full = type("Volume", (), {"f_bavail": 100, "f_frsize": 1})()
+    monkeypatch.setattr("os.statvfs", lambda path: full)
 
     with pytest.raises(MigrateError, match="not enough free space"):
         project.upgrade()

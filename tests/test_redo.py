@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -167,12 +166,12 @@ def test_a_log_of_another_user_is_not_native(project: Project) -> None:
     log.finish(Version(1, 0, 0), "up", [])
     os.chown(log.log.path_of("pack"), 1, 1)
     status = os.stat(log.log.path_of("pack"))
-    manifest = replace(log.log.manifest(), pack=(status.st_ino, status.st_ctime_ns))
+    manifest = log.log.manifest()._replace(pack=(status.st_ino, status.st_ctime_ns))
     Path(log.log.path_of("manifest.json")).write_text(manifest.to_json())
     assert not log.log.is_native()
     os.chown(log.log.path_of("pack"), 0, 0)
     status = os.stat(log.log.path_of("pack"))
-    manifest = replace(manifest, pack=(status.st_ino, status.st_ctime_ns))
+    manifest = manifest._replace(pack=(status.st_ino, status.st_ctime_ns))
     Path(log.log.path_of("manifest.json")).write_text(manifest.to_json())
     assert log.log.is_native()
 

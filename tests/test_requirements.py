@@ -129,7 +129,7 @@ def entry(text, metadata=None):
     if metadata is None:
         migration = Migration(version("1.0.0"), "x", "sql", "/x/1.0.0-x.sql", "sha256:0", text)
         return Entry(version("1.0.0"), State.PENDING, migration, None)
-    row = Applied(1, version("1.0.0"), "x", "", None, 0, "", "sql", "1.0.0-x.sql", metadata)
+    row = Applied(1, version("1.0.0"), "x", "", None, 0, "", "sql", metadata)
     return Entry(version("1.0.0"), State.APPLIED, None, row)
 
 

@@ -3,6 +3,9 @@
 ``backups/<time>-<command>/`` holds ``state.db`` (the state database before the run, by the backup
 API), the earlier content of every file and further database the run touched, and a manifest that
 grows before each step commits. A run that changed nothing leaves no backup behind.
+
+Nothing has to be on the disk before a step commits. So the system is told to begin writing as soon
+as a copy is made, and the run goes on meanwhile: what is left to wait for then is little.
 """
 
 from __future__ import annotations
@@ -12,14 +15,23 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from . import __version__, database
 from .errors import InvalidVersion, StateUnreadable
 from .live_database import copy_live
-from .tree import Node, discard, make_folder, observe, sync_file, sync_folder, sync_open
+from .tree import (
+    Node,
+    discard,
+    make_folder,
+    nodes_as_json,
+    observe,
+    start_sync,
+    sync_file,
+    sync_folder,
+    sync_open,
+)
 from .values import NamedTuple
 from .version import Version
 from .workspace import Workspace
@@ -144,8 +156,7 @@ def _saved(item: dict[str, object]) -> Saved:
 
 
 def _as_document(saved: Saved) -> dict[str, object]:
-    nodes = {"before": saved.before, "after": saved.after}
-    return saved._asdict() | {name: node and asdict(node) for name, node in nodes.items()}
+    return saved._asdict() | nodes_as_json(saved.before, saved.after)
 
 
 def _inside(path: object) -> str:
@@ -164,7 +175,8 @@ class BackupWriter:
         is_complete: ``False`` for a run that the user wants no backup of.
 
     Raises:
-        StateUnreadable: there is not enough free space, or the state cannot be read.
+        StateUnreadable: there is not enough free space, the state cannot be read, or (by every
+            method) the backup cannot be written.
     """
 
     def __init__(
@@ -194,13 +206,14 @@ class BackupWriter:
         }
         self._files: dict[str, Saved] = {}
         self._databases: dict[str, SavedDatabase] = {}
-        try:
+        # Folders and copies that are not on the disk yet, and whether the manifest tells it all.
+        self._unsynced: list[str] = []
+        self._is_told = False
+        with _writing():
             self.folder = _new_folder(workspace, command)
+            self._unsynced.append(os.path.dirname(self.folder))
             if has_state:
                 self._copy_database(workspace.database, _STATE)
-            self._write_manifest()
-        except OSError as error:
-            raise _unwritable(error) from error
 
     def add_files(self, changes: Sequence[Change]) -> None:
         """Keep the earlier content of files before the step that changes them commits."""
@@ -210,18 +223,25 @@ class BackupWriter:
                 content = self._save_file(change) if self._is_complete else None
                 known = Saved(change.path, change.before, None, content)
             self._files[change.path] = Saved(change.path, known.before, change.after, known.content)
+            self._is_told = False
 
     def add_database(self, path: str, after: str) -> None:
         """Keep a further database as it was before the step; ``after`` is the step's result."""
         known = self._databases.get(path)
         content = known.content if known else f"database-{len(self._databases)}.db"
         if known is None and self._is_complete:
-            self._copy_database(os.path.join(self._workspace.claude, path), content)
+            with _writing():
+                self._copy_database(os.path.join(self._workspace.claude, path), content)
         self._databases[path] = SavedDatabase(path, content, after)
+        self._is_told = False
 
     def commit(self) -> None:
-        """Bring what was added to the disk; the step may commit now."""
-        self._write_manifest()
+        """Bring all that is kept to the disk, if it is not there yet; a step may commit now."""
+        if self._is_told:
+            return
+        with _writing():
+            self._write_manifest()
+        self._is_told = True
 
     def finish(self) -> None:
         """Note that the run is over, and remove all but as many backups as the settings keep."""
@@ -245,23 +265,28 @@ class BackupWriter:
         database.require_writable(path)
         copy = os.path.join(self.folder, name)
         copy_live(path, copy)
-        sync_file(copy)
+        self._sync_later(copy)
 
     def _save_file(self, change: Change) -> str | None:
         if change.before is None or change.before.kind != "file":
             return None
         name = f"file-{len(self._files)}"
         copy = os.path.join(self.folder, name)
-        shutil.copyfile(os.path.join(self._workspace.claude, change.path), copy)
-        saved = observe(copy)
+        with _writing():
+            shutil.copyfile(os.path.join(self._workspace.claude, change.path), copy)
+            saved = observe(copy)
         if saved is None or saved.sha256 != change.before.sha256:
             raise StateUnreadable(
                 f"{change.path} was changed by somebody else while it was backed up",
                 file=change.path,
                 hint="Nothing was changed. Run the command again.",
             )
-        sync_file(copy)
+        self._sync_later(copy)
         return name
+
+    def _sync_later(self, path: str) -> None:
+        start_sync(path)
+        self._unsynced.append(path)
 
     def _write_manifest(self) -> None:
         document = self._document | {
@@ -272,9 +297,12 @@ class BackupWriter:
         part = path + ".part"
         with open(part, "w", encoding="utf-8") as file:
             json.dump(document, file)
+            for kept in self._unsynced:
+                sync_file(kept)
             sync_open(file, part)
         os.replace(part, path)
         sync_folder(self.folder)
+        self._unsynced.clear()
 
 
 def _remove_unfinished(folder: str) -> None:
@@ -299,14 +327,14 @@ def _new_folder(workspace: Workspace, command: str) -> str:
             os.mkdir(folder, 0o700)
         except FileExistsError:
             number += 1
-            continue
-        sync_folder(parent)
-        return folder
+        else:
+            return folder
 
 
 def _require_space(workspace: Workspace) -> None:
     needed = os.path.getsize(workspace.database) + _SPARE_BYTES
-    free = shutil.disk_usage(workspace.bookkeeping).free
+    volume = os.statvfs(workspace.bookkeeping)
+    free = volume.f_bavail * volume.f_frsize
     if free < needed:
         raise StateUnreadable(
             f"There is not enough free space for a backup: {_megabytes(needed)} needed,"
@@ -320,9 +348,13 @@ def _megabytes(size: int) -> str:
     return f"{size / (1 << 20):.1f} MiB"
 
 
-def _unwritable(error: OSError) -> StateUnreadable:
-    return StateUnreadable(
-        f"The backup cannot be written: {error.strerror}",
-        file=error.filename,
-        hint="Free some space or correct the permissions, or run without one: --no-backup",
-    )
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StateUnreadable(
+            f"The backup cannot be written: {error.strerror}",
+            file=error.filename,
+            hint="Free some space or correct the permissions, or run without one: --no-backup",
+        ) from error

@@ -228,7 +228,7 @@ def _writing(workspace: Workspace, command: str, lock_timeout: float) -> Iterato
     from .startup import defer
 
     # Nobody uses them before a step changes files: 9 ms.
-    defer("hashlib", "tempfile", "secrets", "bz2", "lzma")
+    defer("hashlib", "tempfile", "secrets", "shutil")
     from .lock import run_lock
     from .signals import Signals, Stop
 

@@ -138,6 +138,7 @@ class Engine:
                 results.append(_result(prepared, duration))
                 if time.perf_counter() > deadline or transaction.guard.leaves_traces:
                     break
+            self._backup.commit()
             self._signals.hold()
             transaction.commit()
             self._note_written(transaction)
@@ -195,6 +196,7 @@ class Engine:
             if written is not None:
                 self._back_up(changes, written[1])
                 transaction.ledger.add_publish(self._publish_row(written[1]))
+            self._backup.commit()
             self._signals.hold()
             arrived = self._commit(transaction, context, written)
             if written is not None:
@@ -237,14 +239,12 @@ class Engine:
         return frozenset(changed)
 
     def _publish(self, log: Log, manifest: Manifest, arrived: frozenset[str]) -> None:
-        from dataclasses import replace
-
         from . import recovery
         from .publish import publish
 
         left = tuple(entry for entry in manifest.databases if entry.path not in arrived)
         try:
-            kept = publish(self._workspace, log, replace(manifest, databases=left))
+            kept = publish(self._workspace, log, manifest._replace(databases=left))
             if kept:
                 recovery.refuse(recovery.recover(self._workspace, self._done_by))
             row = self._publish_row(manifest)
@@ -268,17 +268,9 @@ class Engine:
             ) from error
 
     def _back_up(self, changes: Sequence[Change], manifest: Manifest) -> None:
-        try:
-            self._backup.add_files(changes)
-            for entry in manifest.databases:
-                self._backup.add_database(entry.path, entry.after)
-            self._backup.commit()
-        except OSError as error:
-            raise StateUnreadable(
-                f"The backup cannot be written: {error.strerror}",
-                file=error.filename,
-                hint="Free some space or correct the permissions, or run with --no-backup",
-            ) from error
+        self._backup.add_files(changes)
+        for entry in manifest.databases:
+            self._backup.add_database(entry.path, entry.after)
 
     def _publish_row(self, manifest: Manifest) -> Publish:
         project = self._workspace.project
@@ -290,6 +282,7 @@ class Engine:
         History gets a ``started`` row first; while no other row follows it, the step is
         interrupted until the user says which way it went.
         """
+        self._backup.commit()
         self.has_changed, self.written = True, None
         fields = (prepared.version, prepared.description)
         self._note(lambda ledger: ledger.log(prepared.direction, "started", *fields))

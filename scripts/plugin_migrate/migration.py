@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Mapping
 
@@ -11,13 +10,11 @@ from .checksum import checksum_of
 from .errors import BrokenMigration, DuplicateVersion, InvalidVersion, StateUnreadable
 from .languages import language_of
 from .values import NamedTuple
-from .version import NUMBER, Version
+from .version import Version
 
 # A migration is source text that a person wrote; anything larger is data in the wrong place, and
 # reading it whole would only use up the memory.
 LARGEST_FILE = 64 * 1024 * 1024
-
-_NAME = re.compile(rf"{NUMBER}\.{NUMBER}\.{NUMBER}-([^/]+)\.[a-z]+")
 
 
 class Migration(NamedTuple):
@@ -109,28 +106,20 @@ def parse_name(name: str, path: str) -> tuple[Version, str]:
     Raises:
         InvalidVersion: the name does not start with ``X.Y.Z-``; carries ``path`` as its place.
     """
-    match = _NAME.fullmatch(name)
-    if match is not None:
-        return Version(int(match[1]), int(match[2]), int(match[3])), match[4]
+    text, _, slug = name.rpartition(".")[0].partition("-")
     try:
-        return Version.parse(_before_slug(name)), _no_slug(path)
+        version = Version.parse(text)
     except InvalidVersion as error:
         error.file = path
         error.exit_code = 1
         raise
-
-
-def _before_slug(name: str) -> str:
-    """Return what stands where the version should: ``1.2`` in ``1.2-x.py``, ``1`` in ``1.py``."""
-    return name.rpartition(".")[0].partition("-")[0]
-
-
-def _no_slug(path: str) -> str:
-    raise BrokenMigration(
-        "A migration's file name needs a name behind its version",
-        file=path,
-        hint="Call it <X.Y.Z>-<name>.<sql|py|ts|js>, for example 1.2.0-add-oauth.py",
-    )
+    if not slug:
+        raise BrokenMigration(
+            "A migration's file name needs a name behind its version",
+            file=path,
+            hint="Call it <X.Y.Z>-<name>.<sql|py|ts|js>, for example 1.2.0-add-oauth.py",
+        )
+    return version, slug
 
 
 def read_source(path: str) -> bytes:

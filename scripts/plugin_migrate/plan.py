@@ -36,8 +36,8 @@ class Applied(NamedTuple):
     """One row of the ledger: a migration that is applied now.
 
     ``order`` is the row's id, which grows in order of application. ``metadata`` is the JSON text
-    that the file's header held when it was applied; ``language`` and ``file_name`` come from the
-    stored source and are ``None`` when another engine wrote the row.
+    that the file's header held when it was applied; it and ``language`` come from the stored source
+    and are ``None`` when another engine wrote the row.
     """
 
     order: int
@@ -48,7 +48,6 @@ class Applied(NamedTuple):
     execution_time_ms: int
     checksum: str
     language: str | None
-    file_name: str | None
     metadata: str | None
 
 

@@ -13,11 +13,11 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
 
 from .errors import NeedsRepair
 from .staging import Change
-from .tree import Node, make_folder, sync_file, sync_folder, sync_open
+from .tree import Node, make_folder, nodes_as_json, sync_file, sync_folder, sync_open
+from .values import NamedTuple
 from .version import Version
 from .workspace import Workspace
 
@@ -27,8 +27,7 @@ _MANIFEST = "manifest.json"
 _NAME = re.compile(r"[0-9a-f]{16}(\.done)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One path of a manifest; ``before_at`` and ``after_at`` are offsets in the pack."""
 
     path: str
@@ -38,8 +37,7 @@ class Entry:
     after_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseEntry:
+class DatabaseEntry(NamedTuple):
     """A further database of a manifest: ``copy`` names the file in the log that holds the result.
 
     ``before`` and ``after`` are digests of its pages (see ``live_database.py``).
@@ -51,8 +49,7 @@ class DatabaseEntry:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(NamedTuple):
     """What a step publishes. ``project`` is the real path of the project that wrote it.
 
     ``pack`` holds inode and time of change, in nanoseconds, of the log's pack when it was written:
@@ -69,7 +66,14 @@ class Manifest:
 
     def to_json(self) -> str:
         """Return the manifest as the one JSON text that log and ledger both carry."""
-        document = asdict(self) | {"format": 1, "version": str(self.version)}
+        document = self._asdict() | {
+            "format": 1,
+            "version": str(self.version),
+            "entries": [
+                entry._asdict() | nodes_as_json(entry.before, entry.after) for entry in self.entries
+            ],
+            "databases": [entry._asdict() for entry in self.databases],
+        }
         if not self.pack:  # 0.1.0 did not know it, and log and row must be the same text
             del document["pack"]
         return json.dumps(document, sort_keys=True, ensure_ascii=True)

@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from .errors import Conflict, ForbiddenStatement, StateUnreadable
 from .exclusions import SIDE_SUFFIXES, Exclusions, holds_database
@@ -381,7 +381,7 @@ class Staging:
             )
         if base is None or base.node.kind != node.kind:
             return node
-        return replace(node, link=base.node.link)
+        return node._replace(link=base.node.link)
 
     def _describe_link(self, path: str, staged: str) -> Node:
         text = os.readlink(staged)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Virtual machine instructions between two looks at a waiting signal: about a millisecond.
 _INSTRUCTIONS_PER_LOOK = 50_000
-_NOT_NAMES = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_NOT_NAMES = r"'(?:[^']|'')*'|--[^\n]*|(?s:/\*.*?\*/)"
 
 
 class Transaction:
@@ -177,7 +177,7 @@ class Transaction:
                 (name,),
             ).fetchall()
             for (sql,) in rows:
-                words = {word.lower() for word in re.findall(r"\w+", _NOT_NAMES.sub(" ", sql))}
+                words = {word.lower() for word in re.findall(r"\w+", re.sub(_NOT_NAMES, " ", sql))}
                 if words & self._reserved:
                     raise ForbiddenStatement(
                         f"The trigger {name} names the ledger table"

@@ -8,10 +8,10 @@ import os
 import shutil
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 from operator import attrgetter
 
 from .disposable import is_disposable
+from .values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ signature_of: Callable[[os.stat_result], Signature] = attrgetter(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """A file, folder or link as far as a migration can change it.
 
     ``kind`` is ``file``, ``dir``, ``link`` or ``other`` (a pipe, a socket, a device). ``mode``
@@ -46,6 +45,11 @@ class Node:
     sha256: str | None = None
     size: int = 0
     link: str | None = None
+
+
+def nodes_as_json(before: Node | None, after: Node | None) -> dict[str, object]:
+    """Return what stood somewhere before and after, as the keys of a JSON document."""
+    return {"before": before and before._asdict(), "after": after and after._asdict()}
 
 
 def observe(path: str, through_links: bool = True) -> Node | None:
@@ -168,6 +172,17 @@ def copy_content(file: IO[bytes], target: str) -> None:
 def sync_file(path: str) -> None:
     """Bring a file's content to the disk."""
     _sync(path, os.O_RDONLY)
+
+
+def start_sync(path: str) -> None:
+    """Let the system begin to write a file, so that :func:`sync_file` waits for less."""
+    # Linux writes what is dirty of a file before it can forget the rest. Elsewhere nothing is lost.
+    if not is_disposable(path) and hasattr(os, "posix_fadvise"):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(descriptor)
 
 
 def sync_folder(path: str) -> None:

@@ -12,8 +12,8 @@ from collections import namedtuple
 
 from .errors import InvalidVersion
 
-NUMBER = "(0|[1-9][0-9]{0,8})"
-_STRICT = re.compile(rf"{NUMBER}\.{NUMBER}\.{NUMBER}")
+_NUMBER = "(0|[1-9][0-9]{0,8})"
+_STRICT = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}")
 
 
 class Version(namedtuple("Version", "major minor patch")):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 
 from ..database import is_environmental
 from ..errors import Irreversible, StepFailed
+from ..values import NamedTuple
 from . import sql_text
 from .sql_text import Script, Section
 
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 _LONGEST_SHOWN = 400
 
 
-@dataclass(frozen=True, slots=True)
-class SqlAction:
+class SqlAction(NamedTuple):
     """One section of an SQL migration, ready to run."""
 
     section: Section
     file: str
-    touches_files = False
+
+    @property
+    def touches_files(self) -> bool:
+        """SQL works on the state database only."""
+        return False
 
     @property
     def source(self) -> str:

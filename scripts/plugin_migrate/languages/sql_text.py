@@ -65,7 +65,7 @@ _OPTIONS = {
 _CONTROL = re.compile(r"\b(?:BEGIN|COMMIT|END|ROLLBACK)\b", re.IGNORECASE | re.ASCII)
 _HEADER_COMMENT = re.compile(_COMMENT, re.DOTALL)
 _KNOWN_KEYS = ("description", "author", "created_at", "tags", "version", "requires", "name")
-_KNOWN_KEY = re.compile(rf"^[ \t]*(?:{'|'.join(_KNOWN_KEYS)})[ \t]*:", re.MULTILINE)
+_KNOWN_KEY = rf"(?m:^[ \t]*(?:{'|'.join(_KNOWN_KEYS)})[ \t]*:)"
 _HEADER_HINT = (
     "The comments at the top of a migration are YAML: `-- key: value`, one per line.\n"
     "Quote a value that holds `: ` or ` #`, and move remarks below `-- migrate:up`."
@@ -417,7 +417,7 @@ def _header(head: str, file: str) -> dict[str, object]:
         line = _line_at(body, index)  # the body keeps the file's lines
         return BrokenMigration(message, file=file, line=line, hint=_HEADER_HINT)
 
-    known = _KNOWN_KEY.search(body)
+    known = re.search(_KNOWN_KEY, body)
     try:
         entries = _entries(body)
     # What PyYAML lets through: ValueError for `0x_`, LookupError for `!!bool x`, RecursionError for

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 
+from ..tree import nodes_as_json
 from .errors import error_json, error_text
 from .runs import run_json
 from .style import Style, one_line, printable, table_text
@@ -100,8 +101,7 @@ def _file_json(file: FileDifference) -> dict[str, object]:
     return {
         "path": file.path,
         "change": file.what,
-        "before": asdict(file.before) if file.before else None,
-        "after": asdict(file.after) if file.after else None,
+        **nodes_as_json(file.before, file.after),
         "diff": list(file.lines),
         "cut": file.cut,
     }
