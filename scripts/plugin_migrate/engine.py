@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 # How long several database-only steps may share one transaction, in seconds. Long enough to save
 # most of the syncs, short enough that little is undone with the last one.
 _SHARED_SECONDS = 0.1
+# And how many: each transaction asks the ledger for all that may run in it.
+_SHARED_STEPS = 500
 
 
 class Engine:
@@ -105,7 +107,7 @@ class Engine:
                 discard(self._workspace.scratch)
 
     def _run_next(self, left: list[Prepared]) -> list[StepResult]:
-        shareable = _count_shareable(left)
+        shareable = _count_shareable(left[:_SHARED_STEPS])
         if shareable > 1:
             results = self._run_shared(left[:shareable])
             if results:
@@ -123,7 +125,7 @@ class Engine:
             steps").
         """
         started = time.perf_counter()
-        transaction = self._begin(steps[0])
+        transaction = self._begin(steps)
         begun = time.perf_counter()
         # Beginning parses the whole schema: with thousands of tables a fixed time would leave room
         # for ever fewer steps, and many migrations would take quadratic time.
@@ -138,6 +140,7 @@ class Engine:
                 results.append(_result(prepared, duration))
                 if time.perf_counter() > deadline or transaction.guard.leaves_traces:
                     break
+            transaction.require_recorded()
             self._backup.commit()
             self._signals.hold()
             transaction.commit()
@@ -182,7 +185,7 @@ class Engine:
 
     def _run_unit(self, prepared: Prepared) -> StepResult:
         staging = self._stage() if prepared.action.touches_files else None
-        transaction = self._begin(prepared)
+        transaction = self._begin([prepared])
         context = self._context(transaction, prepared, staging)
         try:
             with self._watched(staging):
@@ -191,6 +194,7 @@ class Engine:
             self._signals.check()
             changes = _collect(staging, context)
             transaction.record(prepared, duration)
+            transaction.require_recorded()
             transaction.check_foreign_keys()
             written = self._write_log(prepared, changes, context)
             if written is not None:
@@ -297,9 +301,10 @@ class Engine:
             connection.close()
         duration = round((time.perf_counter() - started) * 1000)
         self._signals.hold()
-        transaction = self._begin(prepared)
+        transaction = self._begin([prepared])
         try:
             transaction.record(prepared, duration)
+            transaction.require_recorded()
             transaction.commit()
         except BaseException:
             transaction.abandon()
@@ -309,10 +314,8 @@ class Engine:
 
     # --- parts -----------------------------------------------------------------------------------
 
-    def _begin(self, prepared: Prepared) -> Transaction:
-        return Transaction(
-            self._workspace, self._done_by, self._signals, prepared.action.foreign_keys
-        )
+    def _begin(self, steps: Sequence[Prepared]) -> Transaction:
+        return Transaction(self._workspace, self._done_by, self._signals, steps)
 
     def _stage(self) -> Staging:
         """Return the staged copy, equal to the live state; one copy serves a whole run."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+from collections.abc import Collection
 
 from . import __version__, database
 from .errors import ForeignDatabase, InvalidVersion, LedgerLost, LedgerTooNew, NotALedger
@@ -486,23 +487,32 @@ class LedgerWriter:
     """Writes rows inside the transaction that its connection has open."""
 
     def __init__(self, connection: sqlite3.Connection, table: str, done_by: str) -> None:
-        self._connection = connection
+        # One plain cursor: what the connection makes for a migration's statements costs more.
+        self._cursor = sqlite3.Cursor(connection)
         self._table = f'main."{table}"'
         self._done_by = done_by
         # The number of the history row written last.
         self.last_logged: int | None = None
 
-    def has(self, version: Version) -> bool:
-        """Return whether ``version`` is applied."""
-        query = f"SELECT 1 FROM {self._table} WHERE version = ? AND direction = 'up'"
-        return self._connection.execute(query, (str(version),)).fetchone() is not None
+    def directions(self, versions: Collection[Version]) -> dict[str, str]:
+        """Return the ``direction`` of every one of ``versions`` that has a row, by its text.
+
+        ``up`` is applied; another engine keeps a rolled back migration as ``down``.
+        """
+        query = (
+            f"SELECT version, direction FROM {self._table} WHERE version IN"
+            f" ({', '.join('?' * len(versions))})"
+        )
+        return dict(self._cursor.execute(query, tuple(map(str, versions))).fetchall())
+
+    def forget(self, version: Version) -> None:
+        """Remove a version's row, whatever it says."""
+        self._cursor.execute(f"DELETE FROM {self._table} WHERE version = ?", (str(version),))
 
     def add(self, migration: Migration, description: str, metadata: str, duration_ms: int) -> None:
-        """Mark a migration as applied and keep its source."""
+        """Mark a migration that has no row as applied, and keep its source."""
         version = str(migration.version)
-        # Another engine keeps a rolled back migration as a row of direction 'down'.
-        self._connection.execute(f"DELETE FROM {self._table} WHERE version = ?", (version,))
-        self._connection.execute(
+        self._cursor.execute(
             f"INSERT INTO {self._table} (version, description, applied_by, execution_time_ms,"
             " checksum, direction) VALUES (?, ?, ?, ?, ?, 'up')",
             (version, description, self._done_by, duration_ms, migration.checksum),
@@ -510,7 +520,7 @@ class LedgerWriter:
         self._keep_source(migration, metadata)
 
     def _keep_source(self, migration: Migration, metadata: str) -> None:
-        self._connection.execute(
+        self._cursor.execute(
             "INSERT OR REPLACE INTO main.plugin_migrate_sources"
             " (version, file_name, language, checksum, metadata, text) VALUES (?, ?, ?, ?, ?, ?)",
             (
@@ -525,7 +535,7 @@ class LedgerWriter:
 
     def accept(self, migration: Migration, description: str, metadata: str) -> None:
         """Record another text for a migration that is applied, keeping when and by whom."""
-        self._connection.execute(
+        self._cursor.execute(
             f"UPDATE {self._table} SET description = ?, checksum = ? WHERE version = ?",
             (description, migration.checksum, str(migration.version)),
         )
@@ -533,8 +543,8 @@ class LedgerWriter:
 
     def remove(self, version: Version) -> None:
         """Mark a migration as not applied and forget its source."""
-        self._connection.execute(f"DELETE FROM {self._table} WHERE version = ?", (str(version),))
-        self._connection.execute(
+        self.forget(version)
+        self._cursor.execute(
             "DELETE FROM main.plugin_migrate_sources WHERE version = ?", (str(version),)
         )
 
@@ -548,7 +558,7 @@ class LedgerWriter:
         error: str | None = None,
     ) -> None:
         """Append what happened to the history."""
-        cursor = self._connection.execute(
+        self._cursor.execute(
             "INSERT INTO main.plugin_migrate_history (version, description, action, outcome,"
             " duration_ms, done_by, tool_version, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -562,25 +572,25 @@ class LedgerWriter:
                 error,
             ),
         )
-        self.last_logged = cursor.lastrowid
+        self.last_logged = self._cursor.lastrowid
 
     def set_project(self, project: str) -> None:
         """Record the project that a database outside ``.claude/`` belongs to.
 
         With it go the files on their way: a log without its row would be thrown away.
         """
-        self._connection.execute(
+        self._cursor.execute(
             "UPDATE main.plugin_migrate_publishes SET project = ? WHERE project ="
             " (SELECT value FROM main.plugin_migrate_facts WHERE name = 'project')",
             (project,),
         )
-        self._connection.execute(
+        self._cursor.execute(
             "INSERT OR REPLACE INTO main.plugin_migrate_facts VALUES ('project', ?)", (project,)
         )
 
     def add_publish(self, publish: Publish) -> None:
         """Note that a step's files are about to be on their way."""
-        self._connection.execute(
+        self._cursor.execute(
             "INSERT INTO main.plugin_migrate_publishes (id, version, project, manifest)"
             " VALUES (?, ?, ?, ?)",
             (publish.id, str(publish.version), publish.project, publish.manifest),
@@ -588,6 +598,6 @@ class LedgerWriter:
 
     def remove_publish(self, publish_id: str) -> None:
         """Note that a step's files have arrived."""
-        self._connection.execute(
+        self._cursor.execute(
             "DELETE FROM main.plugin_migrate_publishes WHERE id = ?", (publish_id,)
         )

@@ -217,4 +217,5 @@ def add_row(ledger: LedgerWriter, migration: Migration) -> None:
     """Record a migration as applied without having run it."""
     script = describe(migration)
     description = script.description or title_of(migration.slug)
+    ledger.forget(migration.version)  # another engine's, of a rollback
     ledger.add(migration, description, metadata_text(script), 0)

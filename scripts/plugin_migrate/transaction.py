@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from . import database
@@ -17,6 +17,7 @@ from .ledger import LedgerWriter, ensure_ledger, ledger_tables
 from .prepare import Prepared
 from .signals import Signals
 from .tree import make_folder
+from .version import Version
 from .workspace import Workspace
 
 TYPE_CHECKING = False
@@ -35,19 +36,19 @@ class Transaction:
         workspace: whose state database.
         done_by: who runs this, for the ledger.
         signals: end a long statement when a signal arrives.
-        foreign_keys: whether SQLite enforces foreign keys meanwhile.
+        steps: those that may run in it, at most a few hundred.
 
     Raises:
         Busy, StateUnreadable: the database cannot be locked or written.
     """
 
     def __init__(
-        self, workspace: Workspace, done_by: str, signals: Signals, foreign_keys: bool = False
+        self, workspace: Workspace, done_by: str, signals: Signals, steps: Sequence[Prepared]
     ) -> None:
         self._workspace = workspace
         self._reserved = ledger_tables(workspace.config.ledger_table)
         self.connection = database.open_for_writing(
-            workspace.database, StepConnection, foreign_keys=foreign_keys
+            workspace.database, StepConnection, foreign_keys=steps[0].action.foreign_keys
         )
         try:
             database.begin_immediate(self.connection, workspace.database)
@@ -60,6 +61,10 @@ class Transaction:
         self.written: set[str] = set()
         self._foreign_keys = ForeignKeys(self.connection, self._open_earlier)
         self.ledger = LedgerWriter(self.connection, workspace.config.ledger_table, done_by)
+        self._cursor = sqlite3.Cursor(self.connection)
+        # What the ledger says of each step. Asked once for all: nobody else can write it meanwhile.
+        self._rows = self.ledger.directions([step.version for step in steps])
+        self._recorded: dict[Version, bool] = {}
 
     def run(self, prepared: Prepared, context: Context) -> int:
         """Run one step's action and return its duration in milliseconds; records nothing.
@@ -69,13 +74,14 @@ class Transaction:
             ForbiddenStatement: it ended the transaction, or touched the ledger.
             Conflict: the ledger changed since the plan was made.
         """
-        if self.ledger.has(prepared.version) != (prepared.direction == "down"):
+        is_applied = self._rows.get(str(prepared.version)) == "up"
+        if is_applied != (prepared.direction == "down"):
             raise Conflict(
                 f"Somebody else changed the ledger: {prepared.version} is no longer due",
                 hint="Run the command again.",
             )
         started = time.perf_counter()
-        self.connection.execute(f"SAVEPOINT {RESERVED_SAVEPOINT}")
+        self._cursor.execute(f"SAVEPOINT {RESERVED_SAVEPOINT}")
         with self.guard.armed():
             prepared.action.run(context)
         self._release()
@@ -84,21 +90,33 @@ class Transaction:
 
     def record(self, prepared: Prepared, duration_ms: int) -> None:
         """Write the step's ledger and history rows."""
-        if prepared.direction == "up":
+        if prepared.direction == "down":
+            self.ledger.remove(prepared.version)
+        else:
+            if str(prepared.version) in self._rows:  # another engine's, of a rollback
+                self.ledger.forget(prepared.version)
             self.ledger.add(
                 prepared.migration, prepared.description, prepared.metadata, duration_ms
             )
-        else:
-            self.ledger.remove(prepared.version)
-        if self.ledger.has(prepared.version) != (prepared.direction == "up"):
+        self._recorded[prepared.version] = prepared.direction == "up"
+        self.ledger.log(
+            prepared.direction, "done", prepared.version, prepared.description, duration_ms
+        )
+
+    def require_recorded(self) -> None:
+        """Make sure that the rows of all steps are as they were written.
+
+        Raises:
+            ForbiddenStatement: something undid one.
+        """
+        rows = self.ledger.directions(self._recorded)
+        found = {version: rows.get(str(version)) == "up" for version in self._recorded}
+        if found != self._recorded:
             raise ForbiddenStatement(
                 "Something undoes the ledger's rows as they are written: a trigger on its table?",
                 file=self._workspace.shown(self._workspace.database),
                 hint="Remove the trigger, or set ledger_table to another name.",
             )
-        self.ledger.log(
-            prepared.direction, "done", prepared.version, prepared.description, duration_ms
-        )
 
     def check_foreign_keys(self) -> None:
         """Refuse rows that the step left without their parent.
@@ -157,7 +175,7 @@ class Transaction:
 
     def _release(self) -> None:
         try:
-            self.connection.execute(f"RELEASE {RESERVED_SAVEPOINT}")
+            self._cursor.execute(f"RELEASE {RESERVED_SAVEPOINT}")
         except sqlite3.Error:
             raise ForbiddenStatement(
                 "A statement ended the step's transaction (OR ROLLBACK or RAISE(ROLLBACK) does)",

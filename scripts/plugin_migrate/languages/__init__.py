@@ -6,6 +6,7 @@ A language reads a file's text without executing it, and turns one direction of 
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 
 from ..errors import BrokenMigration
@@ -35,6 +36,7 @@ def language_of(name: str) -> str | None:
     return _BY_SUFFIX.get(name.rpartition(".")[2])
 
 
+@cache
 def load_language(name: str) -> Language:
     """Return the language called ``name``, such as ``sql``.
 
