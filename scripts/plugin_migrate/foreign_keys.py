@@ -23,14 +23,12 @@ class ForeignKeys:
     Asking SQLite for every table after every step would make a thousand small steps quadratic.
 
     Parameters:
-        connection: sees the state after each step.
+        cursor: sees the state after each step.
         before: opens a connection that still sees the state before the transaction.
     """
 
-    def __init__(
-        self, connection: sqlite3.Connection, before: Callable[[], sqlite3.Connection]
-    ) -> None:
-        self._connection = connection
+    def __init__(self, cursor: sqlite3.Cursor, before: Callable[[], sqlite3.Connection]) -> None:
+        self._cursor = cursor
         self._open_before = before
         # Only of tables that refer to others; both lower-case. Empty before the first step.
         self._parents: dict[str, frozenset[str]] = {}
@@ -47,18 +45,19 @@ class ForeignKeys:
         Raises:
             StepFailed: names the tables and the number of rows.
         """
-        names = {name.lower() for name in written}
+        # A CREATE TABLE writes SQLite's own tables as well.
+        names = {name.lower() for name in written if not name.startswith("sqlite_")}
         self._update(names, {name.lower() for name in altered})
         concerned = {name for name in names if name in self._parents}
         for name in names:
             concerned |= self._children.get(name, set())
         tables = sorted(concerned)
-        violated = _count(self._connection, tables)
+        violated = _count(self._cursor, tables) if tables else None
         if not violated:
             return
         earlier = self._open_before()
         try:
-            known = _count(earlier, tables)
+            known = _count(earlier.cursor(), tables)
         finally:
             earlier.close()
         new = {pair: count for pair, count in violated.items() if count > known.get(pair, 0)}
@@ -80,8 +79,7 @@ class ForeignKeys:
             written = self._referring_tables()
             self._is_known = True
         for name in written:
-            if not name.startswith("sqlite_"):  # a CREATE TABLE writes SQLite's own as well
-                self._learn(name)
+            self._learn(name)
 
     def _learn(self, name: str) -> None:
         for parent in self._parents.pop(name, ()):
@@ -94,18 +92,18 @@ class ForeignKeys:
 
     def _referring_tables(self) -> set[str]:
         """Return the tables that may refer to others: the word stands in their definitions."""
-        rows = self._connection.execute(
+        rows = self._cursor.execute(
             "SELECT lower(name) FROM main.sqlite_schema"
             " WHERE type = 'table' AND sql LIKE '%references%'"
         )
         return {name for (name,) in rows}
 
     def _exists(self, name: str) -> bool:
-        columns = self._connection.execute(f"PRAGMA main.table_info({_quoted(name)})")
-        return columns.fetchone() is not None
+        columns = self._cursor.execute(f"PRAGMA main.table_info({_quoted(name)})")
+        return bool(columns.fetchall())
 
     def _parents_of(self, name: str) -> frozenset[str]:
-        rows = self._connection.execute(f"PRAGMA main.foreign_key_list({_quoted(name)})")
+        rows = self._cursor.execute(f"PRAGMA main.foreign_key_list({_quoted(name)})")
         return frozenset(row[2].lower() for row in rows)
 
 
@@ -120,11 +118,11 @@ def _sentence(pair: _Pair, count: int) -> str:
     return f"{child}: {count} row(s) refer to rows that {parent} does not have"
 
 
-def _count(connection: sqlite3.Connection, tables: Iterable[str]) -> Counter[_Pair]:
+def _count(cursor: sqlite3.Cursor, tables: Iterable[str]) -> Counter[_Pair]:
     found: Counter[_Pair] = Counter()
     for table in tables:
         try:
-            for child, _, parent, _ in connection.execute(
+            for child, _, parent, _ in cursor.execute(
                 f"PRAGMA main.foreign_key_check({_quoted(table)})"
             ):
                 found[child, parent] += 1

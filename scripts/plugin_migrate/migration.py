@@ -158,7 +158,7 @@ def decode_source(content: bytes, path: str) -> str:
         BrokenMigration: it is not UTF-8; names the line.
     """
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise BrokenMigration(
             f"The file is not UTF-8 (byte {error.start})",

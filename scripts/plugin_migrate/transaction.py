@@ -59,9 +59,9 @@ class Transaction:
         self.guard = Guard(self.connection, self._reserved)
         self.connection.guard = self.guard
         self.written: set[str] = set()
-        self._foreign_keys = ForeignKeys(self.connection, self._open_earlier)
-        self.ledger = LedgerWriter(self.connection, workspace.config.ledger_table, done_by)
         self._cursor = sqlite3.Cursor(self.connection)
+        self._foreign_keys = ForeignKeys(self._cursor, self._open_earlier)
+        self.ledger = LedgerWriter(self.connection, workspace.config.ledger_table, done_by)
         # What the ledger says of each step. Asked once for all: nobody else can write it meanwhile.
         self._rows = self.ledger.directions([step.version for step in steps])
         self._recorded: dict[Version, bool] = {}

@@ -214,7 +214,8 @@ def asked(text: str) -> list[str]:
         questions.append(question)
         return sqlite3.complete_statement(question)
 
-    assert sql_text._end_of_statement(text, 0, complete) == len(text)
+    is_trigger = sql_text._is_trigger(text, 0)
+    assert sql_text._end_of_statement(text, 0, is_trigger, complete) == len(text)
     return questions
 
 

@@ -54,10 +54,11 @@ class SqlAction(NamedTuple):
             StepFailed: SQLite refused one; carries its line and text, and in ``completed`` how
                 many had run before it.
         """
+        cursor = context.db.cursor()
         for number, statement in enumerate(sql_text.statements(self.section)):
             try:
                 # A SELECT does its work (functions, RETURNING) only as far as it is read.
-                for _ in context.db.execute(statement.text):
+                for _ in cursor.execute(statement.text):
                     pass
             except sqlite3.Error as error:
                 if is_environmental(error):
