@@ -138,6 +138,27 @@ def test_every_migration_is_opened_once_and_the_database_too(
     assert sum("orchestration.db" in line for line in opened) == 1
 
 
+@needs_strace
+@pytest.mark.parametrize("what", ["kept", "gone", "reformatted"])
+def test_the_database_is_opened_no_more_often_for_many_migrations(
+    project: Project, what: str
+) -> None:
+    def opened(count: int) -> int:
+        for path in project.migrations.glob("*.sql"):
+            path.unlink()
+        add_tables(project, count)
+        project.upgrade()
+        for path in project.migrations.glob("*.sql"):
+            if what == "gone":
+                path.unlink()
+            elif what == "reformatted":
+                path.write_text(path.read_text() + "\n")
+        lines = traced(project, "open,openat", "downgrade", "0.0.0", "--no-backup")
+        return sum("orchestration.db\"" in line for line in lines)
+
+    assert opened(12) == opened(3)
+
+
 # --- growth ------------------------------------------------------------------------------------
 
 _COUNTING = """

@@ -2,7 +2,13 @@
 
 import pytest
 
-from plugin_migrate.errors import BrokenMigration, ForbiddenStatement, Irreversible, MigrateError
+from plugin_migrate.errors import (
+    BrokenMigration,
+    Conflict,
+    ForbiddenStatement,
+    Irreversible,
+    MigrateError,
+)
 from plugin_migrate.plan import plan_downgrade, plan_upgrade
 from plugin_migrate.prepare import description_of, prepare
 
@@ -55,6 +61,16 @@ def test_a_rollback_without_file_and_stored_source_is_refused(project):
     project.query("DELETE FROM plugin_migrate_sources")
     with pytest.raises(Irreversible, match=r"file of migration 1\.0\.0 is gone"):
         down(project)
+
+
+def test_a_file_that_is_edited_between_the_look_and_the_rollback_is_refused(project):
+    path = project.sql("1.0.0", "SELECT 1;", "SELECT 2;")
+    project.upgrade()
+    look = project.look()
+    path.write_text(path.read_text() + "SELECT 3;")
+    with pytest.raises(Conflict, match="edited just now") as caught:
+        prepare(look.workspace, plan_downgrade(look.entries))
+    assert caught.value.file == str(path)
 
 
 def test_the_file_is_read_again_where_the_ledger_has_no_copy(project):

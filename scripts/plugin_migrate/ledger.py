@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from . import __version__, database
 from .errors import ForeignDatabase, InvalidVersion, LedgerLost, LedgerTooNew, NotALedger
@@ -394,20 +394,29 @@ def _schema_files() -> dict[Version, str]:
     }
 
 
-def read_source(workspace: Workspace, version: Version) -> StoredSource | None:
-    """Return the stored source of an applied migration, or ``None`` when there is none."""
-    return database.read(workspace.database, lambda connection: load_source(connection, version))
+def read_sources(workspace: Workspace, versions: Sequence[Version]) -> dict[Version, StoredSource]:
+    """Return the stored sources of those ``versions`` that have one.
+
+    All at once: every connection parses the whole schema, 4 ms with 1,000 tables.
+
+    Raises:
+        StateUnreadable, Busy: see :func:`plugin_migrate.database.read`.
+    """
+    if not versions or not os.path.exists(workspace.database):
+        return {}
+    return database.read(workspace.database, lambda connection: _load_sources(connection, versions))
 
 
-def load_source(connection: sqlite3.Connection, version: Version) -> StoredSource | None:
-    """Return the stored source that ``connection`` sees, or ``None``."""
+def _load_sources(
+    connection: sqlite3.Connection, versions: Sequence[Version]
+) -> dict[Version, StoredSource]:
     if not _has_table(connection, "plugin_migrate_sources"):
-        return None
-    row = connection.execute(
-        "SELECT file_name, language, text FROM main.plugin_migrate_sources WHERE version = ?",
-        (str(version),),
-    ).fetchone()
-    return None if row is None else StoredSource(*row)
+        return {}
+    query = "SELECT file_name, language, text FROM main.plugin_migrate_sources WHERE version = ?"
+    rows = (
+        (version, connection.execute(query, (str(version),)).fetchone()) for version in versions
+    )
+    return {version: StoredSource(*row) for version, row in rows if row is not None}
 
 
 def ensure_ledger(connection: sqlite3.Connection, workspace: Workspace) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .ledger import Ledger, read_ledger, read_source
+from .ledger import Ledger, read_ledger, read_sources
 from .migration import load
-from .plan import Entry, current_version, survey
+from .plan import Entry, current_version, doubtful, survey
 from .values import NamedTuple
 from .version import Version
 from .workspace import Workspace
@@ -56,10 +56,7 @@ def look_ahead(workspace: Workspace) -> Look:
 def _look(workspace: Workspace, ledger: Ledger, interrupted: frozenset[Version]) -> Look:
     known = {version: row.checksum for version, row in ledger.applied.items()}
     migrations = load(workspace.migrations, known)
-
-    def stored_text(version: Version) -> str | None:
-        stored = read_source(workspace, version)
-        return stored.text if stored else None
-
-    entries = survey(migrations, ledger.applied, interrupted, stored_text)
+    stored = read_sources(workspace, doubtful(migrations, ledger.applied))
+    texts = {version: source.text for version, source in stored.items()}
+    entries = survey(migrations, ledger.applied, interrupted, texts)
     return Look(workspace, entries, ledger)

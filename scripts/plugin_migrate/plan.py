@@ -5,7 +5,7 @@ No I/O happens here, so that status, dry run, preview and the real run can share
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from itertools import islice
 
@@ -92,7 +92,7 @@ def survey(
     migrations: Sequence[Migration],
     applied: Mapping[Version, Applied],
     interrupted: frozenset[Version] = frozenset(),
-    stored_text: Callable[[Version], str | None] = lambda version: None,
+    stored: Mapping[Version, str] = {},
 ) -> tuple[Entry, ...]:
     """Return the state of every version that the folder or the ledger knows, in version order.
 
@@ -101,8 +101,8 @@ def survey(
         applied: the ledger's rows by version.
         interrupted: versions with a step that started and did not end, or whose files are still
             on their way.
-        stored_text: gives the source as it was when applied; asked only when checksums differ,
-            because a changed final newline is no drift.
+        stored: the sources of what is :func:`doubtful` as they were when applied, because a
+            changed final newline is no drift.
     """
     files = {migration.version: migration for migration in migrations}
     current = max(applied, default=None)
@@ -116,7 +116,7 @@ def survey(
             state = State.OUT_OF_ORDER if late else State.PENDING
         elif migration is None:
             state = State.MISSING
-        elif is_modified(migration, row, stored_text):
+        elif is_modified(migration, row, stored.get(version)):
             state = State.MODIFIED
         else:
             state = State.APPLIED
@@ -124,16 +124,21 @@ def survey(
     return tuple(entries)
 
 
-def is_modified(
-    migration: Migration, row: Applied, stored_text: Callable[[Version], str | None]
-) -> bool:
-    """Return whether a migration's file was edited since it was applied."""
-    if migration.checksum == row.checksum or not is_verifiable(row.checksum):
+def doubtful(migrations: Iterable[Migration], applied: Mapping[Version, Applied]) -> list[Version]:
+    """Return the versions of which only the stored source tells whether their file was edited."""
+    pairs = ((migration, applied.get(migration.version)) for migration in migrations)
+    return [row.version for migration, row in pairs if row and _differs(migration, row)]
+
+
+def is_modified(migration: Migration, row: Applied, stored: str | None) -> bool:
+    """Return whether a migration's file was edited since it was applied, as ``stored``."""
+    if not _differs(migration, row):
         return False
-    if migration.text is None:
-        return True
-    stored = stored_text(row.version)
-    return stored is None or not same_text(migration.text, stored)
+    return migration.text is None or stored is None or not same_text(migration.text, stored)
+
+
+def _differs(migration: Migration, row: Applied) -> bool:
+    return migration.checksum != row.checksum and is_verifiable(row.checksum)
 
 
 def current_version(entries: Iterable[Entry]) -> Version | None:

@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 
 from .checksum import checksum_of
-from .errors import BrokenMigration, Irreversible
+from .errors import BrokenMigration, Conflict, Irreversible
 from .languages import load_language
-from .ledger import read_source
+from .ledger import StoredSource, read_sources
 from .migration import Migration, decode_source, title_of
 from .migration import read_source as read_file
 from .plan import Entry, Plan, Step
@@ -53,7 +53,9 @@ def prepare(workspace: Workspace, plan: Plan) -> tuple[Prepared, ...]:
         BrokenMigration, ForbiddenStatement: a migration cannot run as it is.
         Irreversible: a rollback needs a migration without a down, or one whose source is gone.
     """
-    return tuple(_prepare(workspace, step) for step in plan.steps)
+    gone = [step.version for step in plan.steps if step.entry.migration is None]
+    stored = read_sources(workspace, gone)
+    return tuple(_prepare(workspace, step, stored.get(step.version)) for step in plan.steps)
 
 
 def require_all(workspace: Workspace, steps: Sequence[Prepared]) -> None:
@@ -90,8 +92,8 @@ def description_of(entry: Entry) -> str:
     return describe(entry.migration).description or title_of(entry.migration.slug)
 
 
-def _prepare(workspace: Workspace, step: Step) -> Prepared:
-    migration, from_ledger = _source(workspace, step.entry)
+def _prepare(workspace: Workspace, step: Step, stored: StoredSource | None) -> Prepared:
+    migration = _source(workspace, step.entry, stored)
     action = load_language(migration.language).prepare(
         migration.text or "", migration.path, step.direction
     )
@@ -102,7 +104,7 @@ def _prepare(workspace: Workspace, step: Step) -> Prepared:
             step.entry.applied.description,
             step.entry.applied.metadata or "{}",
             action,
-            from_ledger,
+            from_ledger=step.entry.migration is None,
         )
     script = describe(migration)
     return Prepared(
@@ -121,23 +123,33 @@ def metadata_text(script: Script) -> str:
     return json.dumps(script.metadata, default=str, ensure_ascii=False)
 
 
-def _source(workspace: Workspace, entry: Entry) -> tuple[Migration, bool]:
-    """Return the migration with its text, and whether only the ledger still has it."""
-    if entry.migration is not None and entry.migration.text is not None:
-        return entry.migration, False
-    stored = read_source(workspace, entry.version)
-    if stored is not None and entry.applied is not None:
-        path = os.path.join(workspace.migrations, stored.file_name)
-        slug = os.path.splitext(stored.file_name)[0].partition("-")[2]
-        checksum = entry.applied.checksum
-        migration = Migration(entry.version, slug, stored.language, path, checksum, stored.text)
-        return migration, entry.migration is None
-    if entry.migration is None:
+def _source(workspace: Workspace, entry: Entry, stored: StoredSource | None) -> Migration:
+    """Return the migration with its text: the file's, or the ledger's when the file is gone."""
+    if entry.migration is not None:
+        return entry.migration if entry.migration.text is not None else _read(entry.migration)
+    if stored is None or entry.applied is None:
         raise Irreversible(
             f"The file of migration {entry.version} is gone, and the ledger has no copy of it",
             file=workspace.migrations,
             hint="Bring the file back (git, a backup), then try again.",
         )
-    content = read_file(entry.migration.path)
-    text = decode_source(content, entry.migration.path)
-    return entry.migration._replace(text=text, checksum=checksum_of(content)), False
+    path = os.path.join(workspace.migrations, stored.file_name)
+    slug = os.path.splitext(stored.file_name)[0].partition("-")[2]
+    checksum = entry.applied.checksum
+    return Migration(entry.version, slug, stored.language, path, checksum, stored.text)
+
+
+def _read(migration: Migration) -> Migration:
+    """Return a migration with its text again, which was dropped when it was found unchanged.
+
+    Raises:
+        Conflict: the file was edited since.
+    """
+    content = read_file(migration.path)
+    if checksum_of(content) != migration.checksum:
+        raise Conflict(
+            "The migration was edited just now",
+            file=migration.path,
+            hint="Run the command again.",
+        )
+    return migration._replace(text=decode_source(content, migration.path))

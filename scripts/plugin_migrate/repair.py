@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from . import database, recovery
 from .checksum import checksum_of, is_verifiable
 from .errors import ForeignDatabase, NeedsRepair, UnknownTarget, UsageError
-from .ledger import LedgerWriter, read_source, recorded_project
+from .ledger import LedgerWriter, read_sources, recorded_project
 from .migration import Migration, decode_source, title_of
 from .migration import read_source as read_file
 from .plan import Entry, State
@@ -144,7 +144,7 @@ def _what_to_accept(entry: Entry) -> str | None:
 
 def _accept(workspace: Workspace, done_by: str, entry: Entry, what: str) -> Repair:
     migration = with_text(entry)
-    stored = read_source(workspace, entry.version) if os.path.exists(workspace.database) else None
+    stored = read_sources(workspace, [entry.version]).get(entry.version)
     script = describe(migration)
     description = script.description or title_of(migration.slug)
 
