@@ -534,7 +534,7 @@ class LedgerWriter:
             " (version, file_name, language, checksum, metadata, text) VALUES (?, ?, ?, ?, ?, ?)",
             (
                 str(migration.version),
-                os.path.basename(migration.path),
+                migration.path.rpartition("/")[2],
                 migration.language,
                 migration.checksum,
                 metadata,

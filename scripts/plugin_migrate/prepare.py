@@ -118,6 +118,8 @@ def _prepare(workspace: Workspace, step: Step, stored: StoredSource | None) -> P
 
 def metadata_text(script: Script) -> str:
     """Return a script's metadata as the JSON text that the ledger keeps."""
+    if not script.metadata:
+        return "{}"
     import json
 
     return json.dumps(script.metadata, default=str, ensure_ascii=False)
