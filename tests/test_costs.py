@@ -154,7 +154,7 @@ def test_the_database_is_opened_no_more_often_for_many_migrations(
             elif what == "reformatted":
                 path.write_text(path.read_text() + "\n")
         lines = traced(project, "open,openat", "downgrade", "0.0.0", "--no-backup")
-        return sum("orchestration.db\"" in line for line in lines)
+        return sum('orchestration.db"' in line for line in lines)
 
     assert opened(12) == opened(3)
 

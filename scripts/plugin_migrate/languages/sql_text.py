@@ -44,7 +44,11 @@ _GAP = re.compile(rf"(?:[;{_BLANK}]+|{_COMMENT})*", re.DOTALL)
 # Letters, digits, `_`, `$` and all that is not ASCII; told by what it is not, because compiling a
 # set of a million characters takes 3 ms.
 _WORD = re.compile(r"[^\x00-#%-/:-@\[-^`{-\x7f]+")
-_TOKEN = re.compile(rf"""'[^']*'?|"[^"]*"?|`[^`]*`?|\[[^\]]*\]?|{_COMMENT}|;""", re.DOTALL)
+# All up to and with the next `;` that is no part of a string, name or comment. Possessive: nothing
+# is tried again, so that a long text takes no memory.
+_TO_SEMICOLON = re.compile(
+    rf"""(?:[^;'"`\[/-]++|'[^']*'?|"[^"]*"?|`[^`]*`?|\[[^\]]*\]?|{_COMMENT}|[/-])*+;?""", re.DOTALL
+)
 
 # A marker that is not recognised turns the down's DROP into a part of the up. So every line that
 # may have been meant as one is caught here: group 1 is what stands behind `migrate:`, group 2 a
@@ -264,15 +268,13 @@ def _end_of_statement(
         is_trigger: whether it is a CREATE TRIGGER.
         complete: answers for a text whether it is a complete statement.
     """
-    part = start
-    for token in _TOKEN.finditer(text, start):
-        at = token.start()
-        if text[at] != ";":
-            continue
-        if not is_trigger or complete(f"CREATE TRIGGER {text[part : at + 1]}"):
-            return at + 1
-        part = at
-    return len(text)
+    part = end = start
+    while end < len(text):
+        end = _behind(_TO_SEMICOLON, text, end)
+        if not is_trigger or complete(f"CREATE TRIGGER {text[part:end]}"):
+            break
+        part = end - 1
+    return end
 
 
 def _is_trigger(text: str, start: int) -> bool:
