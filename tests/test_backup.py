@@ -1,5 +1,6 @@
 """Automatic backups and going back to them."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from plugin_migrate import commands
 from plugin_migrate.backup import list_backups
 from plugin_migrate.errors import Conflict, MigrateError, StateUnreadable, UsageError
+from plugin_migrate.plan import State
 from project import Project, Thing
 
 
@@ -301,6 +303,47 @@ def test_a_run_stops_before_anything_when_the_disk_has_no_room_for_the_backup(
         project.upgrade()
 
     assert project.query("SELECT name FROM sqlite_schema") == [("a",)]
+
+
+@pytest.mark.parametrize("options", ["", "transaction:false"])
+def test_a_run_stops_before_anything_when_its_backup_does_not_reach_the_disk(
+    project: Project, monkeypatch: pytest.MonkeyPatch, options: str
+) -> None:
+    project.setup("CREATE TABLE a (x)")
+    before = project.dump()
+    project.sql("1.0.0", "CREATE TABLE b (x);", options=options)
+    project.sql("1.1.0", "CREATE TABLE c (x);")
+    failing = ["broken"]  # once: the system forgets what it could not write
+
+    def sync(path: str) -> None:
+        if failing:
+            raise OSError(errno.EIO, failing.pop(), path)
+
+    monkeypatch.setattr("plugin_migrate.backup.sync_file", sync)
+    with pytest.raises(StateUnreadable, match="backup cannot be written"):
+        project.upgrade()
+
+    assert project.dump() == before
+    assert backup_ids(project) == []
+    assert project.states() == {"1.0.0": State.PENDING, "1.1.0": State.PENDING}
+
+
+def test_other_programs_may_write_while_the_backup_reaches_the_disk(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.sql("1.0.0", "CREATE TABLE a (x);")
+    project.upgrade()
+    project.sql("1.1.0", "CREATE TABLE b (x);")
+    written = []
+
+    def sync(path: str) -> None:
+        project.query("INSERT INTO a VALUES (?)", path)
+        written.append((path,))
+
+    monkeypatch.setattr("plugin_migrate.backup.sync_file", sync)
+    project.upgrade()
+    assert written
+    assert project.query("SELECT x FROM a") == written
 
 
 def test_the_command_lists_and_restores(migrated: Project) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
 from plugin_migrate.errors import StepFailed
+from plugin_migrate.foreign_keys import ForeignKeys
 from project import Project, fails_unchanged
 
 FAMILY = """
@@ -19,6 +22,17 @@ INSERT INTO new_parent SELECT id, name FROM parent;
 DROP TABLE parent;
 ALTER TABLE new_parent RENAME TO parent;
 """
+
+
+def test_a_signal_during_the_check_is_no_violation() -> None:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(FAMILY)
+    foreign_keys = ForeignKeys(connection.cursor(), lambda: pytest.fail("nothing to compare"))
+    checked: list[str] = []
+    connection.set_trace_callback(lambda sql: "key_check" in sql and checked.append(sql))
+    connection.set_progress_handler(lambda: bool(checked), 1)
+    with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+        foreign_keys.check(["parent"], [])
 
 
 @pytest.fixture

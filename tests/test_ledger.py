@@ -154,6 +154,21 @@ def test_a_foreign_row_of_direction_down_is_pending_and_can_be_applied(project: 
     assert project.query("SELECT direction FROM migrations WHERE version = '1.1.0'") == [("up",)]
 
 
+def test_a_version_with_rows_of_both_directions_is_applied_and_can_be_rolled_back(
+    project: Project,
+) -> None:
+    project.setup(CONTRACT.replace(" UNIQUE", "") + FOREIGN_ROWS)
+    project.setup(
+        "INSERT INTO migrations (version, description, execution_time_ms, checksum, direction)"
+        " VALUES ('1.0.0', 'Taken back', 3, 'abc', 'down')"
+    )
+    project.sql("1.0.0", "SELECT 1;", "CREATE TABLE rolled_back (x);")
+    assert project.states()["1.0.0"] is State.APPLIED
+    project.downgrade()
+    assert project.query("SELECT count(*) FROM rolled_back") == [(0,)]
+    assert project.query("SELECT direction FROM migrations WHERE version = '1.0.0'") == []
+
+
 def test_reading_a_foreign_ledger_writes_nothing(project: Project) -> None:
     project.setup(CONTRACT + FOREIGN_ROWS)
     before = project.database.read_bytes(), os.stat(project.database).st_mtime_ns

@@ -4,8 +4,8 @@
 API), the earlier content of every file and further database the run touched, and a manifest that
 grows before each step commits. A run that changed nothing leaves no backup behind.
 
-Nothing has to be on the disk before a step commits. So the system is told to begin writing as soon
-as a copy is made, and the run goes on meanwhile: what is left to wait for then is little.
+A copy has to be on the disk only when the backup is committed. So the system is told to begin
+writing at once, and other things are done meanwhile: what is left to wait for then is less.
 """
 
 from __future__ import annotations
@@ -206,9 +206,8 @@ class BackupWriter:
         }
         self._files: dict[str, Saved] = {}
         self._databases: dict[str, SavedDatabase] = {}
-        # Folders and copies that are not on the disk yet, and whether the manifest tells it all.
+        # Folders and copies that are not on the disk yet.
         self._unsynced: list[str] = []
-        self._is_told = False
         with _writing():
             self.folder = _new_folder(workspace, command)
             self._unsynced.append(os.path.dirname(self.folder))
@@ -223,7 +222,6 @@ class BackupWriter:
                 content = self._save_file(change) if self._is_complete else None
                 known = Saved(change.path, change.before, None, content)
             self._files[change.path] = Saved(change.path, known.before, change.after, known.content)
-            self._is_told = False
 
     def add_database(self, path: str, after: str) -> None:
         """Keep a further database as it was before the step; ``after`` is the step's result."""
@@ -233,15 +231,11 @@ class BackupWriter:
             with _writing():
                 self._copy_database(os.path.join(self._workspace.claude, path), content)
         self._databases[path] = SavedDatabase(path, content, after)
-        self._is_told = False
 
     def commit(self) -> None:
-        """Bring all that is kept to the disk, if it is not there yet; a step may commit now."""
-        if self._is_told:
-            return
+        """Bring all that is kept to the disk; what it was kept for may happen now."""
         with _writing():
             self._write_manifest()
-        self._is_told = True
 
     def finish(self) -> None:
         """Note that the run is over, and remove all but as many backups as the settings keep."""
@@ -275,13 +269,13 @@ class BackupWriter:
         with _writing():
             shutil.copyfile(os.path.join(self._workspace.claude, change.path), copy)
             saved = observe(copy)
+            self._sync_later(copy)
         if saved is None or saved.sha256 != change.before.sha256:
             raise StateUnreadable(
                 f"{change.path} was changed by somebody else while it was backed up",
                 file=change.path,
                 hint="Nothing was changed. Run the command again.",
             )
-        self._sync_later(copy)
         return name
 
     def _sync_later(self, path: str) -> None:

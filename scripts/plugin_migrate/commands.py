@@ -178,7 +178,6 @@ def _execute(
     with_backup: bool,
 ) -> Run:
     from .backup import BackupWriter
-    from .engine import Engine
     from .prepare import prepare, require_all
 
     workspace = seen.workspace
@@ -189,6 +188,13 @@ def _execute(
     started = time.perf_counter()
     current = str(seen.current) if seen.current else None
     backup = BackupWriter(workspace, command, current, with_backup)
+    from .engine import Engine  # meanwhile the system writes what was copied
+
+    try:
+        backup.commit()
+    except BaseException:
+        backup.discard()
+        raise
     engine = Engine(workspace, done_by, signals, reporter, backup, seen.ledger)
     try:
         for result in engine.execute(prepared):

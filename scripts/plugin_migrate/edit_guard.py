@@ -10,6 +10,7 @@ import json
 import os
 import sys
 
+from .languages import language_of
 from .ledger import read_ledger
 from .migration import parse_name
 from .session_start import sources
@@ -40,7 +41,7 @@ def main() -> str | None:
 def _applied_at(workspace: Workspace, path: str) -> Version | None:
     """Return the applied version that the file at ``path`` carries in this source, if it is one."""
     name = _name_in(workspace.migrations, path)
-    if name is None:
+    if name is None or language_of(name) is None:
         return None
     version, _ = parse_name(name, path)
     return version if version in read_ledger(workspace).applied else None

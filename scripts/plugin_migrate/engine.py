@@ -141,7 +141,6 @@ class Engine:
                 if time.perf_counter() > deadline or transaction.guard.leaves_traces:
                     break
             transaction.require_recorded()
-            self._backup.commit()
             self._signals.hold()
             transaction.commit()
             self._note_written(transaction)
@@ -200,7 +199,6 @@ class Engine:
             if written is not None:
                 self._back_up(changes, written[1])
                 transaction.ledger.add_publish(self._publish_row(written[1]))
-            self._backup.commit()
             self._signals.hold()
             arrived = self._commit(transaction, context, written)
             if written is not None:
@@ -275,6 +273,7 @@ class Engine:
         self._backup.add_files(changes)
         for entry in manifest.databases:
             self._backup.add_database(entry.path, entry.after)
+        self._backup.commit()
 
     def _publish_row(self, manifest: Manifest) -> Publish:
         project = self._workspace.project
@@ -286,7 +285,6 @@ class Engine:
         History gets a ``started`` row first; while no other row follows it, the step is
         interrupted until the user says which way it went.
         """
-        self._backup.commit()
         self.has_changed, self.written = True, None
         fields = (prepared.version, prepared.description)
         self._note(lambda ledger: ledger.log(prepared.direction, "started", *fields))

@@ -127,6 +127,8 @@ def _count(cursor: sqlite3.Cursor, tables: Iterable[str]) -> Counter[_Pair]:
             ):
                 found[child, parent] += 1
         except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+                raise  # a signal
             # "foreign key mismatch": the parent's columns are not unique, or it is gone.
             if "no such table" not in str(error):
                 found[table, str(error)] += 1

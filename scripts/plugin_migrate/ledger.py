@@ -506,11 +506,13 @@ class LedgerWriter:
     def directions(self, versions: Collection[Version]) -> dict[str, str]:
         """Return the ``direction`` of every one of ``versions`` that has a row, by its text.
 
-        ``up`` is applied; another engine keeps a rolled back migration as ``down``.
+        ``up`` is applied; another engine keeps a rolled back migration as ``down``. Where its table
+        has both of one version, the ``up`` counts.
         """
         query = (
             f"SELECT version, direction FROM {self._table} WHERE version IN"
             f" ({', '.join('?' * len(versions))})"
+            " ORDER BY direction = 'up'"
         )
         return dict(self._cursor.execute(query, tuple(map(str, versions))).fetchall())
 

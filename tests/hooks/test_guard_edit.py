@@ -83,6 +83,7 @@ def test_links_and_detours_lead_to_the_same_file(
 def test_a_file_that_is_no_migration_passes(client: Client, applied: Path) -> None:
     assert client.edit(applied.with_name("1.0.0.old-step.sql")) is None
     assert client.edit(applied.with_name("1.0-step.sql")) is None
+    assert client.edit(applied.with_name("1.0.0-notes.md")) is None
 
 
 def test_an_applied_migration_of_a_plugin_is_denied(client: Client, project: Project) -> None:
