@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from plugin_migrate.engine import Reporter, StepResult
-from plugin_migrate.errors import Busy, Conflict, PlanRefused, StepFailed
+from plugin_migrate.errors import Busy, Conflict, PlanRefused, StateUnreadable, StepFailed
 from plugin_migrate.plan import State
 from plugin_migrate.prepare import Prepared
 from project import Project, fails_unchanged, meanwhile, unchanged
@@ -177,6 +177,25 @@ def test_a_step_that_somebody_else_applied_meanwhile_is_a_conflict(project: Proj
     assert project.query("SELECT description FROM migrations WHERE version = '1.1.0'") == [
         ("theirs",)
     ]
+
+
+@pytest.mark.parametrize("kind", ["sql", "python"])
+def test_a_ledger_that_somebody_else_removed_meanwhile_is_told(project: Project, kind: str) -> None:
+    project.python("1.0.0", "pass")
+    for version in ("1.1.0", "1.2.0"):
+        if kind == "sql":
+            project.sql(version, f"CREATE TABLE t{version[2]} (x);")
+        else:
+            project.python(version, "pass")
+
+    class Removes(Reporter):
+        def finished(self, result: StepResult) -> None:
+            project.setup("DROP TABLE migrations")
+
+    run = project.try_upgrade(reporter=Removes())
+    assert isinstance(run.error, StateUnreadable)
+    assert "no such table: main.migrations" in run.error.message
+    assert [str(result.version) for result in run.results] == ["1.0.0"]
 
 
 # --- transaction:false -------------------------------------------------------------------------

@@ -50,21 +50,24 @@ class Transaction:
         self.connection = database.open_for_writing(
             workspace.database, StepConnection, foreign_keys=steps[0].action.foreign_keys
         )
+        self._cursor = sqlite3.Cursor(self.connection)
+        self.ledger = LedgerWriter(self.connection, workspace.config.ledger_table, done_by)
         try:
             database.begin_immediate(self.connection, workspace.database)
+            # Of all steps at once: from here on nobody else can write the ledger.
+            self._rows = self.ledger.directions([step.version for step in steps])
+        except sqlite3.Error as error:
+            self.connection.end()
+            raise database.unreadable(workspace.database, error) from error
         except BaseException:
             self.connection.end()
             raise
+        self._recorded: dict[Version, bool] = {}
         self.connection.set_progress_handler(signals.interrupts_sqlite, _INSTRUCTIONS_PER_LOOK)
         self.guard = Guard(self.connection, self._reserved)
         self.connection.guard = self.guard
         self.written: set[str] = set()
-        self._cursor = sqlite3.Cursor(self.connection)
         self._foreign_keys = ForeignKeys(self._cursor, self._open_earlier)
-        self.ledger = LedgerWriter(self.connection, workspace.config.ledger_table, done_by)
-        # What the ledger says of each step. Asked once for all: nobody else can write it meanwhile.
-        self._rows = self.ledger.directions([step.version for step in steps])
-        self._recorded: dict[Version, bool] = {}
 
     def run(self, prepared: Prepared, context: Context) -> int:
         """Run one step's action and return its duration in milliseconds; records nothing.
