@@ -170,7 +170,7 @@ def run(code):
 
 def test_our_dependencies_start_without_what_they_hardly_need():
     code = """
-from plugin_migrate.startup import defer, defer_call, import_untranslated
+from plugin_migrate.startup import defer, defer_call
 defer("inspect", "copy")
 defer_call("html", "escape")
 import dataclasses, tabulate, yaml

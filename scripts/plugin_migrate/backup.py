@@ -165,6 +165,18 @@ def _inside(path: object) -> str:
     return inside(path)
 
 
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StateUnreadable(
+            f"The backup cannot be written: {error.strerror}",
+            file=error.filename,
+            hint="Free some space or correct the permissions, or run without one: --no-backup",
+        ) from error
+
+
 class BackupWriter:
     """Keeps what one run changes, step by step.
 
@@ -214,6 +226,7 @@ class BackupWriter:
             if has_state:
                 self._copy_database(workspace.database, _STATE)
 
+    @_writing()
     def add_files(self, changes: Sequence[Change]) -> None:
         """Keep the earlier content of files before the step that changes them commits."""
         for change in changes:
@@ -223,19 +236,32 @@ class BackupWriter:
                 known = Saved(change.path, change.before, None, content)
             self._files[change.path] = Saved(change.path, known.before, change.after, known.content)
 
+    @_writing()
     def add_database(self, path: str, after: str) -> None:
         """Keep a further database as it was before the step; ``after`` is the step's result."""
         known = self._databases.get(path)
         content = known.content if known else f"database-{len(self._databases)}.db"
         if known is None and self._is_complete:
-            with _writing():
-                self._copy_database(os.path.join(self._workspace.claude, path), content)
+            self._copy_database(os.path.join(self._workspace.claude, path), content)
         self._databases[path] = SavedDatabase(path, content, after)
 
+    @_writing()
     def commit(self) -> None:
         """Bring all that is kept to the disk; what it was kept for may happen now."""
-        with _writing():
-            self._write_manifest()
+        document = self._document | {
+            "files": [_as_document(saved) for saved in self._files.values()],
+            "databases": [saved._asdict() for saved in self._databases.values()],
+        }
+        path = os.path.join(self.folder, _MANIFEST)
+        part = path + ".part"
+        with open(part, "w", encoding="utf-8") as file:
+            json.dump(document, file)
+            for kept in self._unsynced:
+                sync_file(kept)
+            sync_open(file, part)
+        os.replace(part, path)
+        sync_folder(self.folder)
+        self._unsynced.clear()
 
     def finish(self) -> None:
         """Note that the run is over, and remove all but as many backups as the settings keep."""
@@ -266,10 +292,9 @@ class BackupWriter:
             return None
         name = f"file-{len(self._files)}"
         copy = os.path.join(self.folder, name)
-        with _writing():
-            shutil.copyfile(os.path.join(self._workspace.claude, change.path), copy)
-            saved = observe(copy)
-            self._sync_later(copy)
+        shutil.copyfile(os.path.join(self._workspace.claude, change.path), copy)
+        saved = observe(copy)
+        self._sync_later(copy)
         if saved is None or saved.sha256 != change.before.sha256:
             raise StateUnreadable(
                 f"{change.path} was changed by somebody else while it was backed up",
@@ -281,22 +306,6 @@ class BackupWriter:
     def _sync_later(self, path: str) -> None:
         start_sync(path)
         self._unsynced.append(path)
-
-    def _write_manifest(self) -> None:
-        document = self._document | {
-            "files": [_as_document(saved) for saved in self._files.values()],
-            "databases": [saved._asdict() for saved in self._databases.values()],
-        }
-        path = os.path.join(self.folder, _MANIFEST)
-        part = path + ".part"
-        with open(part, "w", encoding="utf-8") as file:
-            json.dump(document, file)
-            for kept in self._unsynced:
-                sync_file(kept)
-            sync_open(file, part)
-        os.replace(part, path)
-        sync_folder(self.folder)
-        self._unsynced.clear()
 
 
 def _remove_unfinished(folder: str) -> None:
@@ -340,15 +349,3 @@ def _require_space(workspace: Workspace) -> None:
 
 def _megabytes(size: int) -> str:
     return f"{size / (1 << 20):.1f} MiB"
-
-
-@contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StateUnreadable(
-            f"The backup cannot be written: {error.strerror}",
-            file=error.filename,
-            hint="Free some space or correct the permissions, or run without one: --no-backup",
-        ) from error

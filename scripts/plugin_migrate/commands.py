@@ -260,12 +260,12 @@ def baseline(
     """
     from .ledger import LedgerWriter
     from .plan import plan_upgrade
-    from .repair import add_row, with_text
+    from .repair import add_row, file_of
     from .transaction import in_own_transaction, make_ledger
 
     with _writing(workspace, "baseline", lock_timeout):
         steps = plan_upgrade(_recovered(workspace, done_by).entries, target).steps
-        migrations = [with_text(step.entry) for step in steps]
+        migrations = [file_of(step.entry) for step in steps]
 
         def write(ledger: LedgerWriter) -> None:
             for migration in migrations:

@@ -168,6 +168,21 @@ def decode_source(content: bytes, path: str) -> str:
         ) from None
 
 
+def with_text(migration: Migration) -> Migration:
+    """Return a migration with its text, read again where :func:`load` dropped it.
+
+    Its checksum is the present one: another than before if the file was edited meanwhile.
+
+    Raises:
+        BrokenMigration, StateUnreadable: see :func:`load`.
+    """
+    if migration.text is not None:
+        return migration
+    content = read_source(migration.path)
+    text = decode_source(content, migration.path)
+    return migration._replace(text=text, checksum=checksum_of(content))
+
+
 def title_of(slug: str) -> str:
     """Return the description that a slug stands for: ``add-user-settings``, "Add user settings"."""
     words = slug.replace("-", " ").replace("_", " ").strip()

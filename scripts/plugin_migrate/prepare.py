@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from .checksum import checksum_of
 from .errors import BrokenMigration, Conflict, Irreversible
 from .languages import load_language
 from .ledger import StoredSource, read_sources
-from .migration import Migration, decode_source, title_of
-from .migration import read_source as read_file
+from .migration import Migration, title_of, with_text
 from .plan import Entry, Plan, Step
 from .values import NamedTuple
 from .version import Version
@@ -128,7 +126,14 @@ def metadata_text(script: Script) -> str:
 def _source(workspace: Workspace, entry: Entry, stored: StoredSource | None) -> Migration:
     """Return the migration with its text: the file's, or the ledger's when the file is gone."""
     if entry.migration is not None:
-        return entry.migration if entry.migration.text is not None else _read(entry.migration)
+        migration = with_text(entry.migration)
+        if migration.checksum != entry.migration.checksum:
+            raise Conflict(
+                "The migration was edited just now",
+                file=migration.path,
+                hint="Run the command again.",
+            )
+        return migration
     if stored is None or entry.applied is None:
         raise Irreversible(
             f"The file of migration {entry.version} is gone, and the ledger has no copy of it",
@@ -139,19 +144,3 @@ def _source(workspace: Workspace, entry: Entry, stored: StoredSource | None) -> 
     slug = os.path.splitext(stored.file_name)[0].partition("-")[2]
     checksum = entry.applied.checksum
     return Migration(entry.version, slug, stored.language, path, checksum, stored.text)
-
-
-def _read(migration: Migration) -> Migration:
-    """Return a migration with its text again, which was dropped when it was found unchanged.
-
-    Raises:
-        Conflict: the file was edited since.
-    """
-    content = read_file(migration.path)
-    if checksum_of(content) != migration.checksum:
-        raise Conflict(
-            "The migration was edited just now",
-            file=migration.path,
-            hint="Run the command again.",
-        )
-    return migration._replace(text=decode_source(content, migration.path))

@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import database, recovery
-from .checksum import checksum_of, is_verifiable
+from .checksum import is_verifiable
 from .errors import ForeignDatabase, NeedsRepair, UnknownTarget, UsageError
 from .ledger import LedgerWriter, read_sources, recorded_project
-from .migration import Migration, decode_source, title_of
-from .migration import read_source as read_file
+from .migration import Migration, title_of, with_text
 from .plan import Entry, State
 from .prepare import describe, metadata_text
 from .recovery import Unsettled
@@ -94,7 +93,7 @@ def _settle_one(workspace: Workspace, done_by: str, entry: Entry, as_applied: bo
 
     def write(ledger: LedgerWriter) -> None:
         if as_applied and entry.applied is None:
-            add_row(ledger, with_text(entry))
+            add_row(ledger, file_of(entry))
         elif not as_applied:
             ledger.remove(entry.version)
         ledger.log("repair", "done", entry.version, what)
@@ -143,7 +142,7 @@ def _what_to_accept(entry: Entry) -> str | None:
 
 
 def _accept(workspace: Workspace, done_by: str, entry: Entry, what: str) -> Repair:
-    migration = with_text(entry)
+    migration = file_of(entry)
     stored = read_sources(workspace, [entry.version]).get(entry.version)
     script = describe(migration)
     description = script.description or title_of(migration.slug)
@@ -168,23 +167,18 @@ def _diff(stored: str, migration: Migration) -> str:
     return "\n".join(lines)
 
 
-def with_text(entry: Entry) -> Migration:
-    """Return an entry's migration with its text, read again where the loader dropped it.
+def file_of(entry: Entry) -> Migration:
+    """Return an entry's migration with its text.
 
     Raises:
         UsageError: the file is gone.
     """
-    migration = entry.migration
-    if migration is None:
+    if entry.migration is None:
         raise UsageError(
             f"The file of migration {entry.version} is gone, so it cannot be recorded as applied",
             hint="Bring the file back, or use --pending.",
         )
-    if migration.text is not None:
-        return migration
-    content = read_file(migration.path)
-    text = decode_source(content, migration.path)
-    return migration._replace(text=text, checksum=checksum_of(content))
+    return with_text(entry.migration)
 
 
 def take_database(workspace: Workspace, done_by: str) -> list[Repair]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # Virtual machine instructions between two looks at a waiting signal: about a millisecond.
 _INSTRUCTIONS_PER_LOOK = 50_000
+# Compiled when it is needed, which is seldom.
 _NOT_NAMES = r"'(?:[^']|'')*'|--[^\n]*|(?s:/\*.*?\*/)"
 
 

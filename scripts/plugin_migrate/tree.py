@@ -171,23 +171,23 @@ def copy_content(file: IO[bytes], target: str) -> None:
 
 def sync_file(path: str) -> None:
     """Bring a file's content to the disk."""
-    _sync(path, os.O_RDONLY)
+    _with_descriptor(path, os.O_RDONLY, os.fsync)
 
 
 def start_sync(path: str) -> None:
     """Let the system begin to write a file, so that :func:`sync_file` waits for less."""
     # Linux writes what is dirty of a file before it can forget the rest. Elsewhere nothing is lost.
-    if not is_disposable(path) and hasattr(os, "posix_fadvise"):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        finally:
-            os.close(descriptor)
+    if hasattr(os, "posix_fadvise"):
+        _with_descriptor(
+            path,
+            os.O_RDONLY,
+            lambda descriptor: os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED),
+        )
 
 
 def sync_folder(path: str) -> None:
     """Bring a folder's entries to the disk: without it a rename can be lost with the power."""
-    _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+    _with_descriptor(path, os.O_RDONLY | os.O_DIRECTORY, os.fsync)
 
 
 def sync_open(file: IO[bytes] | IO[str], path: str) -> None:
@@ -197,12 +197,13 @@ def sync_open(file: IO[bytes] | IO[str], path: str) -> None:
         os.fsync(file.fileno())
 
 
-def _sync(path: str, flags: int) -> None:
+def _with_descriptor(path: str, flags: int, act: Callable[[int], None]) -> None:
+    """Open a file or folder and act on it, unless it is thrown away anyway."""
     if is_disposable(path):
         return
     descriptor = os.open(path, flags | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        act(descriptor)
     finally:
         os.close(descriptor)
 

@@ -22,7 +22,7 @@ from .look import look
 from .migration import Migration
 from .plan import NOTHING, UNAPPLIED, Entry, Plan, plan_downgrade, plan_upgrade
 from .prepare import describe, description_of
-from .repair import with_text
+from .repair import file_of
 from .report import Reporter
 from .shadow import shadow_of
 from .transaction import make_ledger
@@ -315,7 +315,7 @@ def verify(
     """
     entries = look(workspace).entries
     chosen = _chosen(entries, versions, everything)
-    migrations = {entry.version: with_text(entry) for entry in chosen}
+    migrations = {entry.version: file_of(entry) for entry in chosen}
     results = {
         entry.version: _only_linted(entry, migrations[entry.version], workspace) for entry in chosen
     }

@@ -325,13 +325,18 @@ def test_helpers_are_found_from_a_folder_outside_of_the_state(project, engine, f
     assert sorted(path.name for path in outside.iterdir()) == ["1.0.0-x.ts", "_helper.mts"]
 
 
-def test_helpers_are_found_when_the_folder_is_not_staged(project, node):
-    (project.migrations / "_helper.mts").write_text("export const table: string = 'a';\n")
+def use_helper(project, file, name):
+    """Write a helper, and a migration that makes the table `a` by it under that name."""
+    (project.migrations / file).write_text("export const table: string = 'a';\n")
     project.typescript(
         "1.0.0",
         "ctx.db.exec(`CREATE TABLE ${table} (x)`);",
-        top="import { table } from './_helper.mts';",
+        top=f"import {{ table }} from '{name}';",
     )
+
+
+def test_helpers_are_found_when_the_folder_is_not_staged(project, node):
+    use_helper(project, "_helper.mts", "./_helper.mts")
     project.config("exclude: [core/versioning/migrations]\n")
     project.upgrade()
     assert rows(project) == []
@@ -419,12 +424,7 @@ def test_a_type_that_is_imported_as_a_value_is_explained(project, node, is_there
 
 
 def test_a_helper_is_found_by_the_name_that_its_compiled_file_would_have(project, engine):
-    (project.migrations / "_shared.ts").write_text("export const table: string = 'a';\n")
-    project.typescript(
-        "1.0.0",
-        "ctx.db.exec(`CREATE TABLE ${table} (x)`);",
-        top="import { table } from './_shared.js';",
-    )
+    use_helper(project, "_shared.ts", "./_shared.js")
     project.upgrade()
     assert project.query("SELECT count(*) FROM a") == [(0,)]
 

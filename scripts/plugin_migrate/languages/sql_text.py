@@ -69,6 +69,7 @@ _OPTIONS = {
 _CONTROL = re.compile(r"\b(?:BEGIN|COMMIT|END|ROLLBACK)\b", re.IGNORECASE | re.ASCII)
 _HEADER_COMMENT = re.compile(_COMMENT, re.DOTALL)
 _KNOWN_KEYS = ("description", "author", "created_at", "tags", "version", "requires", "name")
+# Compiled when it is needed, which is seldom.
 _KNOWN_KEY = rf"(?m:^[ \t]*(?:{'|'.join(_KNOWN_KEYS)})[ \t]*:)"
 _HEADER_HINT = (
     "The comments at the top of a migration are YAML: `-- key: value`, one per line.\n"
