@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from plugin_migrate.startup import defer, defer_call, import_untranslated
+from plugin_migrate.startup import (
+    defer,
+    defer_call,
+    import_untranslated,
+    import_with_c_datetime,
+)
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 
@@ -229,3 +234,25 @@ def test_gettext_that_is_imported_already_is_left_alone(module):
 
     assert sys.modules["gettext"] is gettext
     assert translated_late.gettext is gettext.gettext
+
+
+def test_sqlite3_that_took_the_c_classes_of_datetime_still_reads_and_writes_everybodys_dates():
+    assert run("""
+from plugin_migrate.startup import import_with_c_datetime
+import_with_c_datetime("sqlite3")
+import datetime, sqlite3
+connection = sqlite3.connect(":memory:", detect_types=sqlite3.PARSE_DECLTYPES)
+connection.execute("CREATE TABLE t (d date, at timestamp)")
+day, at = datetime.date(2026, 1, 2), datetime.datetime(2026, 1, 2, 3, 4, 5, 6)
+connection.execute("INSERT INTO t VALUES (?, ?)", (day, at))
+print(connection.execute("SELECT * FROM t").fetchone() == (day, at), type(day) is sqlite3.Date)
+print(sys.modules["datetime"].__spec__.name)
+""").splitlines() == ["True True", "datetime"]
+
+
+def test_datetime_that_is_imported_already_is_left_alone(module):
+    real = sys.modules["datetime"]  # pytest has imported it
+    import_with_c_datetime(module("dated.py", "import datetime"))
+    import dated
+
+    assert sys.modules["datetime"] is dated.datetime is real

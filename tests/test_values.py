@@ -1,5 +1,7 @@
 """Our `NamedTuple` behaves like `typing`'s, which is what the type checker takes it for."""
 
+import copy
+import pickle
 import typing
 
 import pytest
@@ -41,6 +43,28 @@ def test_instances_are_the_same(make):
         theirs.total,
     )
     assert ours._replace(y=5) == theirs._replace(y=5)
+    assert ours._asdict() == theirs._asdict()
+    assert (copy.copy(ours), type(copy.copy(ours))) == (ours, OURS)
+
+
+class Kept(values.NamedTuple):
+    """At the top, where `pickle` can find it."""
+
+    x: int
+    y: int = 0
+
+
+def test_an_instance_survives_pickling():
+    again = pickle.loads(pickle.dumps(Kept(1, 2)))
+    assert (again, type(again)) == (Kept(1, 2), Kept)
+
+
+def test_an_instance_can_be_matched_by_place():
+    match Kept(1, 2):
+        case Kept(1, y):
+            assert y == 2
+        case _:
+            pytest.fail("not matched")
 
 
 def test_classes_say_the_same():
@@ -59,7 +83,17 @@ def test_instances_cannot_be_changed(kind):
         point.z = 2
 
 
-@pytest.mark.parametrize("arguments", [(), (1, 2, (), 4)])
-def test_a_field_too_few_or_too_many_is_refused(arguments):
+@pytest.mark.parametrize(
+    ("by_place", "by_name"),
+    [((), {}), ((1, 2, (), 4), {}), ((), {"y": 1}), ((1,), {"x": 2}), ((1,), {"z": 2})],
+)
+def test_a_field_too_few_or_too_many_is_refused(by_place, by_name):
+    with pytest.raises(TypeError, match="Point has the fields x, y, tags"):
+        OURS(*by_place, **by_name)
     with pytest.raises(TypeError):
-        OURS(*arguments)
+        THEIRS(*by_place, **by_name)
+
+
+def test_only_fields_can_be_replaced():
+    with pytest.raises(TypeError, match="tags, z"):
+        OURS(1)._replace(z=2)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 # hashlib loads OpenSSL, 3 ms that `status` cannot spare; `random` in the standard library takes
 # its SHA-512 the same way.
 try:
-    from _sha2 import sha256  # type: ignore[import-not-found]
-except ImportError:
-    try:
+    if sys.version_info >= (3, 12):
+        from _sha2 import sha256  # type: ignore[import-not-found]
+    else:
         from _sha256 import sha256  # type: ignore[import-not-found]
-    except ImportError:
-        from hashlib import sha256
+except ImportError:
+    from hashlib import sha256
 
 _BOM = b"\xef\xbb\xbf"
 _TAG = "sha256:"

@@ -1,8 +1,7 @@
-"""How the process is set up while migrations run: standard output is kept for the result."""
+"""Standard output is kept for the result while migrations run."""
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ from contextlib import contextmanager
 @contextmanager
 def stdout_kept_clean() -> Iterator[None]:
     """Send what a migration or its child processes print to stderr: stdout is for the result."""
-    gc.enable()  # the start turned it off
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)

@@ -1,5 +1,6 @@
 """Python migrations: read without running, run as the author expects, explained when they fail."""
 
+import subprocess
 import sys
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from plugin_migrate.errors import BrokenMigration, Irreversible, StepFailed
 from plugin_migrate.languages.python import LANGUAGE
+from project import SCRIPTS
 
 FILE = "/project/.claude/core/versioning/migrations/1.0.0-x.py"
 UP = "def up(ctx): pass\n"
@@ -101,6 +103,19 @@ def test_any_text_is_read_or_refused(text):
 
 
 # Running, on a whole project
+
+
+def test_circles_that_a_migration_leaves_are_collected(project):
+    project.setup("CREATE TABLE seen (x)")
+    code = """
+import gc
+ctx.db.execute("INSERT INTO seen VALUES (?)", (gc.isenabled(),))
+"""
+    project.python("1.0.0", code)
+    main = SCRIPTS / "plugin_migrate/__main__.py"
+    command = [sys.executable, "-I", "-S", str(main), "--project", str(project.root), "upgrade"]
+    subprocess.run(command, capture_output=True, check=True)
+    assert project.query("SELECT x FROM seen") == [(1,)]
 
 
 def test_async_functions_are_awaited(project):
