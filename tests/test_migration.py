@@ -127,6 +127,27 @@ def test_a_pipe_is_refused_without_waiting(folder):
         folder()
 
 
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/urandom", "/dev/tty"])
+def test_a_device_is_refused_without_being_read_for_ever(folder, device):
+    (folder.path / "1.0.0-a.sql").symlink_to(device)
+    with pytest.raises((BrokenMigration, StateUnreadable), match="plain file|cannot be read"):
+        folder()
+
+
+def test_a_folder_in_a_migrations_place_is_refused(folder):
+    (folder.path / "1.0.0-a.sql").mkdir()
+    with pytest.raises(BrokenMigration, match="plain file"):
+        folder()
+
+
+@pytest.mark.parametrize("size", [0, 1, 16383, 16384, 16385, 1 << 20])
+def test_a_file_of_any_size_is_read_whole(folder, size):
+    content = (b"-- text\n" * (size // 8 + 1))[:size]
+    (migration,) = folder(**{"1.0.0-a.sql": content})
+    assert migration.text == content.decode()
+    assert migration.checksum == checksum_of(content)
+
+
 def test_a_link_that_leads_nowhere_is_an_error(folder):
     (folder.path / "1.0.0-a.sql").symlink_to("nowhere")
     with pytest.raises(StateUnreadable, match="No such file"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -15,6 +16,9 @@ from .version import Version
 # A migration is source text that a person wrote; anything larger is data in the wrong place, and
 # reading it whole would only use up the memory.
 LARGEST_FILE = 64 * 1024 * 1024
+_USUAL_SIZE = 16 * 1024
+# O_NONBLOCK: opening a named pipe must not hang a session; plain files ignore it.
+_OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Migration(NamedTuple):
@@ -58,13 +62,11 @@ def load(folder: str, known: Mapping[Version, str]) -> list[Migration]:
         ) from None
     found: dict[Version, Migration] = {}
     for name in names:
-        if not name[0].isdigit():
+        language = language_of(name)
+        if language is None or not name[0].isdigit():
             continue
         path = f"{folder}/{name}"
-        language = language_of(name)
-        if language is None:
-            continue
-        if not _is_storable(name):
+        if not name.isascii() and not _is_storable(name):
             raise BrokenMigration(
                 "The file's name is not UTF-8, so the ledger cannot keep it",
                 file=path,
@@ -91,8 +93,6 @@ def load(folder: str, known: Mapping[Version, str]) -> list[Migration]:
 
 
 def _is_storable(name: str) -> bool:
-    if name.isascii():
-        return True
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
@@ -130,25 +130,40 @@ def read_source(path: str) -> bytes:
         StateUnreadable: it cannot be read.
     """
     try:
-        # O_NONBLOCK: opening a named pipe must not hang a session; plain files ignore it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, _OPEN)
         try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise BrokenMigration("A migration must be a plain file", file=path)
-            if status.st_size > LARGEST_FILE:
-                raise BrokenMigration(
-                    f"A migration file may have at most {LARGEST_FILE >> 20} MiB", file=path
-                )
-            return os.read(descriptor, status.st_size + 1)
+            # At a place: what has none, as a pipe or a folder, is refused without being asked for
+            # its kind, which would take as long as the reading.
+            content = os.pread(descriptor, _USUAL_SIZE, 0)
+            if 0 < len(content) < _USUAL_SIZE:
+                return content
+            return _read_unusual(descriptor, path)
         finally:
             os.close(descriptor)
     except OSError as error:
+        if error.errno in (errno.ESPIPE, errno.EISDIR):
+            raise _no_plain_file(path) from None
         raise StateUnreadable(
             f"The migration cannot be read: {error.strerror}",
             file=path,
             hint="Make the file readable, or remove it from the folder.",
         ) from None
+
+
+def _read_unusual(descriptor: int, path: str) -> bytes:
+    """Return the bytes of what is large or empty, and may be a device."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise _no_plain_file(path)
+    if status.st_size > LARGEST_FILE:
+        raise BrokenMigration(
+            f"A migration file may have at most {LARGEST_FILE >> 20} MiB", file=path
+        )
+    return os.pread(descriptor, status.st_size + 1, 0)
+
+
+def _no_plain_file(path: str) -> BrokenMigration:
+    return BrokenMigration("A migration must be a plain file", file=path)
 
 
 def decode_source(content: bytes, path: str) -> str:

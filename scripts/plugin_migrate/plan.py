@@ -107,7 +107,8 @@ def survey(
     files = {migration.version: migration for migration in migrations}
     current = max(applied, default=None)
     entries = []
-    for version in sorted(files.keys() | applied.keys()):
+    gone = [version for version in applied if version not in files]
+    for version in sorted([*files, *gone]):
         migration, row = files.get(version), applied.get(version)
         if version in interrupted:
             state = State.INTERRUPTED

@@ -7,34 +7,47 @@ of what ``status`` may take.
 
 from __future__ import annotations
 
-import re
-from collections import namedtuple
+from functools import cache
 
 from .errors import InvalidVersion
+from .values import NamedTuple
 
-_NUMBER = "(0|[1-9][0-9]{0,8})"
-_STRICT = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}")
+_LARGEST = 999_999_999
 
 
-class Version(namedtuple("Version", "major minor patch")):
+class Version(NamedTuple):
     """A migration's version; compares and sorts by its three numbers."""
 
-    __slots__ = ()
+    major: int
+    minor: int
+    patch: int
 
     def __str__(self) -> str:
         return f"{self[0]}.{self[1]}.{self[2]}"
 
-    @classmethod
-    def parse(cls, text: str) -> Version:
+    @staticmethod
+    @cache  # the ledger and the folder spell the same versions
+    def parse(text: str) -> Version:
         """Return the version that ``text`` spells.
 
         Raises:
             InvalidVersion: it is not three plain numbers (no ``v``, leading zeros or suffix).
+            TypeError: it is no text, as a value in a ledger that somebody else wrote may be.
         """
-        match = _STRICT.fullmatch(text)
-        if match is None:
-            raise InvalidVersion(f"Invalid version format: '{text}'", hint=_expected(text))
-        return cls(int(match[1]), int(match[2]), int(match[3]))
+        try:
+            first, second, third = str.split(text, ".")
+            major, minor, patch = int(first), int(second), int(third)
+        except ValueError:
+            raise _invalid(text) from None
+        # `int` also takes signs, spaces, underscores, leading zeros and the digits of others.
+        if (
+            f"{major}.{minor}.{patch}" != text
+            or not -1 < major <= _LARGEST
+            or not -1 < minor <= _LARGEST
+            or not -1 < patch <= _LARGEST
+        ):
+            raise _invalid(text)
+        return tuple.__new__(Version, (major, minor, patch))
 
     def bump(self, part: str) -> Version:
         """Return the next version: ``part`` is ``major``, ``minor`` or ``patch``."""
@@ -43,6 +56,10 @@ class Version(namedtuple("Version", "major minor patch")):
         if part == "minor":
             return Version(self.major, self.minor + 1, 0)
         return Version(self.major, self.minor, self.patch + 1)
+
+
+def _invalid(text: str) -> InvalidVersion:
+    return InvalidVersion(f"Invalid version format: '{text}'", hint=_expected(text))
 
 
 def _expected(text: str) -> str:
