@@ -24,6 +24,7 @@ COSTLY = set(
 )
 # The transaction that many steps share ends after so many seconds, which must not count here.
 UNHURRIED = "import plugin_migrate.engine; plugin_migrate.engine._SHARED_SECONDS = 1e6"
+IN_PAIRS = f"{UNHURRIED}; plugin_migrate.engine._SHARED_STEPS = 2"
 
 
 def add_tables(project: Project, count: int) -> None:
@@ -77,11 +78,11 @@ def test_steps_on_the_database_import_nothing_that_works_on_files(project: Proje
 # --- system calls ------------------------------------------------------------------------------
 
 
-def traced(project: Project, calls: str, *arguments: str) -> list[str]:
+def traced(project: Project, calls: str, *arguments: str, setting: str = UNHURRIED) -> list[str]:
     """Run a command and return the system calls that it made, one a line."""
     log = project.root.parent / "trace"
     code = (
-        f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); {UNHURRIED}\n"
+        f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); {setting}\n"
         "from plugin_migrate.cli import main\nraise SystemExit(main())"
     )
     command = ["strace", "-f", "-qq", "-e", f"trace={calls}", "-e", "signal=none", "-o", str(log)]
@@ -157,6 +158,18 @@ def test_the_database_is_opened_no_more_often_for_many_migrations(
         return sum('orchestration.db"' in line for line in lines)
 
     assert opened(12) == opened(3)
+
+
+@needs_strace
+def test_transactions_that_steps_share_need_one_connection_together(project: Project) -> None:
+    def opened(first: int, count: int) -> int:
+        for number in range(first, first + count):
+            project.sql(f"1.{number}.0", f"CREATE TABLE t{number} (x);")
+        lines = traced(project, "open,openat", "upgrade", setting=IN_PAIRS)
+        return sum('orchestration.db"' in line for line in lines)
+
+    opened(0, 2)
+    assert opened(2, 12) == opened(14, 2)
 
 
 # --- growth ------------------------------------------------------------------------------------

@@ -73,8 +73,16 @@ def test_a_step_is_told_as_finished_only_when_another_connection_sees_it(
     assert told == [f"1.{number}.0" for number in range(6)]
 
 
+@pytest.fixture(params=[2, 500])
+def batch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many steps may share a transaction; the connection also outlives it."""
+    monkeypatch.setattr("plugin_migrate.engine._SHARED_STEPS", request.param)
+
+
+@pytest.mark.usefixtures("batch")
 @pytest.mark.parametrize("kind", ["TABLE scratch (x)", "VIEW scratch AS SELECT 1"])
 def test_what_a_step_makes_temporary_is_gone_for_the_next(project: Project, kind: str) -> None:
+    project.sql("0.9.0", "SELECT 1;")
     project.sql("1.0.0", f"CREATE TEMP {kind};")
     project.sql("1.1.0", f"CREATE TEMP {kind};")
     project.sql("1.2.0", "CREATE TABLE kept AS SELECT count(*) n FROM sqlite_temp_schema;")
@@ -82,11 +90,41 @@ def test_what_a_step_makes_temporary_is_gone_for_the_next(project: Project, kind
     assert project.query("SELECT n FROM kept") == [(0,)]
 
 
+@pytest.mark.usefixtures("batch")
 def test_a_setting_of_one_step_does_not_reach_the_next(project: Project) -> None:
-    project.sql("1.0.0", "PRAGMA case_sensitive_like=ON; CREATE TABLE t (x);")
+    project.sql("0.9.0", "CREATE TABLE t (x);")
+    project.sql("1.0.0", "PRAGMA case_sensitive_like=ON;")
     project.sql("1.1.0", "INSERT INTO t SELECT 'A' LIKE 'a';")
     project.upgrade()
     assert project.query("SELECT x FROM t") == [(1,)]
+
+
+@pytest.mark.usefixtures("batch")
+def test_between_transactions_others_may_read_and_write(project: Project) -> None:
+    for number in range(6):
+        project.sql(f"1.{number}.0", f"CREATE TABLE t{number} (x); SELECT 1 UNION SELECT 2;")
+
+    class Writes(Reporter):
+        def finished(self, result: StepResult) -> None:
+            with project.connect() as other:
+                other.execute("PRAGMA busy_timeout=0")
+                other.execute(f"CREATE TABLE others_{result.version.minor} (x)")
+
+    project.upgrade(reporter=Writes())
+    names = project.query("SELECT count(*) FROM sqlite_schema WHERE name GLOB '[to]*[0-9]'")
+    assert names == [(12,)]
+
+
+@pytest.mark.usefixtures("batch")
+def test_a_step_of_another_kind_gets_a_connection_of_its_own(project: Project) -> None:
+    for number in range(3):
+        project.sql(f"1.{number}.0", f"CREATE TABLE t{number} (x);")
+    project.sql("1.3.0", "VACUUM;\nPRAGMA journal_mode=WAL;", options="transaction:false")
+    for number in range(4, 7):
+        project.sql(f"1.{number}.0", f"CREATE TABLE t{number} (x);")
+    project.sql("1.7.0", "PRAGMA journal_mode=DELETE;", options="transaction:false")
+    project.upgrade()
+    assert project.query("PRAGMA journal_mode") == [("delete",)]
 
 
 def test_last_insert_rowid_and_changes_are_not_needed_between_steps(project: Project) -> None:

@@ -188,14 +188,16 @@ def _execute(
     started = time.perf_counter()
     current = str(seen.current) if seen.current else None
     backup = BackupWriter(workspace, command, current, with_backup)
-    from .engine import Engine  # meanwhile the system writes what was copied
+    from .engine import Engine
 
+    engine = Engine(workspace, done_by, signals, reporter, backup, seen.ledger)
     try:
+        engine.connect(prepared)  # meanwhile the system writes what was copied
         backup.commit()
     except BaseException:
+        engine.close()
         backup.discard()
         raise
-    engine = Engine(workspace, done_by, signals, reporter, backup, seen.ledger)
     try:
         for result in engine.execute(prepared):
             results.append(result)  # noqa: PERF402 - keeps those before a failure

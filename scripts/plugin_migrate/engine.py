@@ -17,6 +17,7 @@ from . import database
 from .backup import BackupWriter
 from .context import Context
 from .errors import MigrateError, NeedsRepair, StateUnreadable, StepFailed, Unpublished
+from .guard import StepConnection
 from .ledger import Ledger, LedgerWriter, Publish
 from .prepare import Prepared
 from .report import Reporter, StepResult
@@ -72,8 +73,27 @@ class Engine:
         self._signals = signals
         self._reporter = reporter
         self._has_ledger = ledger is not None and ledger.is_ready
+        # In no transaction, and without a trace of any step.
+        self._idle: StepConnection | None = None
         self._staging: Staging | None = None
         self._sessions = Sessions()
+
+    def connect(self, steps: Sequence[Prepared]) -> None:
+        """Open the state database for the first of ``steps`` already; nothing is locked.
+
+        SQLite parses the whole schema then, for which the caller may have a better moment.
+
+        Raises:
+            Busy, StateUnreadable: it cannot be opened.
+        """
+        if self._has_ledger and _count_shareable(steps[:1]):
+            self._idle = self._open(steps[0])
+
+    def close(self) -> None:
+        """Close what is still open; may be called again."""
+        if self._idle is not None:
+            self._idle.end()
+            self._idle = None
 
     def execute(self, steps: Sequence[Prepared]) -> Iterator[StepResult]:
         """Run ``steps`` in order and yield each result once it is durable.
@@ -102,12 +122,15 @@ class Engine:
             self.has_changed, self.written = True, None
             raise
         finally:
+            self.close()
             self._sessions.close()
             with suppress(OSError):
                 discard(self._workspace.scratch)
 
     def _run_next(self, left: list[Prepared]) -> list[StepResult]:
         shareable = _count_shareable(left[:_SHARED_STEPS])
+        if not shareable:
+            self.close()  # such a step gets a connection of its own
         if shareable > 1:
             results = self._run_shared(left[:shareable])
             if results:
@@ -156,7 +179,7 @@ class Engine:
             transaction.abandon()
             self._raise_stop(error, steps[0])
             raise
-        transaction.close()
+        self._idle = transaction.release()
         return results
 
     # --- one step as a unit of its own -----------------------------------------------------------
@@ -313,7 +336,13 @@ class Engine:
     # --- parts -----------------------------------------------------------------------------------
 
     def _begin(self, steps: Sequence[Prepared]) -> Transaction:
-        return Transaction(self._workspace, self._done_by, self._signals, steps)
+        connection, self._idle = self._idle or self._open(steps[0]), None
+        return Transaction(self._workspace, connection, self._done_by, self._signals, steps)
+
+    def _open(self, prepared: Prepared) -> StepConnection:
+        return database.open_for_writing(
+            self._workspace.database, StepConnection, foreign_keys=prepared.action.foreign_keys
+        )
 
     def _stage(self) -> Staging:
         """Return the staged copy, equal to the live state; one copy serves a whole run."""

@@ -35,6 +35,7 @@ class Transaction:
 
     Parameters:
         workspace: whose state database.
+        connection: to it, and the transaction's from now on.
         done_by: who runs this, for the ledger.
         signals: end a long statement when a signal arrives.
         steps: those that may run in it, at most a few hundred.
@@ -44,13 +45,16 @@ class Transaction:
     """
 
     def __init__(
-        self, workspace: Workspace, done_by: str, signals: Signals, steps: Sequence[Prepared]
+        self,
+        workspace: Workspace,
+        connection: StepConnection,
+        done_by: str,
+        signals: Signals,
+        steps: Sequence[Prepared],
     ) -> None:
         self._workspace = workspace
         self._reserved = ledger_tables(workspace.config.ledger_table)
-        self.connection = database.open_for_writing(
-            workspace.database, StepConnection, foreign_keys=steps[0].action.foreign_keys
-        )
+        self.connection = connection
         self._cursor = sqlite3.Cursor(self.connection)
         self.ledger = LedgerWriter(self.connection, workspace.config.ledger_table, done_by)
         try:
@@ -156,6 +160,15 @@ class Transaction:
     def close(self) -> None:
         """Close the connection after a commit."""
         self.connection.end()
+
+    def release(self) -> StepConnection | None:
+        """Return the connection after a commit, or close it if a step left traces on it."""
+        if self.guard.leaves_traces:
+            self.close()
+            return None
+        self._cursor.close()
+        self.connection.guard = None
+        return self.connection
 
     def abandon(self) -> None:
         """Undo everything since the transaction began."""
