@@ -28,7 +28,7 @@ def a_file(version, checksum="sha256:1", text="text"):
 
 
 def a_row(version, order=1, checksum="sha256:1"):
-    return Applied(order, version, "X", "now", "ada", 1, checksum, "sql", "{}")
+    return Applied(order, version, "X", "now", "ada", 1, checksum)
 
 
 def entries_of(files, applied, **options):

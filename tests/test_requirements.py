@@ -3,6 +3,7 @@
 import pytest
 
 from plugin_migrate.errors import BrokenMigration, RequirementUnmet
+from plugin_migrate.ledger import Header
 from plugin_migrate.migration import Migration
 from plugin_migrate.plan import Applied, Entry, State
 from plugin_migrate.requirements import (
@@ -124,13 +125,17 @@ def test_a_rollback_that_leaves_enough_is_allowed():
     refuse_needed("a", version("1.1.0"), [source("b", applied={"1.0.0": {"a": ">=1.1.0"}})])
 
 
-def entry(text, metadata=None):
-    """Return a pending migration with this text, or an applied one with this metadata."""
-    if metadata is None:
-        migration = Migration(version("1.0.0"), "x", "sql", "/x/1.0.0-x.sql", "sha256:0", text)
-        return Entry(version("1.0.0"), State.PENDING, migration, None)
-    row = Applied(1, version("1.0.0"), "x", "", None, 0, "", "sql", metadata)
-    return Entry(version("1.0.0"), State.APPLIED, None, row)
+def entry(text):
+    """Return a pending migration with this text."""
+    migration = Migration(version("1.0.0"), "x", "sql", "/x/1.0.0-x.sql", "sha256:0", text)
+    return Entry(version("1.0.0"), State.PENDING, migration, None)
+
+
+def applied(metadata):
+    """Return what an applied migration with this metadata required."""
+    row = Applied(1, version("1.0.0"), "x", "", None, 0, "")
+    entries = [Entry(version("1.0.0"), State.APPLIED, None, row)]
+    return applied_in(entries, {"1.0.0": Header("sql", metadata)})
 
 
 def test_requirements_stand_in_the_header():
@@ -155,12 +160,12 @@ def test_a_requirement_that_makes_no_sense_is_refused_by_file(requires, what):
 
 @pytest.mark.parametrize("metadata", ["{", "[]", '{"requires": 1}', '{"requires": {"b": "?"}}'])
 def test_an_odd_record_of_an_applied_migration_requires_nothing(metadata):
-    (needs,) = applied_in([entry("", metadata)])
+    (needs,) = applied(metadata)
     assert needs.requires == {}
 
 
 def test_applied_migrations_require_what_they_did_when_they_were_applied():
-    (needs,) = applied_in([entry("", '{"requires": {"b": ">=1"}}')])
+    (needs,) = applied('{"requires": {"b": ">=1"}}')
     assert needs.requires == {"b": ">=1"}
 
 

@@ -23,11 +23,8 @@ def checksum_of(content: bytes) -> str:
 
     A byte order mark is dropped and CRLF becomes LF first (design, "Migration files").
     """
-    if content.startswith(_BOM):
-        content = content[len(_BOM) :]
-    if b"\r" in content:
-        content = content.replace(b"\r\n", b"\n")
-    digest: str = sha256(content).hexdigest()
+    text = content.removeprefix(_BOM).replace(b"\r\n", b"\n")  # unchanged: no copies
+    digest: str = sha256(text).hexdigest()
     return _TAG + digest
 
 

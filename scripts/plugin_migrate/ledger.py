@@ -64,6 +64,13 @@ class StoredSource(NamedTuple):
     text: str
 
 
+class Header(NamedTuple):
+    """What an applied migration's file said of itself; ``metadata`` is JSON text."""
+
+    language: str
+    metadata: str
+
+
 class Ledger(NamedTuple):
     """What the state database says, read in one transaction.
 
@@ -151,7 +158,7 @@ def load_ledger(connection: sqlite3.Connection, workspace: Workspace) -> Ledger:
     if workspace.config.ledger_table.lower() not in tables:
         return Ledger({}, is_ours=is_ours)
     return Ledger(
-        _load_applied(connection, workspace, is_ours),
+        _load_applied(connection, workspace),
         publishes=_load_publishes(connection, workspace) if is_ours else (),
         started=_load_started(connection) if is_ours else None,
         is_ours=is_ours,
@@ -206,24 +213,17 @@ def _kinds(connection: sqlite3.Connection, names: frozenset[str]) -> dict[str, s
     return dict(rows.fetchall())
 
 
-def _load_applied(
-    connection: sqlite3.Connection, workspace: Workspace, is_ours: bool
-) -> dict[Version, Applied]:
-    table = f'main."{workspace.config.ledger_table}"'
-    row_columns = ", ".join(f"m.{column}" for column in _COLUMNS[:-1])
-    if is_ours:
-        query = (
-            f"SELECT {row_columns}, s.language, s.metadata FROM {table} m"
-            " LEFT JOIN main.plugin_migrate_sources s ON s.version = m.version"
-        )
-    else:
-        query = f"SELECT {row_columns}, NULL, NULL FROM {table} m"
-    applied: dict[Version, Applied] = {}
-    # Most rows have the same metadata and were applied by the same: one text in memory will do.
-    same: dict[Any, Any] = {}
+def _load_applied(connection: sqlite3.Connection, workspace: Workspace) -> dict[Version, Applied]:
     # A row of direction 'down' is how another engine remembers a rollback: not applied.
-    for row in connection.execute(f"{query} WHERE m.direction = 'up'"):
-        number, text, description, applied_at, applied_by, duration, checksum, language, more = row
+    query = (
+        f'SELECT {", ".join(_COLUMNS[:-1])} FROM main."{workspace.config.ledger_table}"'
+        " WHERE direction = 'up'"
+    )
+    applied: dict[Version, Applied] = {}
+    # Most rows were applied by the same, and many at once: one text in memory will do.
+    same: dict[Any, Any] = {}
+    for row in connection.execute(query):
+        number, text, description, applied_at, applied_by, duration, checksum = row
         try:
             version = Version.parse(text)
         except (InvalidVersion, TypeError):
@@ -242,8 +242,6 @@ def _load_applied(
             same.setdefault(applied_by, applied_by),
             duration,
             checksum,
-            same.setdefault(language, language),
-            same.setdefault(more, more),
         )
     return applied
 
@@ -405,6 +403,24 @@ def read_sources(workspace: Workspace, versions: Sequence[Version]) -> dict[Vers
     if not versions or not os.path.exists(workspace.database):
         return {}
     return database.read(workspace.database, lambda connection: _load_sources(connection, versions))
+
+
+def read_headers(workspace: Workspace) -> dict[str, Header]:
+    """Return the headers of the applied migrations by version; of another engine's there is none.
+
+    Raises:
+        StateUnreadable, Busy: see :func:`plugin_migrate.database.read`.
+    """
+    if not os.path.exists(workspace.database):
+        return {}
+    return database.read(workspace.database, _load_headers)
+
+
+def _load_headers(connection: sqlite3.Connection) -> dict[str, Header]:
+    if not _has_table(connection, "plugin_migrate_sources"):
+        return {}
+    query = "SELECT version, language, metadata FROM main.plugin_migrate_sources"
+    return {version: Header(*more) for version, *more in connection.execute(query)}
 
 
 def _load_sources(

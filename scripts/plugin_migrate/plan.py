@@ -35,9 +35,7 @@ UNAPPLIED = frozenset({State.PENDING, State.OUT_OF_ORDER})
 class Applied(NamedTuple):
     """One row of the ledger: a migration that is applied now.
 
-    ``order`` is the row's id, which grows in order of application. ``metadata`` is the JSON text
-    that the file's header held when it was applied; it and ``language`` come from the stored source
-    and are ``None`` when another engine wrote the row.
+    ``order`` is the row's id, which grows in order of application.
     """
 
     order: int
@@ -47,8 +45,6 @@ class Applied(NamedTuple):
     applied_by: str | None
     execution_time_ms: int
     checksum: str
-    language: str | None
-    metadata: str | None
 
 
 class Entry(NamedTuple):

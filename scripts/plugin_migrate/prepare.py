@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Prepared(NamedTuple):
     """A step with everything it needs to run.
 
-    ``metadata`` is the header as JSON text; ``from_ledger`` tells that the migration's file is
-    gone, so that the source is the one stored when it was applied.
+    ``metadata`` is the header as JSON text, for a step up to be kept; ``from_ledger`` tells that
+    the migration's file is gone, so that the source is the one stored when it was applied.
     """
 
     direction: str
@@ -100,7 +100,7 @@ def _prepare(workspace: Workspace, step: Step, stored: StoredSource | None) -> P
             step.direction,
             migration,
             step.entry.applied.description,
-            step.entry.applied.metadata or "{}",
+            "{}",  # a rollback keeps none
             action,
             from_ledger=step.entry.migration is None,
         )

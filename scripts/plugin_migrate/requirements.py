@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .errors import BrokenMigration, RequirementUnmet
+from .ledger import Header
 from .plan import Entry
 from .prepare import describe
 from .version import Version
@@ -47,13 +48,10 @@ def needs_of(entries: Iterable[Entry]) -> tuple[Needs, ...]:
     return tuple(Needs(entry.version, _required_by_file(entry)) for entry in entries)
 
 
-def applied_in(entries: Iterable[Entry]) -> tuple[Needs, ...]:
+def applied_in(entries: Iterable[Entry], headers: Mapping[str, Header]) -> tuple[Needs, ...]:
     """Return the applied migrations with what they required when they were applied."""
-    return tuple(
-        Needs(entry.version, _required_by_row(entry.applied.metadata))
-        for entry in entries
-        if entry.applied is not None
-    )
+    applied = [entry.version for entry in entries if entry.applied is not None]
+    return tuple(Needs(version, _required_by(headers.get(str(version)))) for version in applied)
 
 
 def _required_by_file(entry: Entry) -> Mapping[str, str]:
@@ -74,11 +72,11 @@ def _required_by_file(entry: Entry) -> Mapping[str, str]:
     return requires
 
 
-def _required_by_row(metadata: str | None) -> Mapping[str, str]:
-    if metadata is None or "requires" not in metadata:
+def _required_by(header: Header | None) -> Mapping[str, str]:
+    if header is None or "requires" not in header.metadata:
         return {}
     try:
-        requires = json.loads(metadata).get("requires")
+        requires = json.loads(header.metadata).get("requires")
     except (ValueError, AttributeError):
         return {}
     return requires if _problem_in(requires) is None else {}

@@ -13,6 +13,7 @@ from functools import partial
 
 from .commands import Planner
 from .errors import MigrateError, UnknownPlugin, UsageError
+from .ledger import read_headers
 from .look import look_ahead
 from .output import for_source
 from .plan import UNAPPLIED, Entry, Plan, current_version
@@ -188,13 +189,15 @@ def _readable(workspace: Workspace) -> Iterator[Standing]:
     try:
         entries = look_ahead(workspace).entries
         pending = needs_of(entry for entry in entries if entry.state in UNAPPLIED)
+        standing = _standing(workspace, entries, pending)
     except MigrateError:
         return
-    yield _standing(workspace, entries, pending)
+    yield standing
 
 
 def _standing(workspace: Workspace, entries: Sequence[Entry], due: tuple[Needs, ...]) -> Standing:
-    return Standing(workspace.source, current_version(entries), due, applied_in(entries))
+    applied = applied_in(entries, read_headers(workspace))
+    return Standing(workspace.source, current_version(entries), due, applied)
 
 
 # --- writing ------------------------------------------------------------------------------------

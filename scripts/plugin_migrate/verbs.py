@@ -49,6 +49,7 @@ def _show(session: Session, show: Callable[[Session, Workspace], int]) -> int:
 
 
 def _show_status(session: Session, workspace: Workspace) -> int:
+    from .ledger import read_headers
     from .look import look
     from .plan import UNAPPLIED
     from .render import status
@@ -65,7 +66,7 @@ def _show_status(session: Session, workspace: Workspace) -> int:
     news = session.news_of_plugins(workspace)
     session.output.result(
         lambda style: status.status_text(seen, shown, news, style, as_list, session.most_rows),
-        lambda: status.status_json(seen, shown, news),
+        lambda: status.status_json(seen, shown, news, read_headers(workspace)),
     )
     return 0
 

@@ -10,6 +10,7 @@ from .style import Style, one_line, table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..ledger import Header
     from ..look import Look
     from ..news import News
     from ..plan import Entry
@@ -206,11 +207,13 @@ def _remarks(look: Look) -> list[str]:
     return ["", *remarks] if remarks else []
 
 
-def status_json(look: Look, shown: Sequence[Entry], plugins: Sequence[News]) -> dict[str, object]:
-    """Return the keys of the ``status`` document."""
+def status_json(
+    look: Look, shown: Sequence[Entry], plugins: Sequence[News], headers: Mapping[str, Header]
+) -> dict[str, object]:
+    """Return the keys of the ``status`` document; ``headers`` are those of what is applied."""
     return {
         "current_version": str(look.current) if look.current else None,
-        "migrations": [_entry_json(entry, look.workspace) for entry in shown],
+        "migrations": [_entry_json(entry, look.workspace, headers) for entry in shown],
         "plugins": [_news_json(news) for news in plugins],
     }
 
@@ -227,9 +230,12 @@ def _news_json(news: News) -> dict[str, object]:
     }
 
 
-def _entry_json(entry: Entry, workspace: Workspace) -> dict[str, object]:
+def _entry_json(
+    entry: Entry, workspace: Workspace, headers: Mapping[str, Header]
+) -> dict[str, object]:
     applied, migration = entry.applied, entry.migration
-    metadata = _metadata(entry)
+    header = headers.get(str(entry.version)) if applied else None
+    metadata = _metadata(entry, header)
     return {
         "version": str(entry.version),
         "description": _description(entry),
@@ -239,13 +245,13 @@ def _entry_json(entry: Entry, workspace: Workspace) -> dict[str, object]:
         "execution_time_ms": applied.execution_time_ms if applied else None,
         "checksum": applied.checksum if applied else migration.checksum if migration else None,
         "path": workspace.shown(migration.path) if migration else None,
-        "language": migration.language if migration else applied.language if applied else None,
+        "language": migration.language if migration else header.language if header else None,
         "author": metadata.get("author"),
         "tags": metadata.get("tags") or [],
     }
 
 
-def _metadata(entry: Entry) -> Mapping[str, object]:
+def _metadata(entry: Entry, header: Header | None) -> Mapping[str, object]:
     if entry.applied is None:
         from ..prepare import describe
 
@@ -253,7 +259,7 @@ def _metadata(entry: Entry) -> Mapping[str, object]:
     import json
 
     try:
-        metadata = json.loads(entry.applied.metadata or "{}")
+        metadata = json.loads(header.metadata) if header else {}
     except ValueError:
         return {}
     return metadata if isinstance(metadata, dict) else {}
