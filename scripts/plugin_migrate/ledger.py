@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 
 from . import __version__, database
 from .errors import ForeignDatabase, InvalidVersion, LedgerLost, LedgerTooNew, NotALedger
@@ -35,11 +36,12 @@ _COLUMNS = (
 )
 # The table whose presence says that the ledger is ours and not another engine's.
 _MARK = "plugin_migrate_schema"
+_FACTS = "plugin_migrate_facts"
 OWN_TABLES = (
     "plugin_migrate_history",
     "plugin_migrate_sources",
     "plugin_migrate_publishes",
-    "plugin_migrate_facts",
+    _FACTS,
     _MARK,
 )
 
@@ -188,7 +190,7 @@ def _tables_of_ledger(connection: sqlite3.Connection, workspace: Workspace) -> f
     is_ours = _MARK in kinds
     if is_ours:
         _refuse_newer(connection, workspace)
-        _refuse_foreign(connection, workspace)
+        _refuse_foreign(workspace, _load_facts(connection, kinds))
     if table.lower() in kinds:
         _require_columns(connection, workspace)
     elif is_ours and _has_rows(connection, "plugin_migrate_sources"):
@@ -316,8 +318,8 @@ def _refuse_newer(connection: sqlite3.Connection, workspace: Workspace) -> None:
         )
 
 
-def _refuse_foreign(connection: sqlite3.Connection, workspace: Workspace) -> None:
-    source = _fact(connection, "source")
+def _refuse_foreign(workspace: Workspace, facts: Mapping[str, str]) -> None:
+    source = facts.get("source")
     if source != workspace.source:
         # Two ledgers in one database would take each other's rows for their own.
         whose = f"the plugin {source}" if source else "the project's own migrations"
@@ -328,7 +330,7 @@ def _refuse_foreign(connection: sqlite3.Connection, workspace: Workspace) -> Non
             if workspace.source
             else "Give this project its own with --database or the database setting.",
         )
-    owner = None if workspace.owns_database else recorded_project(connection)
+    owner = None if workspace.owns_database else facts.get("project")
     if owner is not None and owner != workspace.project:
         raise ForeignDatabase(
             f"The database {workspace.database} belongs to another project: {owner}",
@@ -344,7 +346,7 @@ def _refuse_foreign(connection: sqlite3.Connection, workspace: Workspace) -> Non
 
 def recorded_project(connection: sqlite3.Connection) -> str | None:
     """Return the real path of the project that a database outside ``.claude/`` belongs to."""
-    return _fact(connection, "project")
+    return _load_facts(connection, _kinds(connection, frozenset({_FACTS}))).get("project")
 
 
 def reserved_tables(connection: sqlite3.Connection) -> frozenset[str]:
@@ -363,12 +365,12 @@ def reserved_tables(connection: sqlite3.Connection) -> frozenset[str]:
     return frozenset({*OWN_TABLES, *(name for (name,) in rows)})
 
 
-def _fact(connection: sqlite3.Connection, name: str) -> str | None:
-    if not _has_table(connection, "plugin_migrate_facts"):
-        return None
-    query = "SELECT value FROM main.plugin_migrate_facts WHERE name = ?"
-    row = connection.execute(query, (name,)).fetchone()
-    return None if row is None else str(row[0])
+def _load_facts(connection: sqlite3.Connection, kinds: Mapping[str, str]) -> dict[str, str]:
+    """Return what the table of facts says, if ``kinds`` says that there is one."""
+    if kinds.get(_FACTS) != "table":
+        return {}
+    rows = connection.execute(f"SELECT name, value FROM main.{_FACTS}")
+    return {name: str(value) for name, value in rows}
 
 
 def _schema_versions(connection: sqlite3.Connection) -> list[Version]:
@@ -376,6 +378,7 @@ def _schema_versions(connection: sqlite3.Connection) -> list[Version]:
     return [Version.parse(version) for (version,) in rows]
 
 
+@cache
 def _schema_files() -> dict[Version, str]:
     """Return the paths of the ledger's own migrations by version."""
     here = os.path.dirname(os.path.abspath(__file__))

@@ -83,9 +83,9 @@ def load(folder: str, known: Mapping[Version, str]) -> list[Migration]:
             )
         content = read_source(path)
         checksum = checksum_of(content)
-        text = None
-        if known.get(version) == checksum:
-            checksum = known[version]  # one text in memory rather than two
+        applied = known.get(version)
+        if applied == checksum:
+            checksum, text = applied, None  # one text in memory rather than two
         else:
             text = decode_source(content, path)
         found[version] = Migration(version, slug, language, path, checksum, text)

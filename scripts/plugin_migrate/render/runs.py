@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .errors import error_text
-from .status import no_migrations
 from .style import Style, indented, one_line, printable
 
 TYPE_CHECKING = False
@@ -58,6 +57,8 @@ def _nothing_to_do(look: Look, plan: Plan, style: Style) -> str:
         what = f" above {plan.target}" if plan.target and look.current else ""
         return f"{tick} Nothing to roll back{what}\n{current}"
     if not look.entries:
+        from .status import no_migrations
+
         return f"{tick} No pending migrations\n{current}\n  " + no_migrations(look.workspace)
     if plan.beyond:
         rest = f"  {plan.beyond} pending above {plan.target}"
