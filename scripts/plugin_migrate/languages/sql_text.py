@@ -37,10 +37,10 @@ _BOM = "\ufeff"
 # strings side by side, and both are skipped. What is not closed runs to the end of the text, except
 # that a `/*` which is the very last thing is no comment to SQLite. A BOM is white space to it, and
 # stands inside a file that was made by joining two.
-_BLANK = rf" \t\n\f\r{_BOM}"
 _COMMENT = r"--[^\n]*|/\*(?:.*?\*/|.+)"
-_SPACE = re.compile(rf"(?:[{_BLANK}]+|{_COMMENT})*", re.DOTALL)
-_GAP = re.compile(rf"(?:[;{_BLANK}]+|{_COMMENT})*", re.DOTALL)
+# The BOM stands by itself: one character far from the others makes compiling their set cost 0.3 ms.
+_SPACE = re.compile(rf"(?:[ \t\n\f\r]+|{_BOM}|{_COMMENT})*", re.DOTALL)
+_GAP = re.compile(rf"(?:[; \t\n\f\r]+|{_BOM}|{_COMMENT})*", re.DOTALL)
 # Letters, digits, `_`, `$` and all that is not ASCII; told by what it is not, because compiling a
 # set of a million characters takes 3 ms.
 _WORD = re.compile(r"[^\x00-#%-/:-@\[-^`{-\x7f]+")
