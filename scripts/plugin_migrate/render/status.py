@@ -119,16 +119,16 @@ def no_migrations(workspace: Workspace) -> str:
 
 def _status_table(shown: Sequence[Entry], style: Style) -> str:
     headers = ["Version", "Description", "Status", "Applied At", "Checksum"]
-    rows = [
-        [
+    rows = (
+        (
             str(entry.version),
             _description(entry),
             _LABELS[entry.state],
             _moment(entry.applied.applied_at) if entry.applied else "-",
             _short_checksum(entry),
-        ]
+        )
         for entry in shown
-    ]
+    )
     table = table_text(headers, rows, style.width)
     if not style.color:
         return table
