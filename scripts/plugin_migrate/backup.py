@@ -10,7 +10,6 @@ writing at once, and other things are done meanwhile: what is left to wait for t
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -117,6 +116,8 @@ def list_backups(workspace: Workspace) -> list[Backup]:
 
 
 def _read(folder: str) -> Backup | None:
+    import json
+
     path = os.path.join(folder, _MANIFEST)
     if not os.path.isfile(path):  # opening a named pipe would wait for ever
         return None
@@ -200,14 +201,11 @@ class BackupWriter:
     ) -> None:
         self._workspace = workspace
         self._is_complete = is_complete
-        earlier = list_backups(workspace)
         has_state = is_complete and os.path.exists(workspace.database)
         if has_state:
             _require_space(workspace)
         self._document: dict[str, object] = {
             "format": 1,
-            # Names sort by second and command only, and several runs can fit into one second.
-            "sequence": 1 + max((backup.sequence for backup in earlier), default=0),
             "created_at": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
             "command": command,
             "current_version": current_version,
@@ -248,6 +246,12 @@ class BackupWriter:
     @_writing()
     def commit(self) -> None:
         """Bring all that is kept to the disk; what it was kept for may happen now."""
+        import json  # and the earlier backups are read, while the system writes the copy
+
+        if "sequence" not in self._document:
+            # Names sort by second and command only, and several runs can fit into one second.
+            earlier = [backup.sequence for backup in list_backups(self._workspace)]
+            self._document["sequence"] = 1 + max(earlier, default=0)
         document = self._document | {
             "files": [_as_document(saved) for saved in self._files.values()],
             "databases": [saved._asdict() for saved in self._databases.values()],
