@@ -7,8 +7,8 @@ import gc
 import os
 import sys
 
-# We leave no garbage to speak of, and looking for some takes 2 ms of a start and as much of reading
-# 1000 migrations. What runs authors' Python turns the collector on again (`languages/python.py`).
+# Starting and reading leave no garbage to speak of, and looking for some takes 2 ms, and as much
+# for each 1000 migrations. What runs migrations turns the collector on again (`engine.py`).
 gc.disable()
 
 

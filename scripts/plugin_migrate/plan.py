@@ -113,7 +113,7 @@ def survey(
             state = State.OUT_OF_ORDER if late else State.PENDING
         elif migration is None:
             state = State.MISSING
-        elif is_modified(migration, row, stored.get(version)):
+        elif migration.checksum != row.checksum and _is_edited(migration, row, stored.get(version)):
             state = State.MODIFIED
         else:
             state = State.APPLIED
@@ -124,18 +124,17 @@ def survey(
 def doubtful(migrations: Iterable[Migration], applied: Mapping[Version, Applied]) -> list[Version]:
     """Return the versions of which only the stored source tells whether their file was edited."""
     pairs = ((migration, applied.get(migration.version)) for migration in migrations)
-    return [row.version for migration, row in pairs if row and _differs(migration, row)]
+    return [
+        row.version
+        for migration, row in pairs
+        if row and migration.checksum != row.checksum and is_verifiable(row.checksum)
+    ]
 
 
-def is_modified(migration: Migration, row: Applied, stored: str | None) -> bool:
-    """Return whether a migration's file was edited since it was applied, as ``stored``."""
-    if not _differs(migration, row):
+def _is_edited(migration: Migration, row: Applied, stored: str | None) -> bool:
+    if not is_verifiable(row.checksum):
         return False
     return migration.text is None or stored is None or not same_text(migration.text, stored)
-
-
-def _differs(migration: Migration, row: Applied) -> bool:
-    return migration.checksum != row.checksum and is_verifiable(row.checksum)
 
 
 def current_version(entries: Iterable[Entry]) -> Version | None:

@@ -21,11 +21,6 @@ else:
 
         __slots__ = ()
 
-        def __new__(cls, *values, **named):
-            if named or len(values) != len(cls._fields):
-                values = cls._completed(values, named)
-            return tuple.__new__(cls, values)
-
         @classmethod
         def _completed(cls, values, named):
             left = cls._fields[len(values) :]
@@ -52,6 +47,16 @@ else:
         def __getnewargs__(self):  # for copies and pickles
             return tuple(self)
 
+    def _constructor(count):
+        new = tuple.__new__  # what every instance needs is at hand here
+
+        def __new__(cls, *values, **named):  # noqa: N807 - it becomes one
+            if named or len(values) != count:
+                values = cls._completed(values, named)
+            return new(cls, values)
+
+        return __new__
+
     class _Definition(type):
         """Turns a class with annotated fields into a named tuple with its methods and defaults."""
 
@@ -60,6 +65,7 @@ else:
                 return super().__new__(cls, name, bases, body)
             fields = tuple(body.get("__annotations__", ()))
             own = {
+                "__new__": _constructor(len(fields)),
                 "__slots__": (),
                 "__match_args__": fields,
                 "_fields": fields,

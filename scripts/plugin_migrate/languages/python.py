@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import gc
 import inspect
 import linecache
 import os
@@ -77,7 +76,6 @@ class PythonAction:
                 raise self._failure(error) from error
 
     def _call(self, context: Context) -> None:
-        gc.enable()  # the start turned it off, and the author's code may rely on it
         # A stored source has no file to take the traceback's lines from.
         lines = self.source.splitlines(keepends=True)
         linecache.cache[self.file] = (len(self.source), None, lines, self.file)
