@@ -74,19 +74,23 @@ def import_with_c_datetime(name: str) -> None:
     """
     try:
         import _datetime  # type: ignore[import-not-found]
-    except ImportError:  # another Python than CPython: what imports it does without this
-        return
-    _import_with(_datetime, "datetime", name)
+    except ImportError:  # another Python than CPython
+        _datetime = None
+    if _datetime is None or sys.version_info >= (3, 12):
+        __import__(name)
+    else:
+        _import_with(_datetime, "datetime", name)
 
 
 def _import_with(stand_in: ModuleType, place: str, name: str) -> None:
-    if place in sys.modules:
-        return
-    sys.modules[place] = stand_in
+    is_free = place not in sys.modules
+    if is_free:
+        sys.modules[place] = stand_in
     try:
         __import__(name)
     finally:
-        del sys.modules[place]
+        if is_free:
+            del sys.modules[place]
 
 
 def _find(name: str) -> ModuleSpec | None:

@@ -168,6 +168,8 @@ class Transaction:
             return None
         self._cursor.close()
         self.connection.guard = None
+        # A signal that comes before the next step is told as such, not as a statement's failure.
+        self.connection.set_progress_handler(None, 0)
         return self.connection
 
     def abandon(self) -> None:
