@@ -64,7 +64,7 @@ def read(path: str, query: Callable[[sqlite3.Connection], T]) -> T:
 def open_for_reading(path: str, options: str = "mode=ro") -> sqlite3.Connection:
     """Return a connection that cannot write; ``options`` are URI parameters of SQLite's."""
     return sqlite3.connect(
-        f"file:{_quoted(path)}?{options}", uri=True, timeout=READ_PATIENCE, isolation_level=None
+        f"file:{_in_uri(path)}?{options}", uri=True, timeout=READ_PATIENCE, isolation_level=None
     )
 
 
@@ -95,12 +95,17 @@ def _require_plain(path: str) -> None:
         )
 
 
+def quoted_name(name: str) -> str:
+    """Return the name of a table or column as it stands in a statement."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def is_environmental(error: sqlite3.Error) -> bool:
     """Return whether an error is about the file, the disk or permissions and not about the SQL."""
     return getattr(error, "sqlite_errorname", "").startswith(_ENVIRONMENTAL)
 
 
-def _quoted(path: str) -> str:
+def _in_uri(path: str) -> str:
     """Return ``path`` as it stands in a URI file name (https://www.sqlite.org/uri.html)."""
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 

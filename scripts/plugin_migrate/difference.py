@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from . import database
+from .database import quoted_name
 
 _LONGEST_FILE = 4 << 20
 _ROWS_SHOWN = 5
@@ -220,11 +221,11 @@ def _rows(
     Values are SQL literals: ``quote`` tells 1, 1.0 and '1' apart, and its text sorts alike on
     both sides, whatever the columns' collations are. A rowid is a number and needs no sorting.
     """
-    names = [_name(column) for column in key.columns]
+    names = [quoted_name(column) for column in key.columns]
     keys = names if key.is_rowid else [f"quote({name}) COLLATE BINARY" for name in names]
-    values = [f"quote({_name(column)})" for column in columns]
+    values = [f"quote({quoted_name(column)})" for column in columns]
     selected, order = ", ".join(keys + values), ", ".join(keys)
-    return connection.execute(f"SELECT {selected} FROM main.{_name(table)} ORDER BY {order}")
+    return connection.execute(f"SELECT {selected} FROM main.{quoted_name(table)} ORDER BY {order}")
 
 
 def _merge(
@@ -258,10 +259,6 @@ def _merge(
 def _short(value: object) -> str:
     text = str(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
-
-
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _as_json(names: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+from .database import quoted_name
 from .errors import StepFailed
 
 # A pair of child and parent table; for a broken declaration the parent is SQLite's own sentence.
@@ -99,16 +100,12 @@ class ForeignKeys:
         return {name for (name,) in rows}
 
     def _exists(self, name: str) -> bool:
-        columns = self._cursor.execute(f"PRAGMA main.table_info({_quoted(name)})")
+        columns = self._cursor.execute(f"PRAGMA main.table_info({quoted_name(name)})")
         return bool(columns.fetchall())
 
     def _parents_of(self, name: str) -> frozenset[str]:
-        rows = self._cursor.execute(f"PRAGMA main.foreign_key_list({_quoted(name)})")
+        rows = self._cursor.execute(f"PRAGMA main.foreign_key_list({quoted_name(name)})")
         return frozenset(row[2].lower() for row in rows)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _sentence(pair: _Pair, count: int) -> str:
@@ -123,7 +120,7 @@ def _count(cursor: sqlite3.Cursor, tables: Iterable[str]) -> Counter[_Pair]:
     for table in tables:
         try:
             for child, _, parent, _ in cursor.execute(
-                f"PRAGMA main.foreign_key_check({_quoted(table)})"
+                f"PRAGMA main.foreign_key_check({quoted_name(table)})"
             ):
                 found[child, parent] += 1
         except sqlite3.OperationalError as error:

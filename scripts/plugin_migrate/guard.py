@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from .database import quoted_name
 from .signals import Stop
 
 TYPE_CHECKING = False
@@ -288,8 +289,8 @@ class StepConnection(sqlite3.Connection):
         SQLite shows the authorizer nothing of it, so it is shown the UPDATE that writing equals.
         """
         if not options.get("readonly", False):
-            place = ".".join(map(_quoted, (options.get("name", "main"), table)))
-            column_name = _quoted(column)
+            place = ".".join(map(quoted_name, (options.get("name", "main"), table)))
+            column_name = quoted_name(column)
             self.execute(f"EXPLAIN UPDATE {place} SET {column_name} = {column_name}").close()
         return super().blobopen(table, column, row, **options)
 
@@ -339,7 +340,3 @@ class StepConnection(sqlite3.Connection):
 
     def _refuse(self, sentence: str) -> Refused:
         return self.guard.refuse(sentence) if self.guard else Refused(sentence)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
