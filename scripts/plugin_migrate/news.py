@@ -40,6 +40,19 @@ class News:
         counts = (self.pending, self.modified, self.interrupted, self.ahead)
         return not any(counts) and self.problem is None
 
+    @property
+    def way_out(self) -> str | None:
+        """The command for the most pressing of it, if there is one."""
+        if self.interrupted:
+            return "repair"
+        if self.modified or self.problem is not None:
+            return "status"
+        if (
+            self.ahead and self.source
+        ):  # what is ahead of the project's own files is a matter of git
+            return "sync"
+        return "upgrade" if self.pending else None
+
 
 def news_of(workspace: Workspace) -> News:
     """Return what one source has to tell.

@@ -128,26 +128,14 @@ def _document(told: list[News]) -> str:
 def _line(news: News) -> str:
     """Return what the user reads: ``2 pending migrations (current version 1.0.0). Run ...``."""
     whose = f"{news.source}: " if news.source else ""
-    command = _way_out(news)
-    advice = f". Run /plugin-migrate {command}" if command else ""
+    option = f" --plugin {news.source}" if news.source else ""
+    advice = f". Run /plugin-migrate {news.way_out}{option}" if news.way_out else ""
     return f"{whose}{_counts(news)} (current version {news.current or 'none'}){advice}"
 
 
 def _fact(news: News) -> str:
     whose = f"the state of the plugin {news.source}" if news.source else "this project's .claude/"
     return f"{whose} has {_counts(news)} (current version {news.current or 'none'})"
-
-
-def _way_out(news: News) -> str | None:
-    """Return the command for the most pressing of the source's news."""
-    option = f" --plugin {news.source}" if news.source else ""
-    if news.interrupted:
-        return f"repair{option}"
-    if news.modified:
-        return f"status{option}"
-    if news.ahead and news.source:
-        return f"sync{option}"
-    return f"upgrade{option}" if news.pending else None
 
 
 def _counts(news: News) -> str:

@@ -52,19 +52,15 @@ def status_text(
 
 def news_text(news: News) -> str:
     """Return what one plugin has to tell, and the command that it is about."""
+    command = f"plugin-migrate {news.way_out} --plugin {news.source}"
     if news.problem is not None:
-        return f"{news.source}: {news.problem}. See: plugin-migrate status --plugin {news.source}"
+        return f"{news.source}: {news.problem}. See: {command}"
     counts = {"pending": news.pending, "modified": news.modified, "interrupted": news.interrupted}
     told = [f"{count} {state}" for state, count in counts.items() if count]
     if news.ahead:
         told.append(f"{news.ahead} of a newer version applied")
-    command = "sync" if news.ahead else "upgrade"
-    if news.modified or news.interrupted:
-        command = "status"
-    return (
-        f"{news.source}: {', '.join(told)} (current version {news.current or 'none'})."
-        f" Run: plugin-migrate {command} --plugin {news.source}"
-    )
+    version = news.current or "none"
+    return f"{news.source}: {', '.join(told)} (current version {version}). Run: {command}"
 
 
 def _own_status(
