@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from plugin_migrate import backup
 from plugin_migrate.engine import Reporter, StepResult
 from plugin_migrate.errors import Busy, Conflict, PlanRefused, StateUnreadable, StepFailed
 from plugin_migrate.plan import State
@@ -80,14 +83,25 @@ def batch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.usefixtures("batch")
-@pytest.mark.parametrize("kind", ["TABLE scratch (x)", "VIEW scratch AS SELECT 1"])
-def test_what_a_step_makes_temporary_is_gone_for_the_next(project: Project, kind: str) -> None:
-    project.sql("0.9.0", "SELECT 1;")
-    project.sql("1.0.0", f"CREATE TEMP {kind};")
-    project.sql("1.1.0", f"CREATE TEMP {kind};")
-    project.sql("1.2.0", "CREATE TABLE kept AS SELECT count(*) n FROM sqlite_temp_schema;")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TEMP TABLE scratch (x)",
+        "CREATE TEMP VIEW scratch AS SELECT 1",
+        "CREATE TABLE temp.scratch (x)",
+        "CREATE TABLE IF NOT EXISTS temp.scratch (x)",
+        "CREATE TABLE temp.scratch AS SELECT 1 x",
+        "CREATE VIEW temp.scratch AS SELECT 1",
+        "CREATE TRIGGER temp.scratch AFTER INSERT ON t BEGIN INSERT INTO t VALUES (2); END",
+    ],
+)
+def test_what_a_step_makes_temporary_is_gone_for_the_next(project: Project, statement: str) -> None:
+    project.sql("0.9.0", "CREATE TABLE t (x);")
+    project.sql("1.0.0", f"{statement};")
+    project.sql("1.1.0", f"{statement};")
+    project.sql("1.2.0", "INSERT INTO t SELECT count(*) FROM sqlite_temp_schema;")
     project.upgrade()
-    assert project.query("SELECT n FROM kept") == [(0,)]
+    assert project.query("SELECT x FROM t") == [(0,)]
 
 
 @pytest.mark.usefixtures("batch")
@@ -107,12 +121,128 @@ def test_between_transactions_others_may_read_and_write(project: Project) -> Non
     class Writes(Reporter):
         def finished(self, result: StepResult) -> None:
             with project.connect() as other:
-                other.execute("PRAGMA busy_timeout=0")
                 other.execute(f"CREATE TABLE others_{result.version.minor} (x)")
 
     project.upgrade(reporter=Writes())
     names = project.query("SELECT count(*) FROM sqlite_schema WHERE name GLOB '[to]*[0-9]'")
     assert names == [(12,)]
+
+
+def replace_database(project: Project) -> None:
+    """Put an equal file in the database's place, as a restored backup is or a synced folder."""
+    copy = project.database.with_name("copy.db")
+    with project.connect() as original, closing(sqlite3.connect(copy)) as other:
+        original.backup(other)
+        other.execute(
+            f"PRAGMA journal_mode={original.execute('PRAGMA journal_mode').fetchone()[0]}"
+        )
+    for suffix in ("-wal", "-shm"):
+        Path(f"{project.database}{suffix}").unlink(missing_ok=True)
+    copy.replace(project.database)
+
+
+@pytest.mark.usefixtures("batch")
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_a_step_after_the_database_was_replaced_goes_into_the_new_one(
+    project: Project, journal: str
+) -> None:
+    project.sql("0.9.0", "CREATE TABLE first (x);")
+    project.upgrade()
+    project.setup(f"PRAGMA journal_mode={journal}")
+    for number in range(6):
+        project.sql(f"1.{number}.0", f"CREATE TABLE t{number} (x);")
+
+    class Replaces(Reporter):
+        def finished(self, result: StepResult) -> None:
+            replace_database(project)
+
+    run = project.upgrade(reporter=Replaces())
+    assert len(run.results) == 6
+    assert project.applied() == ["0.9.0", *(f"1.{number}.0" for number in range(6))]
+
+
+def test_between_transactions_others_may_choose_another_journal(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plugin_migrate.engine._SHARED_STEPS", 2)
+    project.setup("PRAGMA journal_mode=WAL; CREATE TABLE mine (x)")
+    for number in range(4):
+        project.sql(f"1.{number}.0", f"CREATE TABLE t{number} (x);")
+    modes = []
+
+    class Chooses(Reporter):
+        def finished(self, result: StepResult) -> None:
+            modes.extend(project.query("PRAGMA journal_mode=DELETE"))
+
+    project.upgrade(reporter=Chooses())
+    assert modes == [("delete",)] * 4
+    assert len(project.applied()) == 4
+
+
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_steps_after_the_database_was_replaced_behind_the_backup_go_into_the_new_one(
+    project: Project, monkeypatch: pytest.MonkeyPatch, journal: str, count: int
+) -> None:
+    project.sql("0.9.0", "CREATE TABLE first (x);")
+    project.upgrade()
+    project.setup(f"PRAGMA journal_mode={journal}")
+    for number in range(count):
+        project.sql(f"1.{number}.0", f"CREATE TABLE t{number} (x);")
+    sync = backup.sync_file
+
+    def replacing(path: str) -> None:
+        sync(path)
+        if path.endswith("state.db"):
+            replace_database(project)
+
+    monkeypatch.setattr(backup, "sync_file", replacing)
+    project.upgrade()
+    assert len(project.applied()) == 1 + count
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_database_that_is_locked_after_the_backup_fails_the_step_and_no_other(
+    project: Project, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    project.sql("0.9.0", "CREATE TABLE first (x);")
+    project.upgrade()
+    for number in range(count):
+        project.sql(f"1.{number}.0", f"CREATE TABLE t{number} (x);")
+    monkeypatch.setattr("plugin_migrate.database.WRITE_PATIENCE", 0.01)
+    with project.connect() as other:
+        start = backup.start_sync
+
+        def locking(path: str) -> None:
+            start(path)
+            other.execute("BEGIN EXCLUSIVE")
+
+        monkeypatch.setattr(backup, "start_sync", locking)
+        run = project.try_upgrade()
+    assert isinstance(run.error, Busy)
+    assert run.failed is not None
+    assert str(run.failed.version) == "1.0.0"
+    assert project.applied() == ["0.9.0"]
+
+
+def test_a_ledger_that_is_broken_while_a_run_begins_leaves_no_lock_behind(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.sql("0.9.0", "CREATE TABLE first (x);")
+    project.upgrade()
+    project.sql("1.0.0", "CREATE TABLE t (x);")
+    sync = backup.sync_file
+
+    def breaking(path: str) -> None:
+        sync(path)
+        if path.endswith("state.db"):
+            project.setup("ALTER TABLE migrations RENAME TO elsewhere")
+
+    monkeypatch.setattr(backup, "sync_file", breaking)
+    run = project.try_upgrade()
+    assert run.error is not None  # which holds on to what it passed through
+    with project.connect() as other:
+        other.execute("BEGIN IMMEDIATE")
 
 
 @pytest.mark.usefixtures("batch")

@@ -137,9 +137,11 @@ def _fingerprint(path: str) -> tuple[tuple[int, ...] | None, bool]:
 
 
 def open_for_writing(
-    path: str, factory: type[C], timeout: float = WRITE_PATIENCE, foreign_keys: bool = False
+    path: str, factory: type[C], patience: float | None = None, foreign_keys: bool = False
 ) -> C:
     """Return a connection with the settings the commit protocol needs.
+
+    It waits ``patience`` seconds for other programs, or as long as a step does.
 
     No transaction is open and none is opened implicitly. ``cache_spill=0``: a large transaction
     must not lock readers out before it commits. Statements are not cached, because a cached one
@@ -150,6 +152,7 @@ def open_for_writing(
     """
     _require_plain(path)
     require_writable(path)
+    timeout = WRITE_PATIENCE if patience is None else patience
     try:
         connection = sqlite3.connect(
             path, timeout=timeout, isolation_level=None, cached_statements=0, factory=factory
@@ -166,6 +169,11 @@ def open_for_writing(
         sqlite3.Connection.close(connection)
         raise unreadable(path, error) from error
     return connection
+
+
+def be_patient(connection: sqlite3.Connection) -> None:
+    """Let a connection wait for other programs as long as a step does."""
+    connection.execute(f"PRAGMA busy_timeout={round(WRITE_PATIENCE * 1000)}")
 
 
 def make_durable(connection: sqlite3.Connection, path: str) -> None:

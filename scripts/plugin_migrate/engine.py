@@ -74,21 +74,21 @@ class Engine:
         self._signals = signals
         self._reporter = reporter
         self._has_ledger = ledger is not None and ledger.is_ready
-        # In no transaction, and without a trace of any step.
+        # In no transaction, and for the file that was there when it was opened.
         self._idle: StepConnection | None = None
+        self._file: tuple[int, int] | None = None
         self._staging: Staging | None = None
         self._sessions = Sessions()
 
     def connect(self, steps: Sequence[Prepared]) -> None:
-        """Open the state database for the first of ``steps`` already; nothing is locked.
+        """Open the state database for the first of ``steps`` already; locks and awaits nothing.
 
-        SQLite parses the whole schema then, for which the caller may have a better moment.
-
-        Raises:
-            Busy, StateUnreadable: it cannot be opened.
+        SQLite parses the whole schema then, for which the caller may have a better moment. If it
+        cannot be opened now, the step tries again, and tells why it cannot.
         """
         if self._has_ledger and _count_shareable(steps[:1]):
-            self._idle = self._open(steps[0])
+            with suppress(MigrateError):
+                self._keep(self._open(steps[0], patience=0))
 
     def close(self) -> None:
         """Close what is still open; may be called again."""
@@ -152,8 +152,8 @@ class Engine:
         started = time.perf_counter()
         transaction = self._begin(steps)
         begun = time.perf_counter()
-        # Beginning parses the whole schema: with thousands of tables a fixed time would leave room
-        # for ever fewer steps, and many migrations would take quadratic time.
+        # Beginning on a new connection parses the whole schema: with thousands of tables a fixed
+        # time would leave room for ever fewer steps, and many migrations would take quadratic time.
         deadline = begun + max(_SHARED_SECONDS, 4 * (begun - started))
         results = []
         try:
@@ -181,7 +181,10 @@ class Engine:
             transaction.abandon()
             self._raise_stop(error, steps[0])
             raise
-        self._idle = transaction.release()
+        if transaction.guard.leaves_traces:
+            transaction.close()
+        else:
+            self._keep(transaction.release())
         return results
 
     # --- one step as a unit of its own -----------------------------------------------------------
@@ -338,13 +341,29 @@ class Engine:
     # --- parts -----------------------------------------------------------------------------------
 
     def _begin(self, steps: Sequence[Prepared]) -> Transaction:
+        if self._file != _identity(self._workspace.database):
+            self.close()  # somebody has put another file in the place of the one that is open
         connection, self._idle = self._idle or self._open(steps[0]), None
         return Transaction(self._workspace, connection, self._done_by, self._signals, steps)
 
-    def _open(self, prepared: Prepared) -> StepConnection:
-        return database.open_for_writing(
-            self._workspace.database, StepConnection, foreign_keys=prepared.action.foreign_keys
-        )
+    def _open(self, prepared: Prepared, patience: float | None = None) -> StepConnection:
+        path = self._workspace.database
+        self._file = _identity(path)
+        keys = prepared.action.foreign_keys
+        return database.open_for_writing(path, StepConnection, patience, foreign_keys=keys)
+
+    def _keep(self, connection: StepConnection) -> None:
+        """Keep a connection for further steps, or close it.
+
+        Under WAL SQLite does not notice that somebody removed or replaced the files it has open,
+        and nobody else could choose another journal.
+        """
+        with suppress(sqlite3.Error):
+            if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                database.be_patient(connection)
+                self._idle = connection
+                return
+        connection.end()
 
     def _stage(self) -> Staging:
         """Return the staged copy, equal to the live state; one copy serves a whole run."""
@@ -471,6 +490,15 @@ class Engine:
     def _raise_stop(self, error: BaseException, prepared: Prepared) -> None:
         if isinstance(error, Stop):
             raise self._signals.as_error(str(prepared.version)) from None
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return what tells one file from another that is put in its place."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _collect_garbage() -> None:

@@ -31,7 +31,7 @@ _LOOKUP_PRAGMAS = frozenset(
     "foreign_key_check foreign_key_list index_info index_list index_xinfo integrity_check"
     " quick_check table_info table_list table_xinfo".split()
 )
-# They are transactional, or last no longer than the step's own connection.
+# They are transactional, or end the connection with the step's transaction.
 _WRITABLE_PRAGMAS = frozenset({"application_id", "user_version", "optimize"})
 _CONNECTION_PRAGMAS = frozenset(
     "case_sensitive_like defer_foreign_keys ignore_check_constraints legacy_alter_table"
@@ -72,15 +72,6 @@ _NAMES_TABLE_SECOND = frozenset(
 _READS = frozenset({sqlite3.SQLITE_READ, sqlite3.SQLITE_SELECT, sqlite3.SQLITE_FUNCTION})
 _CHANGES_ROWS = frozenset({sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE})
 _TRIGGERS = frozenset({sqlite3.SQLITE_CREATE_TRIGGER, sqlite3.SQLITE_CREATE_TEMP_TRIGGER})
-# What lasts on the connection after the step, so that no further step may share it.
-_LEAVES_TRACES = frozenset(
-    {
-        sqlite3.SQLITE_CREATE_TEMP_TABLE,
-        sqlite3.SQLITE_CREATE_TEMP_VIEW,
-        sqlite3.SQLITE_CREATE_TEMP_INDEX,
-        sqlite3.SQLITE_CREATE_TEMP_TRIGGER,
-    }
-)
 
 
 class Refused(sqlite3.DatabaseError):
@@ -147,6 +138,9 @@ class Guard:
     ) -> int:
         if not self.is_armed:
             return sqlite3.SQLITE_OK
+        # For `CREATE TABLE temp.x` SQLite names the place only, not the kind of action.
+        if database == "temp" and action not in _READS:
+            self.leaves_traces = True
         sentence = self._objection(action, first or "", second or "")
         if sentence is None:
             return sqlite3.SQLITE_OK
@@ -194,7 +188,6 @@ class Guard:
         self.written.add(table)
         if action == sqlite3.SQLITE_ALTER_TABLE:
             self.altered.add(table)
-        self.leaves_traces |= action in _LEAVES_TRACES
         return None
 
     def _about_pragma(self, name: str, value: str) -> str | None:

@@ -62,10 +62,10 @@ class Transaction:
             # Of all steps at once: from here on nobody else can write the ledger.
             self._rows = self.ledger.directions([step.version for step in steps])
         except sqlite3.Error as error:
-            self.connection.end()
+            self.abandon()
             raise database.unreadable(workspace.database, error) from error
         except BaseException:
-            self.connection.end()
+            self.abandon()
             raise
         self._recorded: dict[Version, bool] = {}
         self.connection.set_progress_handler(signals.interrupts_sqlite, _INSTRUCTIONS_PER_LOOK)
@@ -161,11 +161,8 @@ class Transaction:
         """Close the connection after a commit."""
         self.connection.end()
 
-    def release(self) -> StepConnection | None:
-        """Return the connection after a commit, or close it if a step left traces on it."""
-        if self.guard.leaves_traces:
-            self.close()
-            return None
+    def release(self) -> StepConnection:
+        """Return the connection after a commit, for further steps."""
         self._cursor.close()
         self.connection.guard = None
         # A signal that comes before the next step is told as such, not as a statement's failure.
