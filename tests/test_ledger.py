@@ -14,6 +14,7 @@ import pytest
 
 from plugin_migrate import __version__
 from plugin_migrate.errors import ForeignDatabase, LedgerTooNew, MigrateError, NotALedger
+from plugin_migrate.ledger import Header, read_headers
 from plugin_migrate.plan import State
 from project import SCRIPTS, Project
 
@@ -222,6 +223,38 @@ def test_a_lost_ledger_table_is_not_read_as_an_empty_one(project: Project) -> No
     for command in (project.look, project.upgrade):
         with pytest.raises(NotALedger, match="is gone"):
             command()
+
+
+def test_a_ledger_without_its_sources_is_broken_and_nothing_is_run(project: Project) -> None:
+    project.sql("1.0.0", "CREATE TABLE t (x);")
+    project.upgrade()
+    project.sql("1.1.0", "INSERT INTO t VALUES (1); VACUUM;", options="transaction:false")
+    project.setup("DROP TABLE plugin_migrate_sources")
+    for command in (project.look, project.upgrade, project.downgrade):
+        with pytest.raises(NotALedger, match="'plugin_migrate_sources' is gone"):
+            command()
+    assert project.query("SELECT x FROM t") == []
+
+
+def test_headers_are_those_of_what_is_applied_and_whatever_else_stands_there_is_left_out(
+    project: Project,
+) -> None:
+    for number in range(3):
+        project.sql(f"1.{number}.0", f"CREATE TABLE t{number} (x);")
+    project.upgrade()
+    project.setup(
+        "UPDATE plugin_migrate_sources SET metadata = 5 WHERE version = '1.1.0';"
+        "DELETE FROM migrations WHERE version = '1.2.0'"
+    )
+    # SQLite makes a text of the 5, for a column of that kind; but not of bytes.
+    project.setup("UPDATE plugin_migrate_sources SET language = x'ff' WHERE version = '1.1.0'")
+    assert read_headers(project.workspace()) == {"1.0.0": Header("sql", "{}")}
+
+
+def test_a_foreign_ledger_has_no_headers(project: Project) -> None:
+    assert read_headers(project.workspace()) == {}
+    project.setup("CREATE TABLE plugin_migrate_sources (version, language, metadata)")
+    assert read_headers(project.workspace()) == {}
 
 
 def test_a_renamed_setting_without_a_renamed_table_is_not_read_as_an_empty_ledger(

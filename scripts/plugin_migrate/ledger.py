@@ -37,9 +37,10 @@ _COLUMNS = (
 # The table whose presence says that the ledger is ours and not another engine's.
 _MARK = "plugin_migrate_schema"
 _FACTS = "plugin_migrate_facts"
+_SOURCES = "plugin_migrate_sources"
 OWN_TABLES = (
     "plugin_migrate_history",
-    "plugin_migrate_sources",
+    _SOURCES,
     "plugin_migrate_publishes",
     _FACTS,
     _MARK,
@@ -191,9 +192,15 @@ def _tables_of_ledger(connection: sqlite3.Connection, workspace: Workspace) -> f
     if is_ours:
         _refuse_newer(connection, workspace)
         _refuse_foreign(workspace, _load_facts(connection, kinds))
+    if is_ours and _SOURCES not in kinds:
+        raise NotALedger(
+            f"The ledger's table '{_SOURCES}' is gone",
+            file=workspace.shown(workspace.database),
+            hint="Put a backup back: plugin-migrate restore. Nothing was run.",
+        )
     if table.lower() in kinds:
         _require_columns(connection, workspace)
-    elif is_ours and _has_rows(connection, "plugin_migrate_sources"):
+    elif is_ours and _has_rows(connection, _SOURCES):
         raise NotALedger(
             f"The ledger table '{table}' is gone, though migrations were applied",
             file=workspace.shown(workspace.database),
@@ -369,7 +376,9 @@ def _load_facts(connection: sqlite3.Connection, kinds: Mapping[str, str]) -> dic
     """Return what the table of facts says, if ``kinds`` says that there is one."""
     if kinds.get(_FACTS) != "table":
         return {}
-    rows = connection.execute(f"SELECT name, value FROM main.{_FACTS}")
+    rows = connection.execute(
+        f"SELECT name, value FROM main.{_FACTS} WHERE name IN ('source', 'project')"
+    )
     return {name: str(value) for name, value in rows}
 
 
@@ -409,20 +418,26 @@ def read_sources(workspace: Workspace, versions: Sequence[Version]) -> dict[Vers
 
 
 def read_headers(workspace: Workspace) -> dict[str, Header]:
-    """Return the headers of the applied migrations by version; of another engine's there is none.
+    """Return the headers of applied migrations by version; of another engine's there is none.
 
     Raises:
         StateUnreadable, Busy: see :func:`plugin_migrate.database.read`.
     """
     if not os.path.exists(workspace.database):
         return {}
-    return database.read(workspace.database, _load_headers)
+    table = workspace.config.ledger_table
+    return database.read(workspace.database, lambda connection: _load_headers(connection, table))
 
 
-def _load_headers(connection: sqlite3.Connection) -> dict[str, Header]:
-    if not _has_table(connection, "plugin_migrate_sources"):
+def _load_headers(connection: sqlite3.Connection, table: str) -> dict[str, Header]:
+    if not _has_table(connection, _MARK):
         return {}
-    query = "SELECT version, language, metadata FROM main.plugin_migrate_sources"
+    query = (
+        f"SELECT s.version, s.language, s.metadata FROM main.{_SOURCES} s"
+        f" JOIN main.\"{table}\" m ON m.version = s.version WHERE m.direction = 'up'"
+        # SQLite itself takes any value in any column.
+        " AND typeof(s.language) = 'text' AND typeof(s.metadata) = 'text'"
+    )
     return {version: Header(*more) for version, *more in connection.execute(query)}
 
 
