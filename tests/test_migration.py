@@ -127,10 +127,10 @@ def test_a_pipe_is_refused_without_waiting(folder):
         folder()
 
 
-@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/urandom", "/dev/tty"])
-def test_a_device_is_refused_without_being_read_for_ever(folder, device):
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/urandom"])
+def test_a_device_is_refused_without_being_read(folder, device):
     (folder.path / "1.0.0-a.sql").symlink_to(device)
-    with pytest.raises((BrokenMigration, StateUnreadable), match=r"plain file|cannot be read"):
+    with pytest.raises(BrokenMigration, match="plain file"):
         folder()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -51,7 +50,8 @@ def load(folder: str, known: Mapping[Version, str]) -> list[Migration]:
         StateUnreadable: the folder or a file cannot be read.
     """
     try:
-        names = os.listdir(folder)
+        with os.scandir(folder) as listing:
+            entries = list(listing)
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -61,11 +61,12 @@ def load(folder: str, known: Mapping[Version, str]) -> list[Migration]:
             hint="Make it a folder that you may read, or name another with --migrations.",
         ) from None
     found: dict[Version, Migration] = {}
-    for name in names:
+    for entry in entries:
+        name = entry.name
         language = language_of(name)
         if language is None or not name[0].isdigit():
             continue
-        path = f"{folder}/{name}"
+        path = entry.path
         if not name.isascii() and not _is_storable(name):
             raise BrokenMigration(
                 "The file's name is not UTF-8, so the ledger cannot keep it",
@@ -81,7 +82,8 @@ def load(folder: str, known: Mapping[Version, str]) -> list[Migration]:
                 file=folder,
                 hint="Give one of them another version by renaming its file.",
             )
-        content = read_source(path)
+        is_plain = entry.is_file(follow_symlinks=False)
+        content = _read_plain(path) if is_plain else read_source(path)
         checksum = checksum_of(content)
         applied = known.get(version)
         if applied == checksum:
@@ -132,17 +134,17 @@ def read_source(path: str) -> bytes:
     try:
         descriptor = os.open(path, _OPEN)
         try:
-            # At a place: what has none, as a pipe or a folder, is refused without being asked for
-            # its kind, which would take as long as the reading.
-            content = os.pread(descriptor, _USUAL_SIZE, 0)
-            if 0 < len(content) < _USUAL_SIZE:
-                return content
-            return _read_unusual(descriptor, path)
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise BrokenMigration("A migration must be a plain file", file=path)
+            if status.st_size > LARGEST_FILE:
+                raise BrokenMigration(
+                    f"A migration file may have at most {LARGEST_FILE >> 20} MiB", file=path
+                )
+            return os.read(descriptor, status.st_size + 1)
         finally:
             os.close(descriptor)
     except OSError as error:
-        if error.errno in (errno.ESPIPE, errno.EISDIR):
-            raise _no_plain_file(path) from None
         raise StateUnreadable(
             f"The migration cannot be read: {error.strerror}",
             file=path,
@@ -150,20 +152,17 @@ def read_source(path: str) -> bytes:
         ) from None
 
 
-def _read_unusual(descriptor: int, path: str) -> bytes:
-    """Return the bytes of what is large or empty, and may be a device."""
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise _no_plain_file(path)
-    if status.st_size > LARGEST_FILE:
-        raise BrokenMigration(
-            f"A migration file may have at most {LARGEST_FILE >> 20} MiB", file=path
-        )
-    return os.pread(descriptor, status.st_size + 1, 0)
-
-
-def _no_plain_file(path: str) -> BrokenMigration:
-    return BrokenMigration("A migration must be a plain file", file=path)
+def _read_plain(path: str) -> bytes:
+    """Do the same for what its folder says is a plain file, with a quarter less of system calls."""
+    try:
+        descriptor = os.open(path, _OPEN)
+        try:
+            content = os.pread(descriptor, _USUAL_SIZE, 0)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        content = b""
+    return content if 0 < len(content) < _USUAL_SIZE else read_source(path)
 
 
 def decode_source(content: bytes, path: str) -> str:
