@@ -88,12 +88,12 @@ def test_instances_cannot_be_changed(kind):
     [((), {}), ((1, 2, (), 4), {}), ((), {"y": 1}), ((1,), {"x": 2}), ((1,), {"z": 2})],
 )
 def test_a_field_too_few_or_too_many_is_refused(by_place, by_name):
-    with pytest.raises(TypeError, match="Point has the fields x, y, tags"):
+    with pytest.raises(TypeError, match=r"Point\(x, y, tags\): \d given by place"):
         OURS(*by_place, **by_name)
     with pytest.raises(TypeError):
         THEIRS(*by_place, **by_name)
 
 
 def test_only_fields_can_be_replaced():
-    with pytest.raises(TypeError, match="tags, z"):
+    with pytest.raises(TypeError, match=r"unexpected: \['z'\]"):
         OURS(1)._replace(z=2)

@@ -216,6 +216,8 @@ class BackupWriter:
         }
         self._files: dict[str, Saved] = {}
         self._databases: dict[str, SavedDatabase] = {}
+        # Found while the system writes the copy of the database.
+        self._sequence: int | None = None
         # Folders and copies that are not on the disk yet.
         self._unsynced: list[str] = []
         with _writing():
@@ -246,13 +248,12 @@ class BackupWriter:
     @_writing()
     def commit(self) -> None:
         """Bring all that is kept to the disk; what it was kept for may happen now."""
-        import json  # and the earlier backups are read, while the system writes the copy
+        import json
 
-        if "sequence" not in self._document:
-            # Names sort by second and command only, and several runs can fit into one second.
-            earlier = [backup.sequence for backup in list_backups(self._workspace)]
-            self._document["sequence"] = 1 + max(earlier, default=0)
+        if self._sequence is None:
+            self._sequence = _next_sequence(self._workspace)
         document = self._document | {
+            "sequence": self._sequence,
             "files": [_as_document(saved) for saved in self._files.values()],
             "databases": [saved._asdict() for saved in self._databases.values()],
         }
@@ -310,6 +311,14 @@ class BackupWriter:
     def _sync_later(self, path: str) -> None:
         start_sync(path)
         self._unsynced.append(path)
+
+
+def _next_sequence(workspace: Workspace) -> int:
+    """Return a higher number than every earlier backup's.
+
+    Names sort by second and command only, and several runs can fit into one second.
+    """
+    return 1 + max((backup.sequence for backup in list_backups(workspace)), default=0)
 
 
 def _remove_unfinished(folder: str) -> None:

@@ -67,7 +67,7 @@ def _plural(one: str, many: str, count: int) -> str:
 
 
 def import_with_c_datetime(name: str) -> None:
-    """Import a module, such as `sqlite3`, that takes nothing but classes from `datetime`.
+    """Import a module, such as `sqlite3`, that needs nothing of `datetime` but its classes.
 
     Before Python 3.12 `datetime` first defines them all in Python and then replaces them by those
     of `_datetime` (1.5 ms). The module gets these at once; they are the same that everybody gets.

@@ -29,8 +29,8 @@ else:
             unexpected = [field for field in named if field not in left]
             if missing or unexpected or len(values) > len(cls._fields):
                 raise TypeError(
-                    f"{cls.__name__} has the fields {', '.join(cls._fields)};"
-                    f" {len(values)} given by place, and by name: {', '.join(named) or 'none'}"
+                    f"{cls.__name__}({', '.join(cls._fields)}): {len(values)} given by place,"
+                    f" missing: {missing}, unexpected: {unexpected}"
                 )
             return (*values, *(known[field] for field in left))
 

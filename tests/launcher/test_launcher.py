@@ -560,10 +560,12 @@ for _ in range(300):
 
 @pytest.fixture
 def heeded():
-    """Let shells trap SIGHUP, which they cannot where it was ignored before, as under nohup."""
-    before = signal.signal(signal.SIGHUP, lambda *_: None)
+    """Let shells trap what was ignored before, as under nohup or for a job in the background."""
+    numbers = (signal.SIGHUP, signal.SIGINT)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.usefixtures("heeded")
