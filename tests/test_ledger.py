@@ -251,6 +251,15 @@ def test_headers_are_those_of_what_is_applied_and_whatever_else_stands_there_is_
     assert read_headers(project.workspace()) == {"1.0.0": Header("sql", "{}")}
 
 
+def test_a_ledger_whose_own_table_is_gone_has_no_headers(project: Project) -> None:
+    project.sql("1.0.0", "CREATE TABLE t (x);", "DROP TABLE t;")
+    project.upgrade()
+    project.downgrade()
+    project.setup("DROP TABLE migrations")
+    assert read_headers(project.workspace()) == {}
+    assert project.cli("status", "--format=json").returncode == 0
+
+
 def test_a_foreign_ledger_has_no_headers(project: Project) -> None:
     assert read_headers(project.workspace()) == {}
     project.setup("CREATE TABLE plugin_migrate_sources (version, language, metadata)")

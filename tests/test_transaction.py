@@ -179,6 +179,32 @@ def test_between_transactions_others_may_choose_another_journal(
     assert len(project.applied()) == 4
 
 
+def test_a_step_sees_what_somebody_wrote_over_the_database_in_place(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plugin_migrate.engine._SHARED_STEPS", 2)
+    project.sql("0.9.0", "CREATE TABLE t (x); INSERT INTO t VALUES ('ours');")
+    project.upgrade()
+    for number in range(4):
+        project.sql(f"1.{number}.0", f"INSERT INTO t SELECT max(x) || {number} FROM t;")
+
+    class Overwrites(Reporter):
+        def finished(self, result: StepResult) -> None:
+            if result.version.minor != 1:
+                return
+            copy = tmp_path / "copy.db"
+            copy.write_bytes(project.database.read_bytes())
+            counter = copy.read_bytes()[24:28]
+            with closing(sqlite3.connect(copy)) as other, other:
+                other.execute("UPDATE t SET x = 'foreign' || rowid")
+            content = bytearray(copy.read_bytes())
+            content[24:28] = content[92:96] = counter  # by which SQLite knows what it has read
+            project.database.write_bytes(content)
+
+    project.upgrade(reporter=Overwrites())
+    assert project.query("SELECT count(*) FROM t WHERE x LIKE 'ours%'") == [(0,)]
+
+
 @pytest.mark.parametrize("journal", ["delete", "wal"])
 @pytest.mark.parametrize("count", [1, 3])
 def test_steps_after_the_database_was_replaced_behind_the_backup_go_into_the_new_one(

@@ -44,17 +44,17 @@ def read(path: str, query: Callable[[sqlite3.Connection], T]) -> T:
     """
     _require_plain(path)
     for _ in range(_ATTEMPTS):
-        before = _fingerprint(path)
+        before = fingerprint(path)
         options = "mode=ro" if before[1] else "mode=ro&immutable=1"
         try:
             answer = _ask(path, options, query)
         except sqlite3.Error as error:
-            if _fingerprint(path) != before:
+            if fingerprint(path) != before:
                 continue
             if before[1] and _is_hot(error):
                 return _ask_after_recovery(path, query)
             raise unreadable(path, error) from error
-        if before[1] or _fingerprint(path) == before:
+        if before[1] or fingerprint(path) == before:
             return answer
     raise Busy(
         f"The database is being written without a pause: {path}", hint="Try again in a moment."
@@ -126,7 +126,7 @@ def _ask_after_recovery(path: str, query: Callable[[sqlite3.Connection], T]) -> 
         raise unreadable(path, error) from error
 
 
-def _fingerprint(path: str) -> tuple[tuple[int, ...] | None, bool]:
+def fingerprint(path: str) -> tuple[tuple[int, ...] | None, bool]:
     """Return what tells whether the file changed, and whether a writer left files beside it."""
     try:
         status = os.stat(path)

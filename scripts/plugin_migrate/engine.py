@@ -74,9 +74,9 @@ class Engine:
         self._signals = signals
         self._reporter = reporter
         self._has_ledger = ledger is not None and ledger.is_ready
-        # In no transaction, and for the file that was there when it was opened.
+        # In no transaction, and for the file as it was when it was opened or last committed to.
         self._idle: StepConnection | None = None
-        self._file: tuple[int, int] | None = None
+        self._file: object = None
         self._staging: Staging | None = None
         self._sessions = Sessions()
 
@@ -184,6 +184,7 @@ class Engine:
         if transaction.guard.leaves_traces:
             transaction.close()
         else:
+            self._file = database.fingerprint(self._workspace.database)
             self._keep(transaction.release())
         return results
 
@@ -341,14 +342,14 @@ class Engine:
     # --- parts -----------------------------------------------------------------------------------
 
     def _begin(self, steps: Sequence[Prepared]) -> Transaction:
-        if self._file != _identity(self._workspace.database):
-            self.close()  # somebody has put another file in the place of the one that is open
+        if self._file != database.fingerprint(self._workspace.database):
+            self.close()  # somebody has changed the file, or put another one in its place
         connection, self._idle = self._idle or self._open(steps[0]), None
         return Transaction(self._workspace, connection, self._done_by, self._signals, steps)
 
     def _open(self, prepared: Prepared, patience: float | None = None) -> StepConnection:
         path = self._workspace.database
-        self._file = _identity(path)
+        self._file = database.fingerprint(path)
         keys = prepared.action.foreign_keys
         return database.open_for_writing(path, StepConnection, patience, foreign_keys=keys)
 
@@ -490,15 +491,6 @@ class Engine:
     def _raise_stop(self, error: BaseException, prepared: Prepared) -> None:
         if isinstance(error, Stop):
             raise self._signals.as_error(str(prepared.version)) from None
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    """Return what tells one file from another that is put in its place."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _collect_garbage() -> None:

@@ -138,8 +138,9 @@ class Guard:
     ) -> int:
         if not self.is_armed:
             return sqlite3.SQLITE_OK
-        # For `CREATE TABLE temp.x` SQLite names the place only, not the kind of action.
-        if database == "temp" and action not in _READS:
+        # For `CREATE TABLE temp.x` SQLite names the place only, not the kind of action. Its own
+        # UPDATE there belongs to every RENAME, whether anything temporary exists or not.
+        if database == "temp" and action not in _READS and action != sqlite3.SQLITE_UPDATE:
             self.leaves_traces = True
         sentence = self._objection(action, first or "", second or "")
         if sentence is None:

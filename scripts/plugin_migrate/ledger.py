@@ -196,7 +196,8 @@ def _tables_of_ledger(connection: sqlite3.Connection, workspace: Workspace) -> f
         raise NotALedger(
             f"The ledger's table '{_SOURCES}' is gone",
             file=workspace.shown(workspace.database),
-            hint="Put a backup back: plugin-migrate restore. Nothing was run.",
+            hint="Put a backup back; `plugin-migrate restore` lists them:"
+            " plugin-migrate restore ID --force. Nothing was run.",
         )
     if table.lower() in kinds:
         _require_columns(connection, workspace)
@@ -430,7 +431,7 @@ def read_headers(workspace: Workspace) -> dict[str, Header]:
 
 
 def _load_headers(connection: sqlite3.Connection, table: str) -> dict[str, Header]:
-    if not _has_table(connection, _MARK):
+    if _kinds(connection, frozenset({_MARK, table.lower()})).keys() != {_MARK, table.lower()}:
         return {}
     query = (
         f"SELECT s.version, s.language, s.metadata FROM main.{_SOURCES} s"

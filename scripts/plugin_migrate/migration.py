@@ -82,8 +82,7 @@ def load(folder: str, known: Mapping[Version, str]) -> list[Migration]:
                 file=folder,
                 hint="Give one of them another version by renaming its file.",
             )
-        is_plain = entry.is_file(follow_symlinks=False)
-        content = _read_plain(path) if is_plain else read_source(path)
+        content = _read_plain(path) if _is_plain(entry) else read_source(path)
         checksum = checksum_of(content)
         applied = known.get(version)
         if applied == checksum:
@@ -150,6 +149,13 @@ def read_source(path: str) -> bytes:
             file=path,
             hint="Make the file readable, or remove it from the folder.",
         ) from None
+
+
+def _is_plain(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file(follow_symlinks=False)
+    except OSError:  # reading it tells what is wrong
+        return False
 
 
 def _read_plain(path: str) -> bytes:
