@@ -128,16 +128,33 @@ def test_nothing_is_synced_when_nothing_is_pending(project: Project) -> None:
 
 
 @needs_strace
-@pytest.mark.parametrize("command", ["status", "upgrade", "check"])
-def test_every_migration_is_opened_once_and_the_database_too(
-    project: Project, command: str
+@pytest.mark.parametrize(
+    ("command", "times"),
+    [("status", 1), ("check", 1), ("upgrade", 2)],  # the latter looks at its header first
+)
+def test_every_migration_is_opened_once_and_the_database_by_sqlite_too(
+    project: Project, command: str, times: int
 ) -> None:
     add_tables(project, 12)
     project.upgrade()
     opened = [line for line in traced(project, "open,openat", command) if "ENOENT" not in line]
     for number in range(12):
         assert sum(f"/1.{number}.0-step.sql" in line for line in opened) == 1
-    assert sum("orchestration.db" in line for line in opened) == 1
+    assert sum("orchestration.db" in line for line in opened) == times
+
+
+@needs_strace
+def test_steps_on_the_database_use_the_connection_that_read_the_ledger(project: Project) -> None:
+    def opened(*arguments: str) -> int:
+        lines = traced(project, "open,openat", *arguments, "--no-backup")
+        return sum('orchestration.db"' in line for line in lines)
+
+    add_tables(project, 3)
+    project.upgrade()
+    for_nothing = opened("upgrade")
+    project.sql("2.0.0", "CREATE TABLE a (x);", "DROP TABLE a;")
+    assert opened("upgrade") == for_nothing
+    assert opened("downgrade") == for_nothing
 
 
 @needs_strace

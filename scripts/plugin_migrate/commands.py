@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from .errors import Busy, LedgerLost, MigrateError, NeedsRepair
 from .ledger import Ledger, read_ledger
@@ -21,11 +21,13 @@ from .workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .ledger import Ask
     from .prepare import Prepared
     from .repair import Repair
     from .report import Reporter, StepResult
     from .restore import Restored
     from .signals import Signals
+    from .standby import Standby
 
 
 class DryRun(NamedTuple):
@@ -92,23 +94,29 @@ def run(
     Raises:
         MigrateError: nothing was run. A failure of a step is part of the result instead.
     """
-    with _writing(workspace, command, lock_timeout) as signals:
-        seen = _recovered(workspace, done_by)
+    from .standby import Standby
+
+    standby = Standby(workspace.database)
+    with _writing(workspace, command, lock_timeout) as signals, closing(standby):
+        seen = _recovered(workspace, done_by, standby.read)
         plan = planner(seen.entries)
         if not plan.steps:
             return Run(seen, plan, (), 0.0, seen.current)
-        return _execute(seen, plan, command, done_by, reporter, signals, with_backup)
+        return _execute(seen, plan, command, done_by, reporter, signals, standby, with_backup)
 
 
-def _recovered(workspace: Workspace, done_by: str) -> Look:
+def _recovered(workspace: Workspace, done_by: str, ask: Ask | None = None) -> Look:
     """Finish what a killed command left, and return the state after that.
+
+    Parameters:
+        ask: see :func:`plugin_migrate.ledger.read_ledger`.
 
     Raises:
         NeedsRepair: something is left that only the user can decide.
     """
     _settle_siblings(workspace, done_by)
     # By the ledger alone: a broken migration file must not stand in the way of recovery.
-    ledger = read_ledger(workspace)
+    ledger = read_ledger(workspace, ask)
     if not _left_behind(workspace, ledger):
         return look_by(workspace, ledger)
     from . import recovery
@@ -175,6 +183,7 @@ def _execute(
     done_by: str,
     reporter: Reporter,
     signals: Signals,
+    standby: Standby,
     with_backup: bool,
 ) -> Run:
     from .backup import BackupWriter
@@ -188,14 +197,12 @@ def _execute(
     started = time.perf_counter()
     current = str(seen.current) if seen.current else None
     backup = BackupWriter(workspace, command, current, with_backup)
-    from .engine import Engine
+    from .engine import Engine  # meanwhile the system writes what was copied
 
-    engine = Engine(workspace, done_by, signals, reporter, backup, seen.ledger)
+    engine = Engine(workspace, done_by, signals, reporter, backup, standby, seen.ledger)
     try:
-        engine.connect(prepared)  # meanwhile the system writes what was copied
         backup.commit()
     except BaseException:
-        engine.close()
         backup.discard()
         raise
     try:

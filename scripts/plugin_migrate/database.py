@@ -25,6 +25,10 @@ READ_PATIENCE = 0.25
 WRITE_PATIENCE = 5.0
 
 _ATTEMPTS = 20
+# Which journal readers and writers expect (https://www.sqlite.org/fileformat.html, 1.3).
+_HEADER_SIZE = 100
+_JOURNAL_KINDS = slice(18, 20)
+_ROLLBACK = b"\x01\x01"
 _ENVIRONMENTAL = tuple(
     f"SQLITE_{name}" for name in "READONLY CANTOPEN PERM IOERR FULL CORRUPT NOTADB".split()
 )
@@ -71,14 +75,27 @@ def open_for_reading(path: str, options: str = "mode=ro") -> sqlite3.Connection:
 def _ask(path: str, options: str, query: Callable[[sqlite3.Connection], T]) -> T:
     connection = open_for_reading(path, options)
     try:
-        # A cloned repository's schema must not get at functions with side effects
-        # (https://www.sqlite.org/security.html).
-        connection.execute("PRAGMA trusted_schema=OFF")
-        # One transaction, so that several questions see one state.
-        connection.execute("BEGIN")
-        return query(connection)
+        return ask(connection, query)
     finally:
         connection.close()
+
+
+def ask(connection: sqlite3.Connection, query: Callable[[sqlite3.Connection], T]) -> T:
+    """Return ``query(connection)``, with the connection behind it as it was before.
+
+    Raises:
+        sqlite3.Error: the query failed; the connection is to be closed.
+    """
+    # A cloned repository's schema must not get at functions with side effects
+    # (https://www.sqlite.org/security.html).
+    (trusted,) = connection.execute("PRAGMA trusted_schema").fetchone()
+    connection.execute("PRAGMA trusted_schema=OFF")
+    # One transaction, so that several questions see one state.
+    connection.execute("BEGIN")
+    answer = query(connection)
+    connection.execute("COMMIT")
+    connection.execute(f"PRAGMA trusted_schema={trusted}")
+    return answer
 
 
 def _require_plain(path: str) -> None:
@@ -134,6 +151,25 @@ def fingerprint(path: str) -> tuple[tuple[int, ...] | None, bool]:
         return None, False
     beside = os.path.exists(path + "-wal") or os.path.exists(path + "-journal")
     return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns), beside
+
+
+def leaves_no_trace(path: str) -> bool:
+    """Return whether a connection that could write, but does not, leaves the folder as it is.
+
+    Under WAL it would make ``-wal`` and ``-shm`` files, and it would undo what a killed writer
+    left. To be asked while this process has no connection to the database: the end of the look
+    drops the locks of all (https://www.sqlite.org/howtocorrupt.html, 2.2).
+
+    Raises:
+        StateUnreadable: it is not a plain file.
+    """
+    _require_plain(path)
+    try:
+        with open(path, "rb", buffering=0) as file:
+            is_written_in_place = file.read(_HEADER_SIZE)[_JOURNAL_KINDS] == _ROLLBACK
+    except OSError:
+        return False
+    return is_written_in_place and not fingerprint(path)[1]
 
 
 def open_for_writing(

@@ -18,12 +18,12 @@ from . import database
 from .backup import BackupWriter
 from .context import Context
 from .errors import MigrateError, NeedsRepair, StateUnreadable, StepFailed, Unpublished
-from .guard import StepConnection
 from .ledger import Ledger, LedgerWriter, Publish
 from .prepare import Prepared
 from .report import Reporter, StepResult
 from .sessions import Sessions
 from .signals import Signals, Stop
+from .standby import Standby
 from .transaction import Transaction, in_own_transaction, make_ledger
 from .tree import discard
 from .workspace import Workspace
@@ -51,6 +51,7 @@ class Engine:
         signals: requests to stop.
         reporter: hears of every step.
         backup: keeps what each step is about to change.
+        standby: holds the connection for steps that may share one.
         ledger: what has been read of the ledger since the lock is held, if anything.
 
     ``has_changed`` tells whether anything durable has happened; ``written`` holds the lower-case
@@ -64,6 +65,7 @@ class Engine:
         signals: Signals,
         reporter: Reporter,
         backup: BackupWriter,
+        standby: Standby,
         ledger: Ledger | None = None,
     ) -> None:
         self.has_changed = False
@@ -74,27 +76,9 @@ class Engine:
         self._signals = signals
         self._reporter = reporter
         self._has_ledger = ledger is not None and ledger.is_ready
-        # In no transaction, and for the file as it was when it was opened or last committed to.
-        self._idle: StepConnection | None = None
-        self._file: object = None
+        self._standby = standby
         self._staging: Staging | None = None
         self._sessions = Sessions()
-
-    def connect(self, steps: Sequence[Prepared]) -> None:
-        """Open the state database for the first of ``steps`` already; locks and awaits nothing.
-
-        SQLite parses the whole schema then, for which the caller may have a better moment. If it
-        cannot be opened now, the step tries again, and tells why it cannot.
-        """
-        if self._has_ledger and _count_shareable(steps[:1]):
-            with suppress(MigrateError):
-                self._keep(self._open(steps[0], patience=0))
-
-    def close(self) -> None:
-        """Close what is still open; may be called again."""
-        if self._idle is not None:
-            self._idle.end()
-            self._idle = None
 
     def execute(self, steps: Sequence[Prepared]) -> Iterator[StepResult]:
         """Run ``steps`` in order and yield each result once it is durable.
@@ -124,7 +108,6 @@ class Engine:
             self.has_changed, self.written = True, None
             raise
         finally:
-            self.close()
             self._sessions.close()
             with suppress(OSError):
                 discard(self._workspace.scratch)
@@ -132,7 +115,7 @@ class Engine:
     def _run_next(self, left: list[Prepared]) -> list[StepResult]:
         shareable = _count_shareable(left[:_SHARED_STEPS])
         if not shareable:
-            self.close()  # such a step gets a connection of its own
+            self._standby.close()  # such a step gets a connection of its own
         if shareable > 1:
             results = self._run_shared(left[:shareable])
             if results:
@@ -184,8 +167,7 @@ class Engine:
         if transaction.guard.leaves_traces:
             transaction.close()
         else:
-            self._file = database.fingerprint(self._workspace.database)
-            self._keep(transaction.release())
+            self._standby.keep(transaction.release())
         return results
 
     # --- one step as a unit of its own -----------------------------------------------------------
@@ -342,29 +324,8 @@ class Engine:
     # --- parts -----------------------------------------------------------------------------------
 
     def _begin(self, steps: Sequence[Prepared]) -> Transaction:
-        if self._file != database.fingerprint(self._workspace.database):
-            self.close()  # somebody has changed the file, or put another one in its place
-        connection, self._idle = self._idle or self._open(steps[0]), None
+        connection = self._standby.take(steps[0].action.foreign_keys)
         return Transaction(self._workspace, connection, self._done_by, self._signals, steps)
-
-    def _open(self, prepared: Prepared, patience: float | None = None) -> StepConnection:
-        path = self._workspace.database
-        self._file = database.fingerprint(path)
-        keys = prepared.action.foreign_keys
-        return database.open_for_writing(path, StepConnection, patience, foreign_keys=keys)
-
-    def _keep(self, connection: StepConnection) -> None:
-        """Keep a connection for further steps, or close it.
-
-        Under WAL SQLite does not notice that somebody removed or replaced the files it has open,
-        and nobody else could choose another journal.
-        """
-        with suppress(sqlite3.Error):
-            if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-                database.be_patient(connection)
-                self._idle = connection
-                return
-        connection.end()
 
     def _stage(self) -> Staging:
         """Return the staged copy, equal to the live state; one copy serves a whole run."""

@@ -10,7 +10,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 
 from . import __version__, database
 from .errors import ForeignDatabase, InvalidVersion, LedgerLost, LedgerTooNew, NotALedger
@@ -22,7 +22,11 @@ from .workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    Query = Callable[[sqlite3.Connection], "Ledger"]
+    Ask = Callable[[Query], "Ledger"]
 
 _COLUMNS = (
     "id",
@@ -99,8 +103,12 @@ def ledger_tables(table: str) -> frozenset[str]:
     return frozenset({table.lower(), *OWN_TABLES})
 
 
-def read_ledger(workspace: Workspace) -> Ledger:
+def read_ledger(workspace: Workspace, ask: Ask | None = None) -> Ledger:
     """Return the ledger without writing anything, creating nothing and waiting at most 250 ms.
+
+    Parameters:
+        ask: answers a query over the state database; by :func:`plugin_migrate.database.read` if
+            not given.
 
     Raises:
         StateUnreadable, Busy: see :func:`plugin_migrate.database.read`.
@@ -108,9 +116,8 @@ def read_ledger(workspace: Workspace) -> Ledger:
     """
     ledger = Ledger({})
     if os.path.exists(workspace.database):
-        ledger = database.read(
-            workspace.database, lambda connection: load_ledger(connection, workspace)
-        )
+        ask = ask or partial(database.read, workspace.database)
+        ledger = ask(lambda connection: load_ledger(connection, workspace))
     if not ledger.is_ours and not ledger.applied:
         _refuse_lost(workspace)
     return ledger

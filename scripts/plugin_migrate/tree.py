@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Enough for most files of a tree, and little to allocate for each.
 CHUNK = 1 << 16
+_PIECE = 1 << 20
 # Some file systems count time in ticks of up to 10 ms: within one, a changed file can look
 # unchanged. git calls such an entry "racily clean" and reads it; so do we.
 RACY_NS = 50_000_000
@@ -157,11 +158,15 @@ def _write(descriptor: int, content: bytes) -> None:
 
 
 def copy_content(file: IO[bytes], target: str) -> None:
-    """Copy an open file's content to ``target``, sharing its blocks where the file system can."""
+    """Copy an open file's content to ``target``, sharing its blocks where the file system can.
+
+    The system begins to write while there is more to copy.
+    """
     with open(target, "wb", buffering=0) as copy:
         try:
-            while os.copy_file_range(file.fileno(), copy.fileno(), 1 << 30):
-                pass
+            while size := os.copy_file_range(file.fileno(), copy.fileno(), _PIECE):
+                if not is_disposable(target):
+                    _start_sync(copy.fileno(), copy.tell() - size, size)
         except (AttributeError, OSError):  # macOS lacks the call, and some file systems refuse it
             file.seek(0)
             copy.truncate(0)
@@ -176,13 +181,13 @@ def sync_file(path: str) -> None:
 
 def start_sync(path: str) -> None:
     """Let the system begin to write a file, so that :func:`sync_file` waits for less."""
+    _with_descriptor(path, os.O_RDONLY, _start_sync)
+
+
+def _start_sync(descriptor: int, start: int = 0, size: int = 0) -> None:
     # Linux writes what is dirty of a file before it can forget the rest. Elsewhere nothing is lost.
     if hasattr(os, "posix_fadvise"):
-        _with_descriptor(
-            path,
-            os.O_RDONLY,
-            lambda descriptor: os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED),
-        )
+        os.posix_fadvise(descriptor, start, size, os.POSIX_FADV_DONTNEED)
 
 
 def sync_folder(path: str) -> None:
