@@ -54,6 +54,8 @@ class Standby:
             connection.end()
             raise
         database.be_patient(connection)
+        # The schema stays; the pages it was read from take as much room as half of it.
+        connection.execute("PRAGMA shrink_memory")
         self._connection = connection
         return answer
 
