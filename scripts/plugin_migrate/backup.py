@@ -216,8 +216,8 @@ class BackupWriter:
         }
         self._files: dict[str, Saved] = {}
         self._databases: dict[str, SavedDatabase] = {}
-        # Found while the system writes the copy of the database.
-        self._sequence: int | None = None
+        # The newest first; read while the system writes the copy of the database.
+        self._earlier: list[Backup] | None = None
         # Folders and copies that are not on the disk yet.
         self._unsynced: list[str] = []
         with _writing():
@@ -250,10 +250,11 @@ class BackupWriter:
         """Bring all that is kept to the disk; what it was kept for may happen now."""
         import json
 
-        if self._sequence is None:
-            self._sequence = _next_sequence(self._workspace)
+        if self._earlier is None:
+            self._earlier = list_backups(self._workspace)
         document = self._document | {
-            "sequence": self._sequence,
+            # Names sort by second and command only, and several runs can fit into one second.
+            "sequence": 1 + max((backup.sequence for backup in self._earlier), default=0),
             "files": [_as_document(saved) for saved in self._files.values()],
             "databases": [saved._asdict() for saved in self._databases.values()],
         }
@@ -274,8 +275,9 @@ class BackupWriter:
         with suppress(OSError):
             with open(os.path.join(self.folder, _FINISHED), "xb"):
                 pass  # that it is there says it all, and no kill can leave half of it
-            for backup in list_backups(self._workspace)[self._workspace.config.backups_keep :]:
-                discard(backup.folder)
+            folders = [self.folder, *(backup.folder for backup in self._earlier or ())]
+            for folder in folders[self._workspace.config.backups_keep :]:
+                discard(folder)
             parent = backups_folder(self._workspace)
             for name in os.listdir(parent):
                 if _NAME.fullmatch(name):
@@ -311,14 +313,6 @@ class BackupWriter:
     def _sync_later(self, path: str) -> None:
         start_sync(path)
         self._unsynced.append(path)
-
-
-def _next_sequence(workspace: Workspace) -> int:
-    """Return a higher number than every earlier backup's.
-
-    Names sort by second and command only, and several runs can fit into one second.
-    """
-    return 1 + max((backup.sequence for backup in list_backups(workspace)), default=0)
 
 
 def _remove_unfinished(folder: str) -> None:
