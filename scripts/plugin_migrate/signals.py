@@ -5,7 +5,6 @@ From the commit to the end of publishing they wait (design, "The commit protocol
 
 from __future__ import annotations
 
-import math
 import signal
 import time
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.received: int | None = None
-        self._received_at = -math.inf
+        self._received_at = float("-inf")
         self._is_held = False
 
     @contextmanager
