@@ -1,12 +1,13 @@
 """A copy of a live database is its content at one moment, whoever uses it meanwhile."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from plugin_migrate import live_database
+from plugin_migrate import disposable, live_database
 from plugin_migrate.errors import Busy, StateUnreadable
 
 
@@ -88,3 +89,26 @@ def test_a_file_system_that_cannot_copy_by_itself_makes_no_difference(
 
     monkeypatch.setattr("os.copy_file_range", refuse)
     assert copied(path) == [("before",)]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="Linux only")
+def test_the_system_begins_to_write_a_copy_while_there_is_more_unless_it_is_thrown_away(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(connect(path)) as connection:
+        connection.execute("CREATE TABLE big AS SELECT zeroblob(2500000) AS x")
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda _, start, size, __: told.append((start, size)))
+    live_database.copy_live(str(path), str(path.with_name("copy.db")))
+    ends = [start + size for start, size in told]
+    assert [start for start, _ in told] == [0, *ends[:-1]]
+    assert len(ends) == 3
+    assert ends[-1] == path.stat().st_size
+
+    told.clear()
+    disposable.declare(str(path.parent))
+    try:
+        live_database.copy_live(str(path), str(path.with_name("another.db")))
+    finally:
+        disposable.forget(str(path.parent))
+    assert told == []

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -126,9 +127,59 @@ def test_a_connection_under_wal_is_not_kept(standby: Standby, path: Path) -> Non
         taken.execute("SELECT 1")
 
 
-def test_a_database_that_may_only_be_read_can_be_read(standby: Standby, path: Path) -> None:
+def test_a_database_that_may_only_be_read_can_be_read(
+    standby: Standby, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path.chmod(0o400)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # also where the tests run as root
     assert standby.read(values) == [1]
+
+
+def test_a_stray_log_beside_the_database_stays_and_is_not_taken_in(
+    standby: Standby, path: Path
+) -> None:
+    log = path.with_name("state.db-wal")
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode=WAL")
+        writer.execute("INSERT INTO t VALUES (2)")
+        written = log.read_bytes()
+    change(path, "PRAGMA journal_mode=DELETE")
+    log.write_bytes(written)
+    content = path.read_bytes()
+    standby.read(values)
+    standby.close()
+    assert (path.read_bytes(), log.read_bytes()) == (content, written)
+
+
+def test_a_database_that_is_gone_meanwhile_is_not_made_anew(
+    path: Path, standby: Standby, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.unlink()
+    with pytest.raises(StateUnreadable):
+        standby.take()
+    monkeypatch.setattr(database, "leaves_no_trace", lambda _: True)
+    with pytest.raises(StateUnreadable):
+        standby.read(values)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_database_that_is_replaced_while_it_is_opened_is_opened_anew(
+    standby: Standby, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = path.with_name("other.db")
+    change(other, "CREATE TABLE t (x); INSERT INTO t VALUES (7)")
+    really_open = database.open_for_writing
+
+    def replacing(*arguments: Any, **options: Any) -> StepConnection:
+        connection: StepConnection = really_open(*arguments, **options)
+        os.replace(other, path)
+        return connection
+
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "open_for_writing", replacing)
+        assert standby.read(values) == [1]
+    with taken_from(standby) as taken:
+        assert values(taken) == [7]
 
 
 def test_one_that_is_locked_is_busy_after_a_moment_and_leaves_no_lock(
@@ -143,10 +194,9 @@ def test_one_that_is_locked_is_busy_after_a_moment_and_leaves_no_lock(
     assert standby.read(values) == [1]
 
 
-def test_one_that_becomes_locked_while_it_is_read_over_is_read_by_other_means(
-    standby: Standby, path: Path, monkeypatch: pytest.MonkeyPatch
+def test_one_that_is_locked_but_not_written_is_read_all_the_same(
+    standby: Standby, path: Path
 ) -> None:
-    monkeypatch.setattr(database, "READ_PATIENCE", 0.01)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA journal_mode=MEMORY")  # nothing beside the file tells
         other.execute("BEGIN EXCLUSIVE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -283,6 +284,37 @@ def test_a_step_of_another_kind_gets_a_connection_of_its_own(project: Project) -
     assert project.query("PRAGMA journal_mode") == [("delete",)]
 
 
+@pytest.mark.usefixtures("batch")
+def test_a_code_migration_sees_nothing_of_what_its_connection_did_before(project: Project) -> None:
+    for number in range(3):
+        project.sql(f"1.{number}.0", f"CREATE TABLE t{number} AS SELECT 1 AS x;")
+    project.python("1.3.0", "ctx.db.execute(f'CREATE TABLE seen{ctx.db.total_changes} (x)')")
+    project.upgrade()
+    assert project.query("SELECT name FROM sqlite_schema WHERE name LIKE 'seen%'") == [("seen0",)]
+
+
+def is_open(project: Project) -> bool:
+    descriptors = Path("/proc/self/fd")
+    links = [os.readlink(one) for one in descriptors.iterdir() if one.is_symlink()]
+    return str(project.database) in links
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="Linux only")
+def test_a_run_that_has_nothing_to_do_or_may_not_leaves_no_connection_open(
+    project: Project,
+) -> None:
+    first = project.sql("1.0.0", "CREATE TABLE t (x);")
+    project.upgrade()
+    run = project.try_upgrade()
+    assert not run.results
+    assert not is_open(project)
+    first.write_text("-- migrate:up\nCREATE TABLE another (x);\n")
+    with pytest.raises(PlanRefused) as refused:
+        project.upgrade()
+    assert not is_open(project)
+    assert refused.traceback  # which holds on to all that was in use
+
+
 def test_last_insert_rowid_and_changes_are_not_needed_between_steps(project: Project) -> None:
     project.sql("1.0.0", "CREATE TABLE t (x); INSERT INTO t VALUES (1);")
     project.sql("1.1.0", "SAVEPOINT s; INSERT INTO t VALUES (2);")
@@ -344,7 +376,7 @@ def test_another_program_s_open_transaction_makes_the_step_wait_and_then_fail_cl
 ) -> None:
     from plugin_migrate import database
 
-    monkeypatch.setattr(database.open_for_writing, "__defaults__", (0.05, False))
+    monkeypatch.setattr(database, "WRITE_PATIENCE", 0.05)
     project.sql("1.0.0", "CREATE TABLE t (x);")
     project.make_ledger()
     with project.connect() as other:
@@ -451,7 +483,7 @@ def test_a_step_killed_without_a_transaction_is_interrupted(project: Project) ->
     assert project.query("SELECT count(*) FROM t") == [(0,)]
 
 
-_CONNECTS = "event == 'sqlite3.connect' and path.endswith('orchestration.db')"
+_CONNECTS = "event == 'sqlite3.connect' and 'orchestration.db' in path"
 
 
 def _connections_of_a_run(project: Project) -> int:

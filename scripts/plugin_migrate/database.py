@@ -25,10 +25,6 @@ READ_PATIENCE = 0.25
 WRITE_PATIENCE = 5.0
 
 _ATTEMPTS = 20
-# Which journal readers and writers expect (https://www.sqlite.org/fileformat.html, 1.3).
-_HEADER_SIZE = 100
-_JOURNAL_KINDS = slice(18, 20)
-_ROLLBACK = b"\x01\x01"
 _ENVIRONMENTAL = tuple(
     f"SQLITE_{name}" for name in "READONLY CANTOPEN PERM IOERR FULL CORRUPT NOTADB".split()
 )
@@ -156,9 +152,9 @@ def fingerprint(path: str) -> tuple[tuple[int, ...] | None, bool]:
 def leaves_no_trace(path: str) -> bool:
     """Return whether a connection that could write, but does not, leaves the folder as it is.
 
-    Under WAL it would make ``-wal`` and ``-shm`` files, and it would undo what a killed writer
-    left. To be asked while this process has no connection to the database: the end of the look
-    drops the locks of all (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    Under WAL, or beside a ``-wal`` that somebody left, it would make files, change and remove some.
+    To be asked while this process has no connection to the database: the end of the look drops
+    the locks of all (https://www.sqlite.org/howtocorrupt.html, 2.2).
 
     Raises:
         StateUnreadable: it is not a plain file.
@@ -166,18 +162,30 @@ def leaves_no_trace(path: str) -> bool:
     _require_plain(path)
     try:
         with open(path, "rb", buffering=0) as file:
-            is_written_in_place = file.read(_HEADER_SIZE)[_JOURNAL_KINDS] == _ROLLBACK
+            return not is_under_wal(file.fileno()) and not fingerprint(path)[1]
     except OSError:
         return False
-    return is_written_in_place and not fingerprint(path)[1]
+
+
+def is_under_wal(descriptor: int) -> bool:
+    """Return whether the header of an open database says that it has a write-ahead log.
+
+    It says so for readers and for writers (https://www.sqlite.org/fileformat.html, 1.3).
+    """
+    return b"\x02" in os.pread(descriptor, 2, 18)
 
 
 def open_for_writing(
-    path: str, factory: type[C], patience: float | None = None, foreign_keys: bool = False
+    path: str,
+    factory: type[C],
+    patience: float | None = None,
+    foreign_keys: bool = False,
+    options: str = "mode=rwc",
 ) -> C:
     """Return a connection with the settings the commit protocol needs.
 
-    It waits ``patience`` seconds for other programs, or as long as a step does.
+    It waits ``patience`` seconds for other programs, or as long as a step does; ``options`` are URI
+    parameters of SQLite's.
 
     No transaction is open and none is opened implicitly. ``cache_spill=0``: a large transaction
     must not lock readers out before it commits. Statements are not cached, because a cached one
@@ -191,7 +199,12 @@ def open_for_writing(
     timeout = WRITE_PATIENCE if patience is None else patience
     try:
         connection = sqlite3.connect(
-            path, timeout=timeout, isolation_level=None, cached_statements=0, factory=factory
+            f"file:{_in_uri(path)}?{options}",
+            uri=True,
+            timeout=timeout,
+            isolation_level=None,
+            cached_statements=0,
+            factory=factory,
         )
     except sqlite3.Error as error:
         raise unreadable(path, error) from error

@@ -25,8 +25,6 @@ _CHUNK = 1 << 20
 _HEADER_NOISE = ((18, 20), (24, 28), (40, 44), (92, 100))
 _HEADER_SIZE = 100
 _COUNTER = slice(24, 28)
-_JOURNAL_KIND = 18
-_WAL = b"\x02"
 
 
 class LiveDatabase:
@@ -125,9 +123,9 @@ class LiveDatabase:
         still, and ``PRAGMA data_version`` answers.
         """
         assert self._descriptor is not None
-        header = os.pread(self._descriptor, _HEADER_SIZE, 0)
-        if header[18:19] == _WAL:
+        if database.is_under_wal(self._descriptor):
             return ("wal", self._connection.execute("PRAGMA data_version").fetchone()[0])
+        header = os.pread(self._descriptor, _HEADER_SIZE, 0)
         return ("journal", header[_COUNTER], os.stat(self._path).st_ino)
 
 
@@ -242,7 +240,7 @@ def copy_live(path: str, copy: str, options: str = "mode=rw") -> None:
         try:
             source.execute("BEGIN")
             source.execute("PRAGMA schema_version").fetchall()  # takes the lock, parses no schema
-            if _WAL in os.pread(file.fileno(), 2, _JOURNAL_KIND) or not os.path.getsize(path):
+            if database.is_under_wal(file.fileno()) or not os.path.getsize(path):
                 copy_database(source, copy)
             else:
                 copy_content(file, copy)

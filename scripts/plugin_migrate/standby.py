@@ -36,14 +36,16 @@ class Standby:
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Do what :func:`plugin_migrate.database.read` does, and keep the connection if it may be.
 
+        Others cannot commit meanwhile, as during any reading with SQLite's shared lock.
+
         Raises:
             StateUnreadable, Busy: see there.
         """
         if not database.leaves_no_trace(self._path):
             return database.read(self._path, query)
         try:
-            connection = self._open(patience=database.READ_PATIENCE)
-        except (StateUnreadable, Busy):  # it may be read only, for instance
+            connection = self._open(patience=0)
+        except (StateUnreadable, Busy):  # such as one that may only be read
             return database.read(self._path, query)
         try:
             answer = database.ask(connection, query)
@@ -71,10 +73,10 @@ class Standby:
         return connection or self._open(foreign_keys=foreign_keys)
 
     def keep(self, connection: StepConnection) -> None:
-        """Take a connection back, behind a commit of nothing that the next step may notice.
+        """Take back, behind a commit, a connection that shows the next step nothing of the last.
 
-        Not under WAL, where it would not notice that somebody removed or replaced the files it
-        has open, and nobody else could choose another journal.
+        It is closed under WAL, where it would not notice that somebody removed or replaced the
+        files it has open, and nobody else could choose another journal.
         """
         self._file = database.fingerprint(self._path)
         with suppress(sqlite3.Error):
@@ -91,4 +93,7 @@ class Standby:
 
     def _open(self, foreign_keys: bool = False, patience: float | None = None) -> StepConnection:
         self._file = database.fingerprint(self._path)
-        return database.open_for_writing(self._path, StepConnection, patience, foreign_keys)
+        # Never made anew: one that is gone now was there when the ledger was read or made.
+        return database.open_for_writing(
+            self._path, StepConnection, patience, foreign_keys, options="mode=rw"
+        )
