@@ -311,6 +311,14 @@ class Project:
         return {path for path in left - {"publish"} if not path.startswith("backups")}
 
 
+def overwrite_in_place(path: Path, content: bytes) -> None:
+    """Overwrite a database by another so that SQLite takes it for the one that it has read."""
+    overwritten = bytearray(content)
+    overwritten[24:28] = overwritten[92:96] = path.read_bytes()[24:28]
+    path.write_bytes(overwritten)
+    os.utime(path, (1, 1))  # within a tick of the clock its times may not tell
+
+
 @contextmanager
 def unchanged(project: Project) -> Iterator[None]:
     """Expect every file, mode and row to be the same after this block, but for the history."""

@@ -15,6 +15,7 @@ from plugin_migrate import database
 from plugin_migrate.errors import Busy, NotALedger, StateUnreadable
 from plugin_migrate.guard import StepConnection
 from plugin_migrate.standby import Standby
+from project import overwrite_in_place
 
 
 @pytest.fixture
@@ -104,11 +105,7 @@ def test_a_database_that_was_overwritten_meanwhile_is_opened_anew(
     standby.read(values)
     other = path.with_name("other.db")
     change(other, "CREATE TABLE t (x); INSERT INTO t VALUES (7)")
-    content = bytearray(other.read_bytes())
-    counter = path.read_bytes()[24:28]  # by which SQLite knows what it has read
-    content[24:28] = content[92:96] = counter
-    path.write_bytes(content)
-    os.utime(path, (1, 1))  # within a tick of the clock its times may not tell
+    overwrite_in_place(path, other.read_bytes())
     with taken_from(standby) as taken:
         assert values(taken) == [7]
 

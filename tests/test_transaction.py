@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from plugin_migrate.engine import Reporter, StepResult
 from plugin_migrate.errors import Busy, Conflict, PlanRefused, StateUnreadable, StepFailed
 from plugin_migrate.plan import State
 from plugin_migrate.prepare import Prepared
-from project import Project, fails_unchanged, meanwhile, unchanged
+from project import Project, fails_unchanged, meanwhile, overwrite_in_place, unchanged
 
 
 def test_a_step_and_its_ledger_row_are_one(project: Project) -> None:
@@ -195,16 +196,24 @@ def test_a_step_sees_what_somebody_wrote_over_the_database_in_place(
                 return
             copy = tmp_path / "copy.db"
             copy.write_bytes(project.database.read_bytes())
-            counter = copy.read_bytes()[24:28]
             with closing(sqlite3.connect(copy)) as other, other:
                 other.execute("UPDATE t SET x = 'foreign' || rowid")
-            content = bytearray(copy.read_bytes())
-            content[24:28] = content[92:96] = counter  # by which SQLite knows what it has read
-            project.database.write_bytes(content)
-            os.utime(project.database, (1, 1))  # within a tick of the clock its times may not tell
+            overwrite_in_place(project.database, copy.read_bytes())
 
     project.upgrade(reporter=Overwrites())
     assert project.query("SELECT count(*) FROM t WHERE x LIKE 'ours%'") == [(0,)]
+
+
+def behind_the_backup(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Let ``act`` happen once the copy of the state database is on the disk."""
+    sync = backup.sync_file
+
+    def acting(path: str) -> None:
+        sync(path)
+        if path.endswith("state.db"):
+            act()
+
+    monkeypatch.setattr(backup, "sync_file", acting)
 
 
 @pytest.mark.parametrize("journal", ["delete", "wal"])
@@ -217,14 +226,7 @@ def test_steps_after_the_database_was_replaced_behind_the_backup_go_into_the_new
     project.setup(f"PRAGMA journal_mode={journal}")
     for number in range(count):
         project.sql(f"1.{number}.0", f"CREATE TABLE t{number} (x);")
-    sync = backup.sync_file
-
-    def replacing(path: str) -> None:
-        sync(path)
-        if path.endswith("state.db"):
-            replace_database(project)
-
-    monkeypatch.setattr(backup, "sync_file", replacing)
+    behind_the_backup(monkeypatch, lambda: replace_database(project))
     project.upgrade()
     assert len(project.applied()) == 1 + count
 
@@ -239,13 +241,13 @@ def test_a_database_that_is_locked_after_the_backup_fails_the_step_and_no_other(
         project.sql(f"1.{number}.0", f"CREATE TABLE t{number} (x);")
     monkeypatch.setattr("plugin_migrate.database.WRITE_PATIENCE", 0.01)
     with project.connect() as other:
-        start = backup.start_sync
+        copy = backup.copy_live
 
-        def locking(path: str) -> None:
-            start(path)
+        def locking(*paths: str) -> None:
+            copy(*paths)
             other.execute("BEGIN EXCLUSIVE")
 
-        monkeypatch.setattr(backup, "start_sync", locking)
+        monkeypatch.setattr(backup, "copy_live", locking)
         run = project.try_upgrade()
     assert isinstance(run.error, Busy)
     assert run.failed is not None
@@ -259,14 +261,8 @@ def test_a_ledger_that_is_broken_while_a_run_begins_leaves_no_lock_behind(
     project.sql("0.9.0", "CREATE TABLE first (x);")
     project.upgrade()
     project.sql("1.0.0", "CREATE TABLE t (x);")
-    sync = backup.sync_file
-
-    def breaking(path: str) -> None:
-        sync(path)
-        if path.endswith("state.db"):
-            project.setup("ALTER TABLE migrations RENAME TO elsewhere")
-
-    monkeypatch.setattr(backup, "sync_file", breaking)
+    rename = "ALTER TABLE migrations RENAME TO elsewhere"
+    behind_the_backup(monkeypatch, lambda: project.setup(rename))
     run = project.try_upgrade()
     assert run.error is not None  # which holds on to what it passed through
     with project.connect() as other:

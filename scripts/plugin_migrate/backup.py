@@ -292,7 +292,7 @@ class BackupWriter:
         database.require_writable(path)
         copy = os.path.join(self.folder, name)
         copy_live(path, copy)
-        self._sync_later(copy)
+        self._unsynced.append(copy)
 
     def _save_file(self, change: Change) -> str | None:
         if change.before is None or change.before.kind != "file":
@@ -301,7 +301,8 @@ class BackupWriter:
         copy = os.path.join(self.folder, name)
         shutil.copyfile(os.path.join(self._workspace.claude, change.path), copy)
         saved = observe(copy)
-        self._sync_later(copy)
+        start_sync(copy)
+        self._unsynced.append(copy)
         if saved is None or saved.sha256 != change.before.sha256:
             raise StateUnreadable(
                 f"{change.path} was changed by somebody else while it was backed up",
@@ -309,10 +310,6 @@ class BackupWriter:
                 hint="Nothing was changed. Run the command again.",
             )
         return name
-
-    def _sync_later(self, path: str) -> None:
-        start_sync(path)
-        self._unsynced.append(path)
 
 
 def _remove_unfinished(folder: str) -> None:

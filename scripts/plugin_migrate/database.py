@@ -24,6 +24,8 @@ READ_PATIENCE = 0.25
 # How long a step waits for another program's transaction to end.
 WRITE_PATIENCE = 5.0
 
+# How many bytes tell how a database file is written.
+HEADER_SIZE = 100
 _ATTEMPTS = 20
 _ENVIRONMENTAL = tuple(
     f"SQLITE_{name}" for name in "READONLY CANTOPEN PERM IOERR FULL CORRUPT NOTADB".split()
@@ -64,7 +66,7 @@ def read(path: str, query: Callable[[sqlite3.Connection], T]) -> T:
 def open_for_reading(path: str, options: str = "mode=ro") -> sqlite3.Connection:
     """Return a connection that cannot write; ``options`` are URI parameters of SQLite's."""
     return sqlite3.connect(
-        f"file:{_in_uri(path)}?{options}", uri=True, timeout=READ_PATIENCE, isolation_level=None
+        _uri(path, options), uri=True, timeout=READ_PATIENCE, isolation_level=None
     )
 
 
@@ -118,9 +120,10 @@ def is_environmental(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorname", "").startswith(_ENVIRONMENTAL)
 
 
-def _in_uri(path: str) -> str:
-    """Return ``path`` as it stands in a URI file name (https://www.sqlite.org/uri.html)."""
-    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+def _uri(path: str, options: str) -> str:
+    """Return the URI file name of ``path`` (https://www.sqlite.org/uri.html)."""
+    escaped = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return f"file:{escaped}?{options}"
 
 
 def _is_hot(error: sqlite3.Error) -> bool:
@@ -162,17 +165,17 @@ def leaves_no_trace(path: str) -> bool:
     _require_plain(path)
     try:
         with open(path, "rb", buffering=0) as file:
-            return not is_under_wal(file.fileno()) and not fingerprint(path)[1]
+            return not is_under_wal(file.read(HEADER_SIZE)) and not fingerprint(path)[1]
     except OSError:
         return False
 
 
-def is_under_wal(descriptor: int) -> bool:
-    """Return whether the header of an open database says that it has a write-ahead log.
+def is_under_wal(header: bytes) -> bool:
+    """Return whether a database's first bytes say that it has a write-ahead log.
 
-    It says so for readers and for writers (https://www.sqlite.org/fileformat.html, 1.3).
+    They say so for readers and for writers (https://www.sqlite.org/fileformat.html, 1.3).
     """
-    return b"\x02" in os.pread(descriptor, 2, 18)
+    return b"\x02" in header[18:20]
 
 
 def open_for_writing(
@@ -199,7 +202,7 @@ def open_for_writing(
     timeout = WRITE_PATIENCE if patience is None else patience
     try:
         connection = sqlite3.connect(
-            f"file:{_in_uri(path)}?{options}",
+            _uri(path, options),
             uri=True,
             timeout=timeout,
             isolation_level=None,

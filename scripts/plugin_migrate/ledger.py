@@ -452,9 +452,9 @@ def _load_headers(connection: sqlite3.Connection, table: str) -> dict[str, Heade
 def _load_sources(
     connection: sqlite3.Connection, versions: Sequence[Version]
 ) -> dict[Version, StoredSource]:
-    if not _has_table(connection, "plugin_migrate_sources"):
+    if not _has_table(connection, _SOURCES):
         return {}
-    query = "SELECT file_name, language, text FROM main.plugin_migrate_sources WHERE version = ?"
+    query = f"SELECT file_name, language, text FROM main.{_SOURCES} WHERE version = ?"
     rows = (
         (version, connection.execute(query, (str(version),)).fetchone()) for version in versions
     )
@@ -574,7 +574,7 @@ class LedgerWriter:
 
     def _keep_source(self, migration: Migration, metadata: str) -> None:
         self._cursor.execute(
-            "INSERT OR REPLACE INTO main.plugin_migrate_sources"
+            f"INSERT OR REPLACE INTO main.{_SOURCES}"
             " (version, file_name, language, checksum, metadata, text) VALUES (?, ?, ?, ?, ?, ?)",
             (
                 str(migration.version),
@@ -597,9 +597,7 @@ class LedgerWriter:
     def remove(self, version: Version) -> None:
         """Mark a migration as not applied and forget its source."""
         self.forget(version)
-        self._cursor.execute(
-            "DELETE FROM main.plugin_migrate_sources WHERE version = ?", (str(version),)
-        )
+        self._cursor.execute(f"DELETE FROM main.{_SOURCES} WHERE version = ?", (str(version),))
 
     def log(
         self,

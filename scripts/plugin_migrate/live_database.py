@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from . import database
 from .errors import Busy, Conflict, NeedsRepair
-from .tree import copy_content
+from .tree import copy_content, start_sync
 
 _PATIENCE = 5.0
 _CHUNK = 1 << 20
@@ -23,7 +23,6 @@ _CHUNK = 1 << 20
 # counter, schema cookie, version-valid-for and library version
 # (https://www.sqlite.org/fileformat.html, 1.3).
 _HEADER_NOISE = ((18, 20), (24, 28), (40, 44), (92, 100))
-_HEADER_SIZE = 100
 _COUNTER = slice(24, 28)
 
 
@@ -123,9 +122,9 @@ class LiveDatabase:
         still, and ``PRAGMA data_version`` answers.
         """
         assert self._descriptor is not None
-        if database.is_under_wal(self._descriptor):
+        header = os.pread(self._descriptor, database.HEADER_SIZE, 0)
+        if database.is_under_wal(header):
             return ("wal", self._connection.execute("PRAGMA data_version").fetchone()[0])
-        header = os.pread(self._descriptor, _HEADER_SIZE, 0)
         return ("journal", header[_COUNTER], os.stat(self._path).st_ino)
 
 
@@ -222,9 +221,10 @@ def copy_database(source: sqlite3.Connection, path: str) -> None:
 def copy_live(path: str, copy: str, options: str = "mode=rw") -> None:
     """Copy the database at ``path``, which other programs may use, as it is at one moment.
 
-    Nothing is synced. While SQLite's shared lock is held nobody writes to the file of a database
-    with a rollback journal, so its bytes are its content, and copying them costs a fifth of what
-    the backup API takes. What stands in a write-ahead log only that API knows.
+    Nothing is synced, but the system begins to write. While SQLite's shared lock is held nobody
+    writes to the file of a database with a rollback journal, so its bytes are its content, and
+    copying them costs a fifth of what the backup API takes. What stands in a write-ahead log only
+    that API knows.
 
     Parameters:
         options: URI parameters of SQLite's for opening it.
@@ -240,8 +240,10 @@ def copy_live(path: str, copy: str, options: str = "mode=rw") -> None:
         try:
             source.execute("BEGIN")
             source.execute("PRAGMA schema_version").fetchall()  # takes the lock, parses no schema
-            if database.is_under_wal(file.fileno()) or not os.path.getsize(path):
+            header = os.pread(file.fileno(), database.HEADER_SIZE, 0)
+            if database.is_under_wal(header) or not header:
                 copy_database(source, copy)
+                start_sync(copy)
             else:
                 copy_content(file, copy)
         except sqlite3.Error as error:
@@ -275,7 +277,7 @@ def digest_of_closed(path: str) -> str:
     """
     digest = hashlib.sha256()
     with open(path, "rb") as file:
-        header = bytearray(file.read(_HEADER_SIZE))
+        header = bytearray(file.read(database.HEADER_SIZE))
         for start, end in _HEADER_NOISE:
             header[start:end] = bytes(len(header[start:end]))
         digest.update(header)

@@ -47,9 +47,8 @@ class News:
             return "repair"
         if self.modified or self.problem is not None:
             return "status"
-        if (
-            self.ahead and self.source
-        ):  # what is ahead of the project's own files is a matter of git
+        # What is ahead of the project's own files is a matter of git.
+        if self.ahead and self.source:
             return "sync"
         return "upgrade" if self.pending else None
 

@@ -172,6 +172,7 @@ def copy_content(file: IO[bytes], target: str) -> None:
             copy.truncate(0)
             copy.seek(0)
             shutil.copyfileobj(file, copy, CHUNK)
+            start_sync(target)
 
 
 def sync_file(path: str) -> None:
