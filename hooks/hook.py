@@ -4,11 +4,8 @@ It may be started by any Python that is there, without a package installed, and 
 get as far as saying no.
 """
 
-import gc
 import os
 import sys
-
-gc.disable()  # as in __main__.py: it costs 2 ms and finds nothing
 
 
 def _start() -> int:
@@ -21,9 +18,6 @@ def _start() -> int:
             version = "{}.{}".format(*sys.version_info)
             sys.path.append(f"{environment}/lib/python{version}/site-packages")
 
-        from plugin_migrate.startup import defer
-
-        defer("inspect")
         from importlib import import_module
 
         text = import_module(f"plugin_migrate.{sys.argv[1]}").main()

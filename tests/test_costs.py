@@ -14,13 +14,13 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace
 # What `status` may import of ours. One more is a millisecond on every session's start.
 OF_STATUS = set(
     "arguments checksum cli database disposable errors languages ledger look migration output"
-    " plan render render.status render.style session startup values verbs version"
+    " plan render render.status render.style session values verbs version"
     " workspace".split()
 )
 # What costs milliseconds, and is imported by what needs it only.
 COSTLY = set(
-    "asyncio bz2 contextlib copy gettext hashlib html html.entities inspect json locale lzma"
-    " packaging pathlib shutil subprocess tempfile typing yaml zlib".split()
+    "asyncio bz2 hashlib json lzma packaging pathlib shutil subprocess tempfile typing yaml"
+    " zlib".split()
 )
 # The transaction that many steps share ends after so many seconds, which must not count here.
 UNHURRIED = "import plugin_migrate.engine; plugin_migrate.engine._SHARED_SECONDS = 1e6"
@@ -55,24 +55,14 @@ def test_status_imports_only_what_it_needs(project: Project, options: list[str])
     ours = {name.partition(".")[2] for name in modules if name.startswith("plugin_migrate.")}
     assert ours <= OF_STATUS
     assert not modules & COSTLY
-    assert len(modules) < 100
 
 
 def test_nothing_pending_imports_little_more(project: Project) -> None:
     add_tables(project, 3)
     project.upgrade()
     modules = imported(project, "upgrade")
-    assert not modules & (COSTLY - {"contextlib"})
-    assert "tabulate" not in modules
+    assert not modules & (COSTLY | {"dataclasses", "inspect", "tabulate"})
     assert "plugin_migrate.engine" not in modules
-    assert len(modules) < 100
-
-
-def test_steps_on_the_database_import_nothing_that_works_on_files(project: Project) -> None:
-    add_tables(project, 3)
-    modules = imported(project, "upgrade")
-    assert not modules & {"hashlib", "pathlib", "tempfile", "typing", "plugin_migrate.staging"}
-    assert "plugin_migrate.redo" not in modules
 
 
 # --- system calls ------------------------------------------------------------------------------

@@ -3,13 +3,8 @@
 It is compiled anew on every run, so it stays small.
 """
 
-import gc
 import os
 import sys
-
-# Starting and reading leave no garbage to speak of, and looking for some takes 2 ms, and as much
-# for each 1000 migrations. What runs migrations turns the collector on again (`engine.py`).
-gc.disable()
 
 
 def _start() -> int:
@@ -19,12 +14,6 @@ def _start() -> int:
         version = "{}.{}".format(*sys.version_info)
         sys.path += [scripts, f"{environment}/lib/python{version}/site-packages"]
     try:
-        from plugin_migrate import startup
-
-        startup.defer("inspect", "copy")
-        startup.defer_call("html", "escape")
-        startup.import_untranslated("argparse")
-        startup.import_with_c_datetime("sqlite3")
         from plugin_migrate.cli import main
 
         return main()

@@ -240,10 +240,6 @@ def _current_after(seen: Look, results: list[StepResult]) -> Version | None:
 @contextmanager
 def _writing(workspace: Workspace, command: str, lock_timeout: float) -> Iterator[Signals]:
     """Hold the run lock and catch signals, as every command that may write does."""
-    from .startup import defer
-
-    # Nobody uses them before a step changes files: 9 ms.
-    defer("hashlib", "tempfile", "secrets", "shutil")
     from .lock import run_lock
     from .signals import Signals, Stop
 

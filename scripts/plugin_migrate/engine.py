@@ -6,7 +6,6 @@ log, commit, publish. Before the commit nothing has happened; after it everythin
 
 from __future__ import annotations
 
-import gc
 import os
 import secrets
 import sqlite3
@@ -89,7 +88,6 @@ class Engine:
             Interrupted: a signal arrived; the running step was undone.
         """
         left = list(steps)
-        _collect_garbage()
         try:
             if left and not self._has_ledger:
                 make_ledger(self._workspace)
@@ -452,13 +450,6 @@ class Engine:
     def _raise_stop(self, error: BaseException, prepared: Prepared) -> None:
         if isinstance(error, Stop):
             raise self._signals.as_error(str(prepared.version)) from None
-
-
-def _collect_garbage() -> None:
-    """Turn on the collector, which the start turned off, for what comes into being from now on."""
-    if not gc.isenabled():
-        gc.freeze()  # what has been read is needed to the end: no use looking at it
-        gc.enable()
 
 
 def _count_shareable(steps: Sequence[Prepared]) -> int:

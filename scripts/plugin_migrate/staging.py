@@ -5,11 +5,8 @@ Nothing here writes to the live state. See the design, "The commit protocol", cl
 
 from __future__ import annotations
 
-import gc
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .errors import Conflict, ForbiddenStatement, StateUnreadable
@@ -106,8 +103,7 @@ class Staging:
             self._exclusions = Exclusions(self._workspace)
             self._earlier, self._folders, self._copied = self._folders, {}, []
             self._begun_ns = self._now_ns()
-            with _without_collecting():
-                self._copy_folder(self._live, "", None, (self._live,))
+            self._copy_folder(self._live, "", None, (self._live,))
             self._distrust_latest()
         except OSError as error:
             raise StateUnreadable(
@@ -470,18 +466,6 @@ class Staging:
                 f" {', '.join(sorted(left)[:5])}",
                 hint="Delete only the files the migration knows. Nothing was changed.",
             )
-
-
-@contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Spare Python its search for circles among thousands of values that are all kept."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -271,8 +271,10 @@ def _read_plain_file(path: str) -> bytes:
 def _parse_config(text: str, path: str, known: frozenset[str]) -> Config:
     import reprlib
 
-    import yaml
-
+    try:
+        import yaml
+    except ModuleNotFoundError:  # a hook may run before our environment exists
+        from . import plain_yaml as yaml  # type: ignore[no-redef]
     try:
         given = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:

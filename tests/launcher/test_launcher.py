@@ -467,10 +467,10 @@ def test_links_to_the_launcher_and_to_its_folders_are_followed(ready, tmp_path):
 def test_program_finds_its_files_after_a_change_of_directory(ready, tmp_path):
     launcher = copy_plugin(
         tmp_path / "plugin",
-        "os.chdir('/'); import plugin_migrate.startup as s; print(s.__file__); return 0",
+        "os.chdir('/'); import plugin_migrate as p; print(p.__file__); return 0",
     )
     done = run("./plugin-migrate", env=ready, cwd=launcher.parent)
-    assert os.path.samefile(done.stdout.strip(), launcher.parent / "plugin_migrate/startup.py")
+    assert os.path.samefile(done.stdout.strip(), launcher.parent / "plugin_migrate/__init__.py")
 
 
 def test_clone_stays_clean_and_may_be_read_only(ready, tmp_path):
@@ -495,7 +495,6 @@ def test_compiled_modules_are_kept_in_the_cache(built, ready, tmp_path):
     assert {path.name.split(".")[0] for path in compiled.iterdir()} == {
         "__init__",
         "cli",
-        "startup",
     }
 
 
