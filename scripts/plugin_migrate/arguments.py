@@ -1,4 +1,7 @@
-"""The command line: which commands and options there are, and how they explain themselves."""
+"""The command line: one table of the commands, their options, and how they explain themselves.
+
+A new command is an entry in :data:`COMMANDS`.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,16 @@ import argparse
 import functools
 import os
 
-from . import __version__
+from . import __version__, verbs
 from .errors import UsageError
+from .values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
+
+    from .session import Session
 
 _EPILOG = """\
 examples:
@@ -105,11 +112,11 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message[:1].upper() + message[1:], hint=f"See: {self.prog} --help")
 
 
-def make_parser(only: str | None = None) -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line; what it refuses is a :class:`UsageError`.
 
-    Parameters:
-        only: know this command alone, which takes 2 ms rather than 9; all of them by default.
+    What it returns carries the options of the command, its name as ``command``, and as ``run`` the
+    function that carries it out.
     """
     common = _Parser(add_help=False, formatter_class=_Help)
     _add_common(common)
@@ -131,26 +138,25 @@ def make_parser(only: str | None = None) -> argparse.ArgumentParser:
         lock_timeout=None,
         verbose=False,
     )
-    # `prog` given: argparse would format a usage line to find it out.
-    commands = parser.add_subparsers(
-        prog=parser.prog, dest="command", metavar="COMMAND", required=True
-    )
-    for name, (summary, examples, formats, add_arguments) in _COMMANDS.items():
-        if only not in (None, name):
-            continue
-        command = commands.add_parser(
-            name,
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        subparser = commands.add_parser(
+            command.name,
             parents=[common],
-            help=summary,
-            description=summary[:1].upper() + summary[1:] + ".",
-            epilog=examples,
+            help=command.summary,
+            description=command.summary[:1].upper() + command.summary[1:] + ".",
+            epilog=command.examples,
             formatter_class=_Help,
             allow_abbrev=False,
         )
-        command.add_argument(
-            "--format", choices=formats, default=formats[0], help="how to print the result"
+        subparser.add_argument(
+            "--format",
+            choices=command.formats,
+            default=command.formats[0],
+            help="how to print the result",
         )
-        add_arguments(command)
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
     return parser
 
 
@@ -275,7 +281,7 @@ def _count(text: str) -> int:
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    """Add what may stand before and behind the command; `make_parser` sets the defaults."""
+    """Add what may stand before and after the command; `make_parser` sets the defaults."""
     add = functools.partial(parser.add_argument, default=argparse.SUPPRESS)
     add("--project", metavar="DIR", type=_path, help="the folder that holds .claude/")
     add("--database", metavar="PATH", type=_path, help="the state database")
@@ -333,38 +339,77 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-_TEXT, _TABLE = ("text", "json"), ("table", "json", "list")
-# Name: summary, examples, formats (the first is the default), arguments.
-_COMMANDS = {
-    "upgrade": ("apply pending migrations", _UPGRADE_EXAMPLES, _TEXT, _upgrade),
-    "downgrade": ("roll migrations back", _DOWNGRADE_EXAMPLES, _TEXT, _downgrade),
-    "status": ("show every migration and its state", _STATUS_EXAMPLES, _TABLE, _status),
-    "create": ("write a new migration file", _CREATE_EXAMPLES, _TEXT, _create),
-    "verify": (
+class Command(NamedTuple):
+    """A command of the command line: what it is called and does, and how it is explained.
+
+    ``formats`` are what ``--format`` accepts, the default first. ``examples`` follow its help.
+    """
+
+    name: str
+    summary: str
+    run: Callable[[Session], int]
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    examples: str
+    formats: tuple[str, ...] = ("text", "json")
+
+
+_TABLE = ("table", "json", "list")
+COMMANDS = (
+    Command("upgrade", "apply pending migrations", verbs.run_upgrade, _upgrade, _UPGRADE_EXAMPLES),
+    Command(
+        "downgrade", "roll migrations back", verbs.run_downgrade, _downgrade, _DOWNGRADE_EXAMPLES
+    ),
+    Command(
+        "status",
+        "show every migration and its state",
+        verbs.run_status,
+        _status,
+        _STATUS_EXAMPLES,
+        _TABLE,
+    ),
+    Command("create", "write a new migration file", verbs.run_create, _create, _CREATE_EXAMPLES),
+    Command(
+        "verify",
         "rehearse migrations on a copy: up, down, up; and lint them",
-        _VERIFY_EXAMPLES,
-        _TEXT,
+        verbs.run_verify,
         _verify,
+        _VERIFY_EXAMPLES,
     ),
-    "sync": (
+    Command(
+        "sync",
         "bring plugins' state to the versions that are installed",
-        _SYNC_EXAMPLES,
-        _TEXT,
+        verbs.run_sync,
         _sync,
+        _SYNC_EXAMPLES,
     ),
-    "history": ("show everything that happened", _HISTORY_EXAMPLES, _TABLE, _history),
-    "baseline": (
+    Command(
+        "history",
+        "show everything that happened",
+        verbs.run_history,
+        _history,
+        _HISTORY_EXAMPLES,
+        _TABLE,
+    ),
+    Command(
+        "baseline",
         "mark migrations as applied without running them",
-        _BASELINE_EXAMPLES,
-        _TEXT,
+        verbs.run_baseline,
         _baseline,
+        _BASELINE_EXAMPLES,
     ),
-    "repair": (
+    Command(
+        "repair",
         "accept edited files and settle what was interrupted",
-        _REPAIR_EXAMPLES,
-        _TEXT,
+        verbs.run_repair,
         _repair,
+        _REPAIR_EXAMPLES,
     ),
-    "restore": ("list automatic backups, or go back to one", _RESTORE_EXAMPLES, _TEXT, _restore),
-    "check": ("exit 3 when something is pending", _CHECK_EXAMPLES, _TEXT, _check),
-}
+    Command(
+        "restore",
+        "list automatic backups, or go back to one",
+        verbs.run_restore,
+        _restore,
+        _RESTORE_EXAMPLES,
+    ),
+    Command("check", "exit 3 when something is pending", verbs.run_check, _check, _CHECK_EXAMPLES),
+)

@@ -8,15 +8,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from .arguments import make_parser
+from .arguments import COMMANDS, make_parser
 from .errors import MigrateError, UsageError
 from .output import Output, print_cause
 from .session import Session
-from .verbs import VERBS
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from argparse import Namespace
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,73 +65,67 @@ def _run_slash(text: str) -> int:
         project, arguments = slash.read_command(text)
     except UsageError as error:
         with slash.fitted_output([], is_json=False):
-            _print_error(error, Output(None, is_json=False), verbose=False)
-        return error.exit_code
+            return _give_up(error, Output(None, is_json=False), verbose=False)
     environment = {**os.environ, "CLAUDE_PROJECT_DIR": project, "CLAUDECODE": "1"}
     with slash.fitted_output(arguments, _wants_json(arguments)):
         return _run(arguments, environment, slash.MOST_ROWS)
 
 
 def _run(arguments: list[str], environment: Mapping[str, str], most_rows: int | None = None) -> int:
-    verbose = "--verbose" in arguments
-    command = _command_in(arguments)
-    output = Output(command, _wants_json(arguments))
+    parser = make_parser()
+    if not arguments:
+        parser.print_help(sys.stderr)
+        return UsageError.exit_code
     try:
-        if not arguments:
-            make_parser().print_help(sys.stderr)
-            return UsageError.exit_code
-        try:
-            options = _parse(arguments, command)
-        except SystemExit:  # --help and --version have printed it
-            return 0
-        output = Output(options.command, options.format == "json")
-        code = VERBS[options.command](Session(options, environment, output, most_rows))
+        options = parser.parse_args(arguments)
+    except SystemExit:  # --help and --version have printed it
+        return 0
+    except UsageError as error:
+        output = Output(_command_in(arguments), _wants_json(arguments))
+        return _give_up(error, output, "--verbose" in arguments)
+    output = Output(options.command, options.format == "json")
+    try:
+        code = options.run(Session(options, environment, output, most_rows))
         output.finish()
         return int(code)
-    except MigrateError as error:
-        _print_error(error, output, verbose)
-        return error.exit_code
     except BrokenPipeError:
         raise
     except Exception as error:
-        bug = MigrateError(
-            f"Internal error: {type(error).__name__}: {error}",
-            hint="This is a bug in plugin-migrate; --verbose shows where. Nothing is lost: the"
-            " next command finishes or undoes what was running.",
-        )
-        bug.code = "internal"
-        bug.__cause__ = error
-        _print_error(bug, output, verbose)
-        return bug.exit_code
+        return _give_up(_explained(error), output, options.verbose)
 
 
-def _parse(arguments: list[str], command: str | None) -> Namespace:
-    """Parse with the parser of the command that seems meant, and with all of them if it objects.
-
-    The seeming command can be an option's value, and the objection should know every command.
-    """
-    if command is not None:
-        try:
-            return make_parser(command).parse_args(arguments)
-        except UsageError:
-            pass  # not `suppress`: contextlib costs `status` a millisecond
-    return make_parser().parse_args(arguments)
+def _explained(error: Exception) -> MigrateError:
+    """Return the error that tells the user about any exception."""
+    if isinstance(error, MigrateError):
+        return error
+    bug = MigrateError(
+        f"Internal error: {type(error).__name__}: {error}",
+        hint="This is a bug in plugin-migrate; --verbose shows where. Nothing is lost: the"
+        " next command finishes or undoes what was running.",
+    )
+    bug.code = "internal"
+    bug.__cause__ = error
+    return bug
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:
+    """Return whether JSON was asked for, of arguments that may be wrong."""
     pairs = pairwise([*arguments, ""])
     return any(one == "--format=json" or (one, two) == ("--format", "json") for one, two in pairs)
 
 
 def _command_in(arguments: Sequence[str]) -> str | None:
-    """Return the command in arguments that may be wrong, for the document about what is wrong."""
-    return next((argument for argument in arguments if argument in VERBS), None)
+    """Return the command in arguments that are wrong, for the document about what is wrong."""
+    names = {command.name for command in COMMANDS}
+    return next((argument for argument in arguments if argument in names), None)
 
 
-def _print_error(error: MigrateError, output: Output, verbose: bool) -> None:
+def _give_up(error: MigrateError, output: Output, verbose: bool) -> int:
+    """Say why a command failed, and return its exit code."""
     output.give_up(error, _shown_as_is)
     if verbose:
         print_cause(error)
+    return error.exit_code
 
 
 def _shown_as_is(path: str) -> str:

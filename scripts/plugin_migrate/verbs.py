@@ -1,4 +1,4 @@
-"""One function per command: from its options to a result that is shown, and an exit code.
+"""What each command of the table in ``arguments.py`` does: from its options to an exit code.
 
 What only some commands need is imported where it is needed, because every start pays for the rest.
 """
@@ -26,15 +26,18 @@ _PENDING = 3
 # --- reading ------------------------------------------------------------------------------------
 
 
-def _status(session: Session) -> int:
+def run_status(session: Session) -> int:
+    """Show every migration and its state."""
     return _show(session, _show_status)
 
 
-def _check(session: Session) -> int:
+def run_check(session: Session) -> int:
+    """Show what is pending; 3 when something is."""
     return _show(session, _show_check)
 
 
-def _history(session: Session) -> int:
+def run_history(session: Session) -> int:
+    """Show what happened."""
     if session.options.version is not None:
         Version.parse(session.options.version)  # wrong for one source is wrong for all
     return _show(session, _show_history)
@@ -101,7 +104,8 @@ def _show_history(session: Session, workspace: Workspace) -> int:
 # --- migrating ----------------------------------------------------------------------------------
 
 
-def _upgrade(session: Session) -> int:
+def run_upgrade(session: Session) -> int:
+    """Apply pending migrations."""
     from .plan import plan_upgrade
 
     options = session.options
@@ -138,7 +142,8 @@ def _upgrade_all(session: Session) -> int:
     return several.in_turn(session, (*several.idle(sources, turns), *turns), upgrade)
 
 
-def _downgrade(session: Session) -> int:
+def run_downgrade(session: Session) -> int:
+    """Roll migrations back."""
     from .plan import plan_downgrade
 
     given = session.options.target
@@ -186,7 +191,8 @@ def _step_count(given: str) -> int:
     )
 
 
-def _sync(session: Session) -> int:
+def run_sync(session: Session) -> int:
+    """Roll back what plugins no longer ship, then apply what they newly do."""
     from . import several
     from .commands import settle
     from .plan import after_rollback, plan_back_to_files, plan_upgrade
@@ -315,7 +321,8 @@ def _failed(session: Session, error: MigrateError) -> int:
 # --- writing and proving migrations -------------------------------------------------------------
 
 
-def _verify(session: Session) -> int:
+def run_verify(session: Session) -> int:
+    """Rehearse migrations on a copy, and lint them."""
     options = session.options
     if options.all and options.versions:
         raise UsageError(
@@ -352,7 +359,8 @@ def _show_verified(session: Session, workspace: Workspace) -> int:
     return 0 if ok else 1
 
 
-def _create(session: Session) -> int:
+def run_create(session: Session) -> int:
+    """Write a new migration file."""
     from . import create
     from .look import look
     from .render.created import created_json, created_text
@@ -382,7 +390,8 @@ def _create(session: Session) -> int:
 # --- care ---------------------------------------------------------------------------------------
 
 
-def _baseline(session: Session) -> int:
+def run_baseline(session: Session) -> int:
+    """Mark migrations as applied without running them."""
     from .commands import baseline
     from .render import care
 
@@ -396,7 +405,8 @@ def _baseline(session: Session) -> int:
     return 0
 
 
-def _repair(session: Session) -> int:
+def run_repair(session: Session) -> int:
+    """Accept edited files and settle what was interrupted."""
     from .commands import Decisions, repair
     from .render import care
 
@@ -418,7 +428,8 @@ def _repair(session: Session) -> int:
     return 0
 
 
-def _restore(session: Session) -> int:
+def run_restore(session: Session) -> int:
+    """List the automatic backups, or go back to one."""
     from .backup import list_backups
     from .commands import restore
     from .render import care
@@ -445,18 +456,3 @@ def _restore(session: Session) -> int:
         lambda: care.restored_json(restored),
     )
     return 0
-
-
-VERBS = {
-    "upgrade": _upgrade,
-    "downgrade": _downgrade,
-    "status": _status,
-    "create": _create,
-    "verify": _verify,
-    "sync": _sync,
-    "history": _history,
-    "repair": _repair,
-    "baseline": _baseline,
-    "restore": _restore,
-    "check": _check,
-}
