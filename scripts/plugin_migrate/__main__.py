@@ -1,30 +1,35 @@
-"""Start the program: the launcher runs this file by its path, `python -m plugin_migrate` by name.
+"""Start the program: the launcher runs this file by its path, and an installed script calls `main`.
 
-It is compiled anew on every run, so it stays small.
+Python keeps no compiled form of a file that it runs by its path, so this one stays small.
 """
 
 import os
 import sys
 
 
-def _start() -> int:
-    if sys.flags.no_site:  # from the launcher: only the standard library can be imported so far
-        scripts = __file__.rsplit("/", 2)[0]
-        environment = sys.executable.rsplit("/", 2)[0]
-        version = "{}.{}".format(*sys.version_info)
-        sys.path += [scripts, f"{environment}/lib/python{version}/site-packages"]
+def main() -> int:
+    """Run the command line of this process and return its exit code."""
     try:
-        from plugin_migrate.cli import main
+        if sys.flags.no_site:  # from the launcher: only the standard library can be imported so far
+            _find_packages()
+        from plugin_migrate.cli import main as run
 
-        return main()
-    except KeyboardInterrupt:  # before the command line could take care of it
+        return run()
+    except KeyboardInterrupt:
         return 130
-    except Exception:
+    except Exception:  # before the command line could say what is wrong
         import traceback
 
         traceback.print_exc()
         print("✗ Error: plugin-migrate itself failed, which is a bug in it", file=sys.stderr)
         return 1
+
+
+def _find_packages() -> None:
+    scripts = __file__.rsplit("/", 2)[0]
+    environment = sys.executable.rsplit("/", 2)[0]
+    version = "{}.{}".format(*sys.version_info)
+    sys.path += [scripts, f"{environment}/lib/python{version}/site-packages"]
 
 
 def _leave(code: int) -> None:
@@ -43,4 +48,4 @@ def _leave(code: int) -> None:
 
 
 if __name__ == "__main__":
-    _leave(_start())
+    _leave(main())
