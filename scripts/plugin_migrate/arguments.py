@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
-    from .session import Session
+    from .invocation import Invocation
 
 _EPILOG = """\
 examples:
@@ -347,7 +347,7 @@ class Command(NamedTuple):
 
     name: str
     summary: str
-    run: Callable[[Session], int]
+    run: Callable[[Invocation], int]
     add_arguments: Callable[[argparse.ArgumentParser], None]
     examples: str
     formats: tuple[str, ...] = ("text", "json")

@@ -10,8 +10,8 @@ from itertools import pairwise
 
 from .arguments import COMMANDS, make_parser
 from .errors import MigrateError, UsageError
+from .invocation import Invocation
 from .output import Output, print_cause
-from .session import Session
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,7 +85,7 @@ def _run(arguments: list[str], environment: Mapping[str, str], most_rows: int | 
         return _give_up(error, output, "--verbose" in arguments)
     output = Output(options.command, options.format == "json")
     try:
-        code = options.run(Session(options, environment, output, most_rows))
+        code = options.run(Invocation(options, environment, output, most_rows))
         output.finish()
         return int(code)
     except BrokenPipeError:

@@ -13,6 +13,7 @@ from functools import partial
 
 from .commands import Planner
 from .errors import MigrateError, UnknownPlugin, UsageError
+from .invocation import Invocation
 from .ledger import read_headers
 from .look import look_ahead
 from .output import for_source
@@ -27,7 +28,6 @@ from .requirements import (
     order_up,
     refuse_needed,
 )
-from .session import Session
 from .sources import workspace_of
 from .version import Version
 from .workspace import Workspace
@@ -49,88 +49,88 @@ Turn = tuple[Source, Version | None]
 Command = Callable[[Workspace, Version | None], int]
 
 
-def each(session: Session, show: Callable[[Session, Workspace], int]) -> int:
+def each(invocation: Invocation, show: Callable[[Invocation, Workspace], int]) -> int:
     """Show every source and return the exit code of the worst."""
-    own = _own_beside_all(session)
-    plugins = session.plugins(own)
-    output = session.output
+    own = _own_beside_all(invocation)
+    plugins = invocation.plugins(own)
+    output = invocation.output
     output.several()
     codes = [0]
     if _has_own(own) or not plugins:
         output.of_source(None, "")
-        codes.append(_code_of(session, own, partial(show, session, own)))
+        codes.append(_code_of(invocation, own, partial(show, invocation, own)))
 
     def show_plugin(plugin: Plugin) -> int:
-        return show(session, workspace_of(own, plugin))
+        return show(invocation, workspace_of(own, plugin))
 
     for plugin in plugins:
-        output.of_source(plugin.name, session.option_for(plugin))
-        codes.append(_code_of(session, own, partial(show_plugin, plugin)))
+        output.of_source(plugin.name, invocation.option_for(plugin))
+        codes.append(_code_of(invocation, own, partial(show_plugin, plugin)))
     return max(codes, key=lambda code: (code not in _QUIET_CODES, code))
 
 
-def _own_beside_all(session: Session) -> Workspace:
-    if session.options.plugin:
+def _own_beside_all(invocation: Invocation) -> Workspace:
+    if invocation.options.plugin:
         raise UsageError(
             "--all means every source, --plugin one of them", hint="Leave one of the two out."
         )
-    return session.own()
+    return invocation.own()
 
 
 def _has_own(own: Workspace) -> bool:
     return os.path.isdir(own.migrations) or os.path.exists(own.database)
 
 
-def _code_of(session: Session, workspace: Workspace, run: Callable[[], int]) -> int:
+def _code_of(invocation: Invocation, workspace: Workspace, run: Callable[[], int]) -> int:
     """Return the exit code of ``run``; its error is told as that of one source among several."""
     try:
         return run()
     except MigrateError as error:
-        session.output.error(error, workspace.shown)
+        invocation.output.error(error, workspace.shown)
         return error.exit_code
 
 
-def all_sources(session: Session) -> tuple[Source, ...]:
+def all_sources(invocation: Invocation) -> tuple[Source, ...]:
     """Return the project's own source, if it has one or nobody has, and those of its plugins.
 
     Raises:
         MigrateError: one of them cannot be located.
     """
-    own = _own_beside_all(session)
-    others = tuple(plugin_sources(session, own))
+    own = _own_beside_all(invocation)
+    others = tuple(plugin_sources(invocation, own))
     return (Source(own, ""), *others) if _has_own(own) or not others else others
 
 
-def chosen_plugins(session: Session) -> tuple[Source, ...]:
+def chosen_plugins(invocation: Invocation) -> tuple[Source, ...]:
     """Return the one plugin source that the options choose, or all of them.
 
     Raises:
         MigrateError: one of them cannot be located.
         UnknownPlugin: there are none.
     """
-    if session.chooses_none:
-        sources = tuple(plugin_sources(session, session.own()))
+    if invocation.chooses_none:
+        sources = tuple(plugin_sources(invocation, invocation.own()))
         if not sources:
             raise UnknownPlugin(
                 "No enabled plugin ships migrations",
                 hint="See the state of the project's own: plugin-migrate status",
             )
         return sources
-    workspace = session.workspace()
-    return (Source(workspace, session.output.option),)
+    workspace = invocation.workspace()
+    return (Source(workspace, invocation.output.option),)
 
 
-def plugin_sources(session: Session, own: Workspace) -> Iterator[Source]:
+def plugin_sources(invocation: Invocation, own: Workspace) -> Iterator[Source]:
     """Yield the sources of the project's plugins."""
-    for plugin in session.plugins(own):
-        yield Source(workspace_of(own, plugin), session.option_for(plugin))
+    for plugin in invocation.plugins(own):
+        yield Source(workspace_of(own, plugin), invocation.option_for(plugin))
 
 
 # --- requirements -------------------------------------------------------------------------------
 
 
 def refuse_unmet(
-    session: Session, workspace: Workspace, entries: tuple[Entry, ...], plan: Plan
+    invocation: Invocation, workspace: Workspace, entries: tuple[Entry, ...], plan: Plan
 ) -> None:
     """Refuse a plan for one source that requires what others lack, or takes what they require.
 
@@ -140,24 +140,26 @@ def refuse_unmet(
     if plan.direction == "up":
         due = needs_of(step.entry for step in plan.steps)
         wanted = _standing(workspace, entries, due)
-        order_up([wanted], [wanted, *_others(session, workspace)])
+        order_up([wanted], [wanted, *_others(invocation, workspace)])
     else:
         gone = {step.version for step in plan.steps}
         left_at = current_version(entry for entry in entries if entry.version not in gone)
-        refuse_leaving(session, workspace, left_at)
+        refuse_leaving(invocation, workspace, left_at)
 
 
-def refuse_leaving(session: Session, workspace: Workspace, left_at: Version | None) -> None:
+def refuse_leaving(invocation: Invocation, workspace: Workspace, left_at: Version | None) -> None:
     """Refuse to take a plugin's source back to a version when others require a higher one.
 
     Raises:
         RequirementUnmet: names the first such migration.
     """
     if workspace.source is not None:
-        refuse_needed(workspace.source, left_at, list(_others(session, workspace)))
+        refuse_needed(workspace.source, left_at, list(_others(invocation, workspace)))
 
 
-def refuse_unrehearsable(session: Session, workspace: Workspace, entries: Sequence[Entry]) -> None:
+def refuse_unrehearsable(
+    invocation: Invocation, workspace: Workspace, entries: Sequence[Entry]
+) -> None:
     """Refuse to rehearse pending migrations that require what others lack.
 
     A rehearsal is of one source alone, so that what it requires has to be there.
@@ -168,15 +170,15 @@ def refuse_unrehearsable(session: Session, workspace: Workspace, entries: Sequen
     due = needs_of(entry for entry in entries if entry.state in UNAPPLIED)
     if any(needs.requires for needs in due):
         wanted = _standing(workspace, entries, due)
-        order_up([wanted], [wanted, *_others(session, workspace)])
+        order_up([wanted], [wanted, *_others(invocation, workspace)])
 
 
-def _others(session: Session, workspace: Workspace) -> Iterator[Standing]:
+def _others(invocation: Invocation, workspace: Workspace) -> Iterator[Standing]:
     """Yield how the project's other sources stand; one that cannot be read requires nothing."""
     own = workspace.own or workspace
     if workspace.source is not None:
         yield from _readable(own)
-    for plugin in session.plugins(own):
+    for plugin in invocation.plugins(own):
         if plugin.name != workspace.source:
             try:
                 other = workspace_of(own, plugin)
@@ -215,7 +217,7 @@ def upgrade_turns(sources: Sequence[Source], planner: Planner) -> tuple[Turn, ..
 
 
 def downgrade_turns(
-    session: Session, sources: Sequence[Source], planner: Planner
+    invocation: Invocation, sources: Sequence[Source], planner: Planner
 ) -> tuple[Turn, ...]:
     """Return in which order sources with something due are rolled back.
 
@@ -224,7 +226,7 @@ def downgrade_turns(
     """
     wanted = [_standing_for(source, planner) for source in sources]
     by_name = {source.workspace.source: source for source in sources}
-    others = [one for one in _others(session, session.own()) if one.source not in by_name]
+    others = [one for one in _others(invocation, invocation.own()) if one.source not in by_name]
     return tuple((by_name[name], None) for name in order_down(wanted, others))
 
 
@@ -234,12 +236,12 @@ def idle(sources: Sequence[Source], turns: Sequence[Turn]) -> tuple[Turn, ...]:
     return tuple((source, None) for source in sources if source.workspace.source not in busy)
 
 
-def in_turn(session: Session, turns: Iterable[Turn], command: Command) -> int:
+def in_turn(invocation: Invocation, turns: Iterable[Turn], command: Command) -> int:
     """Carry out a command for one source after the other, until one fails; return the exit code."""
     for source, last in turns:
-        session.output.of_source(source.workspace.source, source.option)
+        invocation.output.of_source(source.workspace.source, source.option)
         run = partial(command, source.workspace, last)
-        code = _code_of(session, source.workspace, run)
+        code = _code_of(invocation, source.workspace, run)
         if code:
             return code
     return 0

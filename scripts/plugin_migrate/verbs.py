@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .commands import Planner
+    from .invocation import Invocation
     from .plan import Entry, Plan
-    from .session import Session
     from .workspace import Workspace
 
 _PENDING = 3
@@ -26,39 +26,39 @@ _PENDING = 3
 # --- reading ------------------------------------------------------------------------------------
 
 
-def run_status(session: Session) -> int:
+def run_status(invocation: Invocation) -> int:
     """Show every migration and its state."""
-    return _show(session, _show_status)
+    return _show(invocation, _show_status)
 
 
-def run_check(session: Session) -> int:
+def run_check(invocation: Invocation) -> int:
     """Show what is pending; 3 when something is."""
-    return _show(session, _show_check)
+    return _show(invocation, _show_check)
 
 
-def run_history(session: Session) -> int:
+def run_history(invocation: Invocation) -> int:
     """Show what happened."""
-    if session.options.version is not None:
-        Version.parse(session.options.version)  # wrong for one source is wrong for all
-    return _show(session, _show_history)
+    if invocation.options.version is not None:
+        Version.parse(invocation.options.version)  # wrong for one source is wrong for all
+    return _show(invocation, _show_history)
 
 
-def _show(session: Session, show: Callable[[Session, Workspace], int]) -> int:
-    if session.options.all:
+def _show(invocation: Invocation, show: Callable[[Invocation, Workspace], int]) -> int:
+    if invocation.options.all:
         from .several import each
 
-        return each(session, show)
-    return show(session, session.workspace())
+        return each(invocation, show)
+    return show(invocation, invocation.workspace())
 
 
-def _show_status(session: Session, workspace: Workspace) -> int:
+def _show_status(invocation: Invocation, workspace: Workspace) -> int:
     from .ledger import read_headers
     from .look import look
     from .plan import UNAPPLIED
     from .render import status
 
     seen = look(workspace)
-    options = session.options
+    options = invocation.options
     shown = [
         entry
         for entry in seen.entries
@@ -66,35 +66,35 @@ def _show_status(session: Session, workspace: Workspace) -> int:
         and not (options.applied_only and entry.applied is None)
     ]
     as_list = options.format == "list"
-    news = session.news_of_plugins(workspace)
-    session.output.result(
-        lambda style: status.status_text(seen, shown, news, style, as_list, session.most_rows),
+    news = invocation.news_of_plugins(workspace)
+    invocation.output.result(
+        lambda style: status.status_text(seen, shown, news, style, as_list, invocation.most_rows),
         lambda: status.status_json(seen, shown, news, read_headers(workspace)),
     )
     return 0
 
 
-def _show_check(session: Session, workspace: Workspace) -> int:
+def _show_check(invocation: Invocation, workspace: Workspace) -> int:
     from .look import look
     from .plan import UNAPPLIED, State
     from .render import status
 
     seen = look(workspace)
-    session.output.result(lambda style: status.check_text(seen), lambda: status.check_json(seen))
+    invocation.output.result(lambda style: status.check_text(seen), lambda: status.check_json(seen))
     states = {entry.state for entry in seen.entries}
     if states & {State.MODIFIED, State.INTERRUPTED}:
         return MigrateError.exit_code
     return _PENDING if states & UNAPPLIED else 0
 
 
-def _show_history(session: Session, workspace: Workspace) -> int:
+def _show_history(invocation: Invocation, workspace: Workspace) -> int:
     from .history import read_history
     from .render import care
 
-    options = session.options
+    options = invocation.options
     version = Version.parse(options.version) if options.version is not None else None
     events = read_history(workspace, options.limit, version)
-    session.output.result(
+    invocation.output.result(
         lambda style: care.history_text(events, style, options.format == "list"),
         lambda: care.history_json(events),
     )
@@ -104,60 +104,60 @@ def _show_history(session: Session, workspace: Workspace) -> int:
 # --- migrating ----------------------------------------------------------------------------------
 
 
-def run_upgrade(session: Session) -> int:
+def run_upgrade(invocation: Invocation) -> int:
     """Apply pending migrations."""
     from .plan import plan_upgrade
 
-    options = session.options
+    options = invocation.options
     strict = options.strict
     if options.all:
-        return _upgrade_all(session)
+        return _upgrade_all(invocation)
     target = Version.parse(options.target) if options.target is not None else None
-    return _migrate_one(session, lambda entries: plan_upgrade(entries, target, strict))
+    return _migrate_one(invocation, lambda entries: plan_upgrade(entries, target, strict))
 
 
-def _upgrade_all(session: Session) -> int:
+def _upgrade_all(invocation: Invocation) -> int:
     from . import several
     from .look import look_ahead
     from .plan import plan_upgrade
 
-    options = session.options
+    options = invocation.options
     if options.target is not None:
         raise UsageError(
             "--all takes no version: every source has its own",
             hint="Say which source: plugin-migrate upgrade X.Y.Z --plugin NAME",
         )
     strict = options.strict
-    sources = several.all_sources(session)
+    sources = several.all_sources(invocation)
     turns = several.upgrade_turns(sources, lambda entries: plan_upgrade(entries, None, strict))
     if options.dry_run or options.preview:
         turns = tuple(dict(turns).items())  # each source once and by itself, as far as it goes
 
     def upgrade(workspace: Workspace, last: Version | None) -> int:
         if options.preview:
-            several.refuse_unrehearsable(session, workspace, look_ahead(workspace).entries)
-        return _migrate(session, workspace, lambda entries: plan_upgrade(entries, last, strict))
+            several.refuse_unrehearsable(invocation, workspace, look_ahead(workspace).entries)
+        return _migrate(invocation, workspace, lambda entries: plan_upgrade(entries, last, strict))
 
-    session.output.several()
-    return several.in_turn(session, (*several.idle(sources, turns), *turns), upgrade)
+    invocation.output.several()
+    return several.in_turn(invocation, (*several.idle(sources, turns), *turns), upgrade)
 
 
-def run_downgrade(session: Session) -> int:
+def run_downgrade(invocation: Invocation) -> int:
     """Roll migrations back."""
     from .plan import plan_downgrade
 
-    given = session.options.target
+    given = invocation.options.target
     target, count = None, None
     if given is not None and "." in given:
         target = Version.parse(given)
     elif given is not None:
         count = _step_count(given)
-    if session.options.all:
-        return _downgrade_all(session, target, count)
-    return _migrate_one(session, lambda entries: plan_downgrade(entries, target, count))
+    if invocation.options.all:
+        return _downgrade_all(invocation, target, count)
+    return _migrate_one(invocation, lambda entries: plan_downgrade(entries, target, count))
 
 
-def _downgrade_all(session: Session, target: Version | None, count: int | None) -> int:
+def _downgrade_all(invocation: Invocation, target: Version | None, count: int | None) -> int:
     from . import several
     from .plan import NOTHING, plan_downgrade
 
@@ -172,13 +172,13 @@ def _downgrade_all(session: Session, target: Version | None, count: int | None) 
         steps = None if count is None else min(count, applied)
         return plan_downgrade(entries, target, steps or None)
 
-    sources = several.all_sources(session)
-    turns = several.downgrade_turns(session, sources, plan)
-    session.output.several()
+    sources = several.all_sources(invocation)
+    turns = several.downgrade_turns(invocation, sources, plan)
+    invocation.output.several()
     return several.in_turn(
-        session,
+        invocation,
         (*several.idle(sources, turns), *turns),
-        lambda workspace, _: _migrate(session, workspace, plan),
+        lambda workspace, _: _migrate(invocation, workspace, plan),
     )
 
 
@@ -191,51 +191,51 @@ def _step_count(given: str) -> int:
     )
 
 
-def run_sync(session: Session) -> int:
+def run_sync(invocation: Invocation) -> int:
     """Roll back what plugins no longer ship, then apply what they newly do."""
     from . import several
     from .commands import settle
     from .plan import after_rollback, plan_back_to_files, plan_upgrade
     from .render.runs import in_step_json, in_step_text
 
-    sources = several.chosen_plugins(session)
+    sources = several.chosen_plugins(invocation)
 
     def forward(entries: tuple[Entry, ...]) -> Plan:
         # In the real run the rollback has happened by then, and this changes nothing.
         return plan_upgrade(after_rollback(entries, plan_back_to_files(entries)))
 
     def in_step(workspace: Workspace, _last: Version | None) -> int:
-        if not session.options.dry_run:
-            settle(workspace, "sync", session.done_by, session.lock_timeout(workspace))
-        session.output.result(in_step_text, in_step_json)
+        if not invocation.options.dry_run:
+            settle(workspace, "sync", invocation.done_by, invocation.lock_timeout(workspace))
+        invocation.output.result(in_step_text, in_step_json)
         return 0
 
-    session.output.several()
-    back = several.downgrade_turns(session, sources, plan_back_to_files)
+    invocation.output.several()
+    back = several.downgrade_turns(invocation, sources, plan_back_to_files)
     code = several.in_turn(
-        session, back, lambda workspace, _: _migrate(session, workspace, plan_back_to_files)
+        invocation, back, lambda workspace, _: _migrate(invocation, workspace, plan_back_to_files)
     )
     if code:
         return code
     turns = several.upgrade_turns(sources, forward)
     return several.in_turn(
-        session, turns, lambda workspace, _: _migrate(session, workspace, forward)
-    ) or several.in_turn(session, several.idle(sources, (*back, *turns)), in_step)
+        invocation, turns, lambda workspace, _: _migrate(invocation, workspace, forward)
+    ) or several.in_turn(invocation, several.idle(sources, (*back, *turns)), in_step)
 
 
-def _migrate_one(session: Session, planner: Planner) -> int:
+def _migrate_one(invocation: Invocation, planner: Planner) -> int:
     """Migrate the one source that was chosen, if what its migrations require is there."""
-    workspace = session.workspace()
+    workspace = invocation.workspace()
 
     def plan(entries: tuple[Entry, ...]) -> Plan:
         made = planner(entries)
         if _concerns_others(workspace, made):
             from .several import refuse_unmet
 
-            refuse_unmet(session, workspace, entries, made)
+            refuse_unmet(invocation, workspace, entries, made)
         return made
 
-    return _migrate(session, workspace, plan)
+    return _migrate(invocation, workspace, plan)
 
 
 def _concerns_others(workspace: Workspace, plan: Plan) -> bool:
@@ -246,74 +246,76 @@ def _concerns_others(workspace: Workspace, plan: Plan) -> bool:
     return any(migration and "requires" in (migration.text or "") for migration in migrations)
 
 
-def _migrate(session: Session, workspace: Workspace, planner: Planner) -> int:
+def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> int:
     from .commands import dry_run, run
     from .narrator import Narrator
     from .output import style_of
     from .render import runs
     from .stdout import stdout_kept_clean
 
-    options = session.options
+    options = invocation.options
     if options.dry_run:
         planned = dry_run(workspace, planner)
-        session.output.result(
+        invocation.output.result(
             lambda style: runs.dry_run_text(planned, style, options.verbose),
             lambda: runs.dry_run_json(planned, options.verbose),
         )
         return 0
     if options.preview:
-        return _preview(session, workspace, planner)
+        return _preview(invocation, workspace, planner)
     narrator = Narrator(sys.stderr, style_of(sys.stderr), options.verbose)
     with stdout_kept_clean(), narrator:
         done = run(
             workspace,
             planner,
             options.command,
-            session.done_by,
+            invocation.done_by,
             narrator,
-            session.lock_timeout(workspace),
+            invocation.lock_timeout(workspace),
             with_backup=not options.no_backup,
         )
     if done.error is None:
-        session.output.result(lambda style: runs.run_text(done, style), lambda: runs.run_json(done))
+        invocation.output.result(
+            lambda style: runs.run_text(done, style), lambda: runs.run_json(done)
+        )
         return 0
-    if done.results and not session.output.is_json:
-        session.output.result(lambda style: runs.run_text(done, style), dict)
-    session.output.failure(
+    if done.results and not invocation.output.is_json:
+        invocation.output.result(lambda style: runs.run_text(done, style), dict)
+    invocation.output.failure(
         done.error,
         lambda style: runs.failure_text(done, workspace.shown, style),
         lambda: runs.run_json(done),
         workspace.shown,
     )
-    return _failed(session, done.error)
+    return _failed(invocation, done.error)
 
 
-def _preview(session: Session, workspace: Workspace, planner: Planner) -> int:
+def _preview(invocation: Invocation, workspace: Workspace, planner: Planner) -> int:
     from .preview import preview
     from .render import rehearsal, runs
     from .stdout import stdout_kept_clean
 
     with stdout_kept_clean():
-        rehearsed = preview(workspace, planner, session.options.command)
+        rehearsed = preview(workspace, planner, invocation.options.command)
     error = rehearsed.run.error
-    if error is None or not session.output.is_json:
-        session.output.result(
+    if error is None or not invocation.output.is_json:
+        invocation.output.result(
             lambda style: rehearsal.preview_text(rehearsed, style),
             lambda: rehearsal.preview_json(rehearsed),
         )
     if error is None:
         return 0
-    session.output.failure(
+    invocation.output.failure(
         error,
         lambda style: "\n" + runs.run_error_text(rehearsed.run, workspace.shown, style),
         lambda: rehearsal.preview_json(rehearsed),
         workspace.shown,
     )
-    return _failed(session, error)
+    return _failed(invocation, error)
 
 
-def _failed(session: Session, error: MigrateError) -> int:
-    if session.options.verbose:
+def _failed(invocation: Invocation, error: MigrateError) -> int:
+    if invocation.options.verbose:
         print_cause(error)
     return error.exit_code
 
@@ -321,37 +323,37 @@ def _failed(session: Session, error: MigrateError) -> int:
 # --- writing and proving migrations -------------------------------------------------------------
 
 
-def run_verify(session: Session) -> int:
+def run_verify(invocation: Invocation) -> int:
     """Rehearse migrations on a copy, and lint them."""
-    options = session.options
+    options = invocation.options
     if options.all and options.versions:
         raise UsageError(
             "--all means every migration, a version one of them", hint="Leave one of the two out."
         )
-    if options.all and session.chooses_none:
+    if options.all and invocation.chooses_none:
         from .several import each
 
-        return each(session, _show_verified)
-    return _show_verified(session, session.workspace())
+        return each(invocation, _show_verified)
+    return _show_verified(invocation, invocation.workspace())
 
 
-def _show_verified(session: Session, workspace: Workspace) -> int:
+def _show_verified(invocation: Invocation, workspace: Workspace) -> int:
     from .look import look_ahead
     from .render import rehearsal
     from .several import refuse_unrehearsable
     from .stdout import stdout_kept_clean
     from .verify import verify
 
-    options = session.options
+    options = invocation.options
     versions = [Version.parse(text) for text in options.versions]
     if not options.lint_only:
         entries = look_ahead(workspace).entries
         chosen = [one for one in entries if not versions or one.version in versions]
-        refuse_unrehearsable(session, workspace, chosen)
+        refuse_unrehearsable(invocation, workspace, chosen)
     with stdout_kept_clean():
         verified = verify(workspace, versions, options.all, options.lint_only)
     ok = not any(item.has_failed for item in verified)
-    session.output.result(
+    invocation.output.result(
         lambda style: rehearsal.verified_text(verified, workspace.shown, style, options.lint_only),
         lambda: rehearsal.verified_json(verified, workspace.shown),
         ok,
@@ -359,28 +361,28 @@ def _show_verified(session: Session, workspace: Workspace) -> int:
     return 0 if ok else 1
 
 
-def run_create(session: Session) -> int:
+def run_create(invocation: Invocation) -> int:
     """Write a new migration file."""
     from . import create
     from .look import look
     from .render.created import created_json, created_text
 
-    options = session.options
+    options = invocation.options
     create.require_slug(options.name)
     version = Version.parse(options.version) if options.version is not None else None
-    workspace = session.workspace(create=True)
+    workspace = invocation.workspace(create=True)
     created = create.create(
         workspace,
         look(workspace).entries,
         options.name,
-        author=session.done_by,
+        author=invocation.done_by,
         description=options.description,
         template=options.template,
         language=options.language,
         version=version,
         bump=options.bump,
     )
-    session.output.result(
+    invocation.output.result(
         lambda style: created_text(created, workspace, style),
         lambda: created_json(created, workspace),
     )
@@ -390,28 +392,28 @@ def run_create(session: Session) -> int:
 # --- care ---------------------------------------------------------------------------------------
 
 
-def run_baseline(session: Session) -> int:
+def run_baseline(invocation: Invocation) -> int:
     """Mark migrations as applied without running them."""
     from .commands import baseline
     from .render import care
 
-    workspace = session.workspace()
-    target = Version.parse(session.options.target)
-    marked = baseline(workspace, target, session.done_by, session.lock_timeout(workspace))
-    session.output.result(
+    workspace = invocation.workspace()
+    target = Version.parse(invocation.options.target)
+    marked = baseline(workspace, target, invocation.done_by, invocation.lock_timeout(workspace))
+    invocation.output.result(
         lambda style: care.baseline_text(marked, target, style),
         lambda: care.baseline_json(marked),
     )
     return 0
 
 
-def run_repair(session: Session) -> int:
+def run_repair(invocation: Invocation) -> int:
     """Accept edited files and settle what was interrupted."""
     from .commands import Decisions, repair
     from .render import care
 
-    options = session.options
-    workspace = session.workspace_to_repair()
+    options = invocation.options
+    workspace = invocation.workspace_to_repair()
     decisions = Decisions(
         keep_live=options.keep_live,
         take_migrated=options.take_migrated,
@@ -420,25 +422,25 @@ def run_repair(session: Session) -> int:
         take_database=options.take_database,
     )
     versions = [Version.parse(text) for text in options.versions]
-    timeout = session.lock_timeout(workspace)
-    done = repair(workspace, versions, decisions, session.done_by, timeout)
-    session.output.result(
+    timeout = invocation.lock_timeout(workspace)
+    done = repair(workspace, versions, decisions, invocation.done_by, timeout)
+    invocation.output.result(
         lambda style: care.repair_text(done, style), lambda: care.repair_json(done)
     )
     return 0
 
 
-def run_restore(session: Session) -> int:
+def run_restore(invocation: Invocation) -> int:
     """List the automatic backups, or go back to one."""
     from .backup import list_backups
     from .commands import restore
     from .render import care
 
-    options = session.options
-    workspace = session.workspace()
+    options = invocation.options
+    workspace = invocation.workspace()
     backups = list_backups(workspace)
     if options.backup is None:
-        session.output.result(
+        invocation.output.result(
             lambda style: care.backups_text(backups, style),
             lambda: care.backups_json(backups),
         )
@@ -448,10 +450,10 @@ def run_restore(session: Session) -> int:
         from .several import refuse_leaving
 
         before = chosen.current_version
-        refuse_leaving(session, workspace, Version.parse(before) if before else None)
-    timeout = session.lock_timeout(workspace)
-    restored = restore(workspace, options.backup, options.force, session.done_by, timeout)
-    session.output.result(
+        refuse_leaving(invocation, workspace, Version.parse(before) if before else None)
+    timeout = invocation.lock_timeout(workspace)
+    restored = restore(workspace, options.backup, options.force, invocation.done_by, timeout)
+    invocation.output.result(
         lambda style: care.restored_text(restored, style),
         lambda: care.restored_json(restored),
     )

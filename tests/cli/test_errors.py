@@ -101,9 +101,9 @@ def test_every_error_is_exactly_one_document(project, arguments, code, exit_code
 def test_an_internal_error_is_one_document_too(project):
     code = (
         f"import sys; sys.path.insert(0, {str(os.path.dirname(os.path.dirname(COMMAND[-1])))!r})\n"
-        "from plugin_migrate import cli, session\n"
+        "from plugin_migrate import cli, invocation\n"
         "def broken(*_): raise RuntimeError('surprise')\n"
-        "session.locate = broken\n"
+        "invocation.locate = broken\n"
         "raise SystemExit(cli.main())"
     )
     for form, stream in (["--format=json"], "stdout"), ([], "stderr"):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from .errors import UnknownPlugin, UsageError
 from .output import Output
+from .values import NamedTuple
 from .workspace import Workspace, locate
 
 TYPE_CHECKING = False
@@ -17,27 +18,17 @@ if TYPE_CHECKING:
     from .plugins import Plugin
 
 
-class Session:
+class Invocation(NamedTuple):
     """What the function of a command works with.
 
-    Parameters:
-        options: the parsed command line.
-        environment: the process's environment variables.
-        output: where results go.
-        most_rows: how many migrations a table may show; ``None`` when all are to be seen.
+    ``options`` are the parsed command line, ``environment`` the process's environment variables;
+    results go to ``output``. A table may show ``most_rows`` migrations; all when ``None``.
     """
 
-    def __init__(
-        self,
-        options: Namespace,
-        environment: Mapping[str, str],
-        output: Output,
-        most_rows: int | None = None,
-    ) -> None:
-        self.options = options
-        self.environment = environment
-        self.output = output
-        self.most_rows = most_rows
+    options: Namespace
+    environment: Mapping[str, str]
+    output: Output
+    most_rows: int | None = None
 
     def workspace(self, create: bool = False) -> Workspace:
         """Return the one workspace that the options choose.
