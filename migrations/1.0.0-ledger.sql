@@ -5,7 +5,7 @@
 
 -- migrate:up
 
--- What is applied now. Readers rely on exactly this table (docs/design: "The ledger"); one that
+-- What is applied now. Readers rely on exactly this table (docs/design.md, "The ledger"); one that
 -- another engine made, with more columns, is adopted as it is.
 CREATE TABLE IF NOT EXISTS migrations (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
