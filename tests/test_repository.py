@@ -1,0 +1,92 @@
+"""What contributors are told is true: citations, links, commands, CI and the issue form."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from command_line import Project
+from launcher_tree import ROOT
+
+DESIGN = (ROOT / "docs/design.md").read_text()
+SOURCES = [
+    *(ROOT / "scripts/plugin_migrate").rglob("*.py"),
+    *(ROOT / "migrations").glob("*.sql"),
+    *(ROOT / "tests").rglob("*.py"),
+]
+CITATION = re.compile(r'\bdesign(?:\.md)?, "([^"]+)"(?:, clauses? (\d)(?: and (\d))?)?')
+CI = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+
+
+def citations(path):
+    text = re.sub(r"\n\s*(?:--|#)?\s*", " ", path.read_text())
+    return {match.groups() for match in CITATION.finditer(text)}
+
+
+def test_everything_that_comments_cite_stands_in_the_design():
+    cited = set().union(*map(citations, SOURCES))
+    assert len(cited) >= 8
+    headings = set(re.findall(r"^##+ (.*)$", DESIGN, re.MULTILINE))
+    assert {heading for heading, *_ in cited} <= headings
+    protocol = set(re.findall(r"^(\d)\. \*\*", DESIGN, re.MULTILINE))
+    assert {clause for _, *clauses in cited for clause in clauses if clause} <= protocol
+
+
+@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/design.md"])
+def test_links_lead_somewhere(name):
+    document = ROOT / name
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
+        assert (document.parent / target).exists(), target
+
+
+def test_every_command_for_contributors_exists():
+    commands = re.findall(r"^\| .* \| `(.*)` \|$", CONTRIBUTING, re.MULTILINE)
+    assert len(commands) == 7
+    for command in commands:
+        program, *arguments = command.split()
+        if program.startswith("$E/"):
+            assert importlib.util.find_spec(program.removeprefix("$E/"))
+            assert Path(sys.executable).with_name(program.removeprefix("$E/")).exists()
+        else:
+            assert (ROOT / program).exists()
+        if "-k" in arguments:
+            select = [sys.executable, "-m", "pytest", "--collect-only", "-q", *arguments]
+            assert subprocess.run(select, cwd=ROOT, capture_output=True).returncode == 0
+
+
+def test_ci_runs_ci_run_on_every_python_that_the_package_promises_and_on_macos():
+    job = CI["jobs"]["test"]
+    assert job["steps"][-1] == {"run": ".ci/run"}
+    matrix = job["strategy"]["matrix"]
+    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
+    promised = re.findall(r"Python :: (3\.\d+)", "\n".join(classifiers))
+    assert matrix["python"] == promised
+    assert [extra["os"] for extra in matrix["include"]] == ["macos-latest"]
+
+
+def test_dependabot_looks_after_the_pins_and_the_actions():
+    updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text())["updates"]
+    pip, actions = updates
+    assert (pip["package-ecosystem"], actions["package-ecosystem"]) == ("pip", "github-actions")
+    assert list((ROOT / pip["directory"].lstrip("/")).glob("requirements*.txt"))
+
+
+def test_the_issue_form_asks_for_what_commands_print(tmp_path):
+    form = yaml.safe_load((ROOT / ".github/ISSUE_TEMPLATE/bug.yml").read_text())
+    labels = [field["attributes"].get("label", "") for field in form["body"]]
+    asked = [label.split()[1:] for label in labels if label.startswith("plugin-migrate ")]
+    assert [words[0] for words in asked] == ["--version", "status", "history"]
+    project = Project(tmp_path / "project", tmp_path)
+    project.tables("1.0.0")
+    for words in asked:
+        project.ok(*words)
+
+
+def test_the_package_says_that_it_has_types():
+    assert (ROOT / "scripts/plugin_migrate/py.typed").exists()
