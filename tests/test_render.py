@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tabulate import tabulate
 
-from plugin_migrate.errors import MigrateError
+from plugin_migrate.errors import Call, MigrateError, Place
 from plugin_migrate.render.errors import error_json, error_text
 from plugin_migrate.render.style import Style, cut_text, one_line, printable, table_text
 
@@ -119,6 +119,33 @@ def test_an_error_as_json_has_all_keys():
         "line": 1,
         "details": ["x"],
     }
+
+
+@pytest.mark.parametrize(
+    ("hint", "expected"),
+    [
+        ("See: plugin-migrate status", "See: plugin-migrate status"),
+        (("See: ", Call("status")), "See: plugin-migrate status --plugin x"),
+        (Call("repair", "--applied"), "plugin-migrate repair --plugin x --applied"),
+        (("Remove ", Place("/p/a"), "/"), "Remove a/"),
+    ],
+)
+def test_calls_in_a_hint_name_the_source_and_places_are_as_the_user_types_them(hint, expected):
+    def shown(path):
+        return path.removeprefix("/p/")
+
+    error = MigrateError("It failed", hint=hint)
+    text = error_text(error, shown, Style(option="--plugin x"))
+    assert text == f"✗ Error: It failed\n  {expected}"
+    assert error_json(error, shown, "--plugin x")["hint"] == expected
+    assert error.hint == expected.replace(" --plugin x", "").replace("Remove a", "Remove /p/a")
+
+
+def test_a_text_proposes_calls_for_its_source():
+    assert Style(option="--plugin x").call("create", "NAME") == (
+        "plugin-migrate create --plugin x NAME"
+    )
+    assert Style().call("upgrade") == "plugin-migrate upgrade"
 
 
 def test_paint_is_for_those_who_see_it():

@@ -299,14 +299,15 @@ class BackupWriter:
             return None
         name = f"file-{len(self._files)}"
         copy = os.path.join(self.folder, name)
-        shutil.copyfile(os.path.join(self._workspace.claude, change.path), copy)
+        live = os.path.join(self._workspace.claude, change.path)
+        shutil.copyfile(live, copy)
         saved = observe(copy)
         start_sync(copy)
         self._unsynced.append(copy)
         if saved is None or saved.sha256 != change.before.sha256:
             raise StateUnreadable(
                 f"{change.path} was changed by somebody else while it was backed up",
-                file=change.path,
+                file=live,
                 hint="Nothing was changed. Run the command again.",
             )
         return name

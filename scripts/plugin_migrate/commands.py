@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 
-from .errors import Busy, LedgerLost, MigrateError, NeedsRepair
+from .errors import Busy, LedgerLost, MigrateError, NeedsRepair, Place
 from .ledger import Ledger, read_ledger
 from .look import Look, look, look_ahead, look_by
 from .plan import Entry, Plan
@@ -159,11 +159,16 @@ def _settle_siblings(workspace: Workspace, done_by: str) -> None:
 
 def _unfinishable(source: Workspace, error: MigrateError) -> NeedsRepair:
     whose = f"the plugin {source.source}" if source.source else "the project's own migrations"
-    give_up = f"To give up what it left, remove {source.shown(source.publish)}/"
     unfinished = NeedsRepair(
         f"What a killed command left of {whose} cannot be finished: {error.message}",
         file=error.file,
-        hint=f"{error.hint}\n{give_up}" if error.hint else give_up,
+        hint=(
+            *error.advice,
+            "\n" if error.advice else "",
+            "To give up what it left, remove ",
+            Place(source.publish),
+            "/",
+        ),
     )
     unfinished.source = source.source
     return unfinished

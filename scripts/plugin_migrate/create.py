@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from string import Template
 
-from .errors import InvalidName, StateUnreadable, UsageError, VersionExists
+from .errors import Call, InvalidName, StateUnreadable, UsageError, VersionExists
 from .migration import title_of
 from .plan import Entry
 from .tree import make_folder
@@ -120,7 +120,7 @@ def _filled(template: str, language: str, version: Version, description: str, au
     if not os.path.exists(path):
         raise UsageError(
             f"The template '{template}' changes files, which SQL cannot",
-            hint=f"Use: plugin-migrate create NAME --template={template} --language=python",
+            hint=("Use: ", Call("create", f"NAME --template={template} --language=python")),
         )
     with open(path, encoding="utf-8") as file:
         text = Template(file.read())

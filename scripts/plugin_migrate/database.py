@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from .disposable import is_disposable
-from .errors import Busy, StateUnreadable
+from .errors import Busy, Call, StateUnreadable
 
 TYPE_CHECKING = False  # `typing` costs 4 ms at run time
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ def unreadable(path: str, error: sqlite3.Error) -> Busy | StateUnreadable:
         return StateUnreadable(
             f"The database is damaged: {error}",
             file=path,
-            hint="Put a backup back (see: plugin-migrate restore), or try sqlite3's .recover.",
+            hint=("Put a backup back (see: ", Call("restore"), "), or try sqlite3's .recover."),
         )
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
         return StateUnreadable(

@@ -1,9 +1,38 @@
 """Every error a user can meet, each with a stable code, a place and a way out.
 
-The core raises these; only ``cli.py`` turns them into text or JSON and into an exit code.
+The core raises these; only ``cli.py`` turns them into text or JSON and into an exit code. What
+depends on where the user stands (paths, the option that names a source) they carry as values.
 """
 
 from __future__ import annotations
+
+from .values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Hint = str | tuple["str | Call | Place", ...]  # a text, or the parts of one
+
+
+class Call(NamedTuple):
+    """A call of ours that a hint proposes, such as ``Call("repair", "--keep-live")``.
+
+    It is shown with the option that names the source it concerns.
+    """
+
+    command: str
+    arguments: str = ""
+
+    def shown(self, option: str) -> str:
+        """Return the call as the user types it."""
+        return " ".join(filter(None, ("plugin-migrate", self.command, option, self.arguments)))
+
+
+class Place(NamedTuple):
+    """An absolute path that a hint names, shown as the user would type it."""
+
+    path: str
 
 
 class MigrateError(Exception):
@@ -11,33 +40,58 @@ class MigrateError(Exception):
 
     Parameters:
         message: what happened, one sentence without a final period.
-        hint: what to do next, one or more lines; ``None`` when nothing helps.
-        file: path of the file concerned, as the user would type it.
+        hint: what to do next, one or more lines; ``None`` when nothing helps. A tuple of texts,
+            calls and places where it proposes a call of ours or names a path.
+        file: absolute path of the file concerned, or one that a migration's author wrote.
         line: 1-based line in that file.
         details: further lines that show what was seen (a statement, a traceback, a list).
 
     ``source`` is the plugin whose source it is about; the one that the command was given if empty.
+    ``option`` is what names that source on the command line, where this is not ``--plugin``.
     """
 
     code = "error"
     exit_code = 1
     source: str | None = ""
+    option: str | None = None
 
     def __init__(
         self,
         message: str,
         *,
-        hint: str | None = None,
+        hint: Hint | None = None,
         file: str | None = None,
         line: int | None = None,
         details: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.advice: tuple[str | Call | Place, ...] = (
+            (hint,) if isinstance(hint, str | Call) else hint or ()
+        )
         self.file = file
         self.line = line
         self.details = details
+
+    @property
+    def hint(self) -> str | None:
+        """What to do next, for the project's own source and with whole paths."""
+        return self.hint_for("", str)
+
+    def hint_for(self, option: str, shown: Callable[[str], str]) -> str | None:
+        """Return what to do next.
+
+        Parameters:
+            option: names the source it concerns on the command line; empty for the project's own.
+            shown: shortens an absolute path.
+        """
+        return "".join(_text_of(part, option, shown) for part in self.advice) or None
+
+
+def _text_of(part: str | Call | Place, option: str, shown: Callable[[str], str]) -> str:
+    if isinstance(part, Call):
+        return part.shown(option)
+    return shown(part.path) if isinstance(part, Place) else part
 
 
 class UsageError(MigrateError):
@@ -197,7 +251,7 @@ class StepFailed(MigrateError):
         self,
         message: str,
         *,
-        hint: str | None = None,
+        hint: Hint | None = None,
         file: str | None = None,
         line: int | None = None,
         details: tuple[str, ...] = (),

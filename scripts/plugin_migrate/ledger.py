@@ -13,7 +13,15 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cache, partial
 
 from . import __version__, database
-from .errors import ForeignDatabase, InvalidVersion, LedgerLost, LedgerTooNew, NotALedger
+from .errors import (
+    Call,
+    ForeignDatabase,
+    InvalidVersion,
+    LedgerLost,
+    LedgerTooNew,
+    NotALedger,
+    Place,
+)
 from .migration import Migration, parse_name
 from .plan import Applied
 from .values import NamedTuple
@@ -146,10 +154,13 @@ def _refuse_lost(workspace: Workspace) -> None:
     ):
         raise LedgerLost(
             "Migrations were run here, but the state database is gone or empty",
-            file=name,
+            file=workspace.database,
             hint=(
-                "Put it back, or go back to a backup: plugin-migrate restore\n"
-                f"To start over on purpose, remove {workspace.shown(workspace.home)}/ as well."
+                "Put it back, or go back to a backup: ",
+                Call("restore"),
+                "\nTo start over on purpose, remove ",
+                Place(workspace.home),
+                "/ as well.",
             ),
         )
 
@@ -191,9 +202,11 @@ def _tables_of_ledger(connection: sqlite3.Connection, workspace: Workspace) -> f
     if views:  # it may never end, or be anything
         raise NotALedger(
             f"'{min(views)}' is a view, where a table of the ledger belongs",
-            file=workspace.shown(workspace.database),
-            hint="It belongs to something else: set ledger_table to another name in"
-            f" {workspace.settings_shown}",
+            file=workspace.database,
+            hint=(
+                "It belongs to something else: set ledger_table to another name in ",
+                Place(workspace.settings_file),
+            ),
         )
     is_ours = _MARK in kinds
     if is_ours:
@@ -202,16 +215,21 @@ def _tables_of_ledger(connection: sqlite3.Connection, workspace: Workspace) -> f
     if is_ours and _SOURCES not in kinds:
         raise NotALedger(
             f"The ledger's table '{_SOURCES}' is gone",
-            file=workspace.shown(workspace.database),
-            hint="Put a backup back; `plugin-migrate restore` lists them:"
-            " plugin-migrate restore ID --force. Nothing was run.",
+            file=workspace.database,
+            hint=(
+                "Put a backup back; `",
+                Call("restore"),
+                "` lists them: ",
+                Call("restore", "ID --force"),
+                ". Nothing was run.",
+            ),
         )
     if table.lower() in kinds:
         _require_columns(connection, workspace)
     elif is_ours and _has_rows(connection, _SOURCES):
         raise NotALedger(
             f"The ledger table '{table}' is gone, though migrations were applied",
-            file=workspace.shown(workspace.database),
+            file=workspace.database,
             hint="Put a backup back, or set ledger_table if it was renamed. Nothing was run.",
         )
     return frozenset(kinds)
@@ -266,10 +284,11 @@ def _load_applied(connection: sqlite3.Connection, workspace: Workspace) -> dict[
 def _impossible(workspace: Workspace, what: str) -> NotALedger:
     return NotALedger(
         f"The ledger table '{workspace.config.ledger_table}' cannot be right: {what}",
-        file=workspace.shown(workspace.database),
+        file=workspace.database,
         hint=(
-            "If the table is not a ledger, set ledger_table in"
-            f" {workspace.settings_shown} to another name. Nothing was run."
+            "If the table is not a ledger, set ledger_table in ",
+            Place(workspace.settings_file),
+            " to another name. Nothing was run.",
         ),
     )
 
@@ -309,11 +328,11 @@ def _require_columns(connection: sqlite3.Connection, workspace: Workspace) -> No
     if missing:
         raise NotALedger(
             f"The table '{table}' is not a migration ledger: it lacks {', '.join(missing)}",
-            file=workspace.shown(workspace.database),
+            file=workspace.database,
             hint=(
-                "It belongs to something else. Keep the ledger under another name:\n"
-                "add the line  ledger_table: plugin_state_migrations"
-                f"  to {workspace.settings_shown}"
+                "It belongs to something else. Keep the ledger under another name:\n",
+                "add the line  ledger_table: plugin_state_migrations  to ",
+                Place(workspace.settings_file),
             ),
         )
 
@@ -328,7 +347,7 @@ def _refuse_newer(connection: sqlite3.Connection, workspace: Workspace) -> None:
         raise LedgerTooNew(
             f"The ledger was written by a newer plugin-migrate (its ledger is {written},"
             f" plugin-migrate {__version__} knows {known})",
-            file=workspace.shown(workspace.database),
+            file=workspace.database,
             hint="Update the plugin-migrate plugin, then try again. Nothing was changed.",
         )
 
@@ -340,8 +359,11 @@ def _refuse_foreign(workspace: Workspace, facts: Mapping[str, str]) -> None:
         whose = f"the plugin {source}" if source else "the project's own migrations"
         raise ForeignDatabase(
             f"The database belongs to {whose}",
-            file=workspace.shown(workspace.database),
-            hint=f"Give the plugin its own with the database setting in {workspace.settings_shown}"
+            file=workspace.database,
+            hint=(
+                "Give the plugin its own with the database setting in ",
+                Place(workspace.settings_file),
+            )
             if workspace.source
             else "Give this project its own with --database or the database setting.",
         )
@@ -354,7 +376,10 @@ def _refuse_foreign(workspace: Workspace, facts: Mapping[str, str]) -> None:
                 "If the project was moved here, say so: plugin-migrate --database"
                 f" {workspace.database} repair --take-database"
                 if workspace.source is None
-                else "If the project was moved here, say so: plugin-migrate repair --take-database"
+                else (
+                    "If the project was moved here, say so: ",
+                    Call("repair", "--take-database"),
+                )
             ),
         )
 
@@ -519,7 +544,7 @@ def _require_writable(connection: sqlite3.Connection, workspace: Workspace) -> N
         raise NotALedger(
             f"The table '{table}' cannot be written as a ledger: its column"
             f" {demanding[0]} needs a value that plugin-migrate does not have",
-            file=workspace.shown(workspace.database),
+            file=workspace.database,
             hint="Give that column a default, or set ledger_table to another name.",
         )
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from . import database
-from .errors import Busy, Conflict, NeedsRepair
+from .errors import Busy, Call, Conflict, NeedsRepair
 from .tree import copy_content, start_sync
 
 _PATIENCE = 5.0
@@ -163,7 +163,7 @@ def bring(live: str, copy: str, before: str, after: str, scratch: str, force: bo
         raise NeedsRepair(
             "A redo log is damaged: its copy of a database is not what the step wrote",
             file=copy,
-            hint="Accept the live database: plugin-migrate repair --keep-live",
+            hint=("Accept the live database: ", Call("repair", "--keep-live")),
         )
     source = sqlite3.connect(copy, isolation_level=None)
     target = sqlite3.connect(live, timeout=_PATIENCE, isolation_level=None)

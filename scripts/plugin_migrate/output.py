@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable
 
@@ -17,12 +16,6 @@ if TYPE_CHECKING:
 
     Text = Callable[[Style], str]
     Document = Callable[[], dict[str, object]]
-
-# Compiled when first used, which most commands never do.
-_CALL = (
-    r"(plugin-migrate (?:upgrade|downgrade|status|create|verify|history|repair|baseline|restore"
-    r"|check|sync)\b)(?! --plugin)"
-)
 
 
 class Output:
@@ -59,7 +52,7 @@ class Output:
             self._add(document(), ok)
         else:
             self._has_text = True
-            print(for_source(text(style_of(sys.stdout)), self.option), flush=True)
+            print(text(style_of(sys.stdout, self.option)), flush=True)
 
     def failure(
         self,
@@ -73,14 +66,11 @@ class Output:
         if self.is_json:
             from .render.errors import error_json
 
-            told = error_json(error, shown)
-            if error.hint is not None:
-                told["hint"] = for_source(error.hint, option)
-            self._add(document() | {"error": told}, False)
+            self._add(document() | {"error": error_json(error, shown, option)}, False)
         else:
             self._has_text = True
             sys.stdout.flush()
-            print(for_source(text(style_of(sys.stderr)), option), file=sys.stderr)
+            print(text(style_of(sys.stderr, option)), file=sys.stderr)
 
     def error(self, error: MigrateError, shown: Callable[[str], str]) -> None:
         """Print an error that is all there is to say of a source."""
@@ -95,6 +85,8 @@ class Output:
 
     def option_for(self, error: MigrateError) -> str:
         """Return the option with which proposed calls concern the source of an error."""
+        if error.option is not None:
+            return error.option
         if error.source == "":
             return self.option
         return f"--plugin {error.source}" if error.source else ""
@@ -115,24 +107,16 @@ class Output:
         return {"schema": 1, "command": self._command, "ok": ok}
 
 
-def for_source(text: str, option: str) -> str:
-    """Return ``text`` with every call of ours that it proposes made for one source.
-
-    Here rather than in every sentence: whoever writes a hint need not think of sources.
-    """
-    return re.sub(_CALL, lambda call: f"{call[1]} {option}", text) if option else text
-
-
-def style_of(stream: TextIO) -> Style:
-    """Return how text looks on ``stream``."""
+def style_of(stream: TextIO, option: str = "") -> Style:
+    """Return how text looks on ``stream``, and the option with which it proposes calls."""
     from .render.style import Style
 
     if not stream.isatty():
-        return Style()
+        return Style(option=option)
     import shutil
 
     color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return Style(color, shutil.get_terminal_size().columns)
+    return Style(color, shutil.get_terminal_size().columns, option)
 
 
 def print_json(document: dict[str, object]) -> None:

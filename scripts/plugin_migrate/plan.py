@@ -10,7 +10,7 @@ from enum import Enum
 from itertools import islice
 
 from .checksum import is_verifiable, same_text
-from .errors import PlanRefused, UnknownTarget, UsageError
+from .errors import Call, PlanRefused, UnknownTarget, UsageError
 from .migration import Migration
 from .values import NamedTuple
 from .version import Version
@@ -203,7 +203,7 @@ def plan_downgrade(
         if count is not None and latest_first and wanted > len(latest_first):
             raise UsageError(
                 f"Cannot roll back {wanted} steps: only {len(latest_first)} applied",
-                hint=f"To roll back everything: plugin-migrate downgrade {len(latest_first)}",
+                hint=("To roll back everything: ", Call("downgrade", str(len(latest_first)))),
             )
         due = list(islice(latest_first, wanted))
     return Plan(
@@ -245,9 +245,9 @@ def _require_known(entries: Sequence[Entry], target: Version) -> None:
     newest = entries[-1].version if entries else None
     raise UnknownTarget(
         f"There is no migration with version {target}",
-        hint=f"The newest is {newest}; see: plugin-migrate status"
+        hint=(f"The newest is {newest}; see: ", Call("status"))
         if newest
-        else "There are no migrations yet; start one with: plugin-migrate create NAME",
+        else ("There are no migrations yet; start one with: ", Call("create", "NAME")),
     )
 
 
@@ -257,15 +257,16 @@ def _refuse_unsettled(entries: Sequence[Entry]) -> None:
         raise PlanRefused(
             f"{len(modified)} applied migration(s) were edited since: {_listed(modified)}",
             hint=(
-                "Take the edit back (git restore, for instance) and write a new migration,\n"
-                f"or accept the edited file: plugin-migrate repair {modified[0]}"
+                "Take the edit back (git restore, for instance) and write a new migration,\n",
+                "or accept the edited file: ",
+                Call("repair", str(modified[0])),
             ),
         )
     interrupted = [entry.version for entry in entries if entry.state is State.INTERRUPTED]
     if interrupted:
         raise PlanRefused(
             f"{len(interrupted)} migration(s) were interrupted: {_listed(interrupted)}",
-            hint="See what is left to decide with: plugin-migrate repair",
+            hint=("See what is left to decide with: ", Call("repair")),
         )
 
 

@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 
 from . import live_database
-from .errors import NeedsRepair
+from .errors import Call, NeedsRepair
 from .redo import DatabaseEntry, Entry, Log, Manifest
 from .tree import Node, observe, sync_folder, sync_open
 from .workspace import Workspace, is_inside
@@ -226,8 +226,11 @@ class _Publisher:
             raise NeedsRepair(
                 f"{entry.path} is a link that leaves .claude/ (to {target})",
                 file=live,
-                hint="Set follow_links: true in .claude/plugin-migrate.yaml, or accept the live"
-                " files: plugin-migrate repair --keep-live",
+                hint=(
+                    "Set follow_links: true in .claude/plugin-migrate.yaml,",
+                    " or accept the live files: ",
+                    Call("repair", "--keep-live"),
+                ),
             )
         return target
 
@@ -236,7 +239,7 @@ def _leads_through_link(path: str, live: str) -> NeedsRepair:
     return NeedsRepair(
         f"{path} leads through a link, which publishing never follows",
         file=live,
-        hint="Accept the live files: plugin-migrate repair --keep-live",
+        hint=("Accept the live files: ", Call("repair", "--keep-live")),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .errors import MigrateError, NeedsRepair
+from .errors import Call, MigrateError, NeedsRepair
 from .ledger import Publish, read_ledger
 from .publish import has_arrived, has_started, publish
 from .redo import Log, Manifest, logs
@@ -69,9 +69,11 @@ def refuse(unsettled: tuple[Unsettled, ...]) -> None:
         first.why,
         details=tuple(f".claude/{path}" for path in first.paths),
         hint=(
-            "Decide for the files above, then go on:\n"
-            "  plugin-migrate repair --keep-live       keep them as they are now\n"
-            "  plugin-migrate repair --take-migrated   replace them by the migration's result"
+            "Decide for the files above, then go on:\n  ",
+            Call("repair", "--keep-live"),
+            "       keep them as they are now\n  ",
+            Call("repair", "--take-migrated"),
+            "   replace them by the migration's result",
         ),
     )
 
@@ -90,7 +92,7 @@ def decide(workspace: Workspace, done_by: str, problem: Unsettled, take_migrated
             raise NeedsRepair(
                 "The migration's result cannot be taken: "
                 + ("it was never committed" if problem.row is None else "its redo log is gone"),
-                hint="Keep the live files: plugin-migrate repair --keep-live",
+                hint=("Keep the live files: ", Call("repair", "--keep-live")),
             )
         kept = publish(workspace, problem.log, problem.manifest, force=True)
         if kept:

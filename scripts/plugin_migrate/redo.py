@@ -14,7 +14,7 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator
 
-from .errors import NeedsRepair
+from .errors import Call, NeedsRepair
 from .staging import Change
 from .tree import Node, make_folder, nodes_as_json, sync_file, sync_folder, sync_open
 from .values import NamedTuple
@@ -174,8 +174,9 @@ class Log:
                 f"A redo log is damaged: {error}",
                 file=path,
                 hint=(
-                    "Some files of the step it belongs to may not have arrived. Compare them with"
-                    " a backup,\nthen accept what stands there: plugin-migrate repair --keep-live"
+                    "Some files of the step it belongs to may not have arrived. Compare them with",
+                    " a backup,\nthen accept what stands there: ",
+                    Call("repair", "--keep-live"),
                 ),
             ) from None
 
@@ -200,7 +201,7 @@ class Log:
             raise NeedsRepair(
                 "A redo log is damaged: its pack is not what the step wrote",
                 file=self.path_of("pack"),
-                hint="Accept the live files: plugin-migrate repair --keep-live",
+                hint=("Accept the live files: ", Call("repair", "--keep-live")),
             )
 
     def path_of(self, name: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from . import database, recovery
 from .checksum import is_verifiable
-from .errors import ForeignDatabase, NeedsRepair, UnknownTarget, UsageError
+from .errors import Call, ForeignDatabase, NeedsRepair, UnknownTarget, UsageError
 from .ledger import LedgerWriter, read_sources, recorded_project
 from .migration import Migration, title_of, with_text
 from .plan import Entry, State
@@ -76,9 +76,11 @@ def settle_started(
             f"Migration {version} ({direction}) runs outside a transaction and did not end:"
             " part of it may have happened",
             hint=(
-                "Look at the database, finish or undo it by hand, then say which it is:\n"
-                "  plugin-migrate repair --applied    the migration is applied\n"
-                "  plugin-migrate repair --pending    the migration is not applied"
+                "Look at the database, finish or undo it by hand, then say which it is:\n  ",
+                Call("repair", "--applied"),
+                "    the migration is applied\n  ",
+                Call("repair", "--pending"),
+                "    the migration is not applied",
             ),
         )
     return [
@@ -119,7 +121,7 @@ def accept_files(
         if entry is None or entry.applied is None or entry.migration is None:
             raise UnknownTarget(
                 f"Migration {version} is not applied, or its file is gone: nothing to accept",
-                hint="See: plugin-migrate status",
+                hint=("See: ", Call("status")),
             )
     repairs = []
     for entry in entries:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from . import database, recovery
 from .backup import Backup, BackupWriter, Saved, SavedDatabase, list_backups
-from .errors import Conflict, MigrateError, StateUnreadable, UsageError
+from .errors import Call, Conflict, MigrateError, StateUnreadable, UsageError
 from .ledger import LedgerWriter, Publish, ensure_ledger, read_ledger
 from .live_database import LiveDatabase, digest_of_closed, digest_of_live, pad_to_two_pages
 from .publish import stands
@@ -94,7 +94,7 @@ def _chain(workspace: Workspace, backup_id: str) -> list[Backup]:
             return backups[: number + 1]
     raise UsageError(
         f"There is no backup {backup_id}",
-        hint="List them with: plugin-migrate restore",
+        hint=("List them with: ", Call("restore")),
     )
 
 
@@ -121,12 +121,12 @@ def _refuse_gaps(chain: Sequence[Backup]) -> None:
             f"{len(gaps)} run(s) since then kept no backup (--no-backup), so their files would"
             " stay as they are",
             details=tuple(f"{gap.id} ({gap.command} at {gap.created_at})" for gap in gaps),
-            hint=f"To go back all the same: {_by_force(chain[-1].id)}",
+            hint=("To go back all the same: ", _by_force(chain[-1].id)),
         )
 
 
-def _by_force(backup_id: str) -> str:
-    return f"plugin-migrate restore {backup_id} --force"
+def _by_force(backup_id: str) -> Call:
+    return Call("restore", f"{backup_id} --force")
 
 
 def _refuse_damaged(
@@ -162,7 +162,7 @@ def _damaged(path: str) -> StateUnreadable:
     return StateUnreadable(
         "The backup is damaged: this part is not what was kept",
         file=path,
-        hint="Nothing was changed. Choose another backup: plugin-migrate restore",
+        hint=("Nothing was changed. Choose another backup: ", Call("restore")),
     )
 
 
@@ -186,7 +186,7 @@ def _refuse_edits(
         raise Conflict(
             f"{len(edited)} file(s) were edited since",
             details=tuple(f".claude/{path}" for path in sorted(edited)),
-            hint=f"To overwrite them (they are backed up first): {_by_force(backup_id)}",
+            hint=("To overwrite them (they are backed up first): ", _by_force(backup_id)),
         )
 
 

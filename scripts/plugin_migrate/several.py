@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from .commands import Planner
-from .errors import MigrateError, UnknownPlugin, UsageError
+from .errors import Call, MigrateError, UnknownPlugin, UsageError
 from .invocation import Invocation
 from .ledger import read_headers
 from .look import look_ahead
-from .output import for_source
 from .plan import UNAPPLIED, Entry, Plan, current_version
 from .plugins import Plugin
 from .requirements import (
@@ -113,7 +112,7 @@ def chosen_plugins(invocation: Invocation) -> tuple[Source, ...]:
         if not sources:
             raise UnknownPlugin(
                 "No enabled plugin ships migrations",
-                hint="See the state of the project's own: plugin-migrate status",
+                hint=("See the state of the project's own: ", Call("status")),
             )
         return sources
     workspace = invocation.workspace()
@@ -256,7 +255,6 @@ def _standing_for(source: Source, planner: Planner) -> Standing:
         # Nothing has run, and no heading says yet whose error it is.
         if name is not None:
             error.message = f"Plugin {name}: {error.message}"
-            error.hint = error.hint and for_source(error.hint, source.option)
-            error.source = None
+            error.option = source.option
         raise
     return _standing(source.workspace, entries, due)

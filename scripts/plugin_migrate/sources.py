@@ -90,7 +90,7 @@ def workspace_of(own: Workspace, plugin: Plugin) -> Workspace:
     ):
         raise BadConfig(
             f"A link leads the plugin's database out of .claude/, to {database}",
-            file=own.shown(os.path.normpath(path)),
+            file=os.path.normpath(path),
             hint="Put a folder in the link's place.",
         )
     if problem is not None:

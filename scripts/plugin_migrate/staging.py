@@ -409,7 +409,7 @@ class Staging:
             if not self._is_as_before(live, change, base):
                 raise Conflict(
                     f"{change.path} was changed by somebody else while the migration ran",
-                    file=os.path.join(".claude", change.path),
+                    file=live,
                     hint="Nothing was changed. Run the command again.",
                 )
             stays = change.after is not None and change.after.kind == "dir"

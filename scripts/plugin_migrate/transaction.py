@@ -10,7 +10,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from . import database
-from .errors import Conflict, ForbiddenStatement, MigrateError, StateUnreadable, Unpublished
+from .errors import (
+    Conflict,
+    ForbiddenStatement,
+    MigrateError,
+    Place,
+    StateUnreadable,
+    Unpublished,
+)
 from .foreign_keys import ForeignKeys
 from .guard import RESERVED_SAVEPOINT, Guard, StepConnection
 from .ledger import LedgerWriter, ensure_ledger, ledger_tables
@@ -122,7 +129,7 @@ class Transaction:
         if found != self._recorded:
             raise ForbiddenStatement(
                 "Something undoes the ledger's rows as they are written: a trigger on its table?",
-                file=self._workspace.shown(self._workspace.database),
+                file=self._workspace.database,
                 hint="Remove the trigger, or set ledger_table to another name.",
             )
 
@@ -216,8 +223,10 @@ class Transaction:
                     raise ForbiddenStatement(
                         f"The trigger {name} names the ledger table"
                         f" {sorted(words & self._reserved)[0]}, which only plugin-migrate writes",
-                        hint="Use another table, or rename the ledger with ledger_table in"
-                        f" {self._workspace.settings_shown}",
+                        hint=(
+                            "Use another table, or rename the ledger with ledger_table in ",
+                            Place(self._workspace.settings_file),
+                        ),
                     )
 
     def _open_earlier(self) -> sqlite3.Connection:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from .errors import MigrateError, UsageError
+from .errors import Call, MigrateError, UsageError
 from .output import print_cause
 from .version import Version
 
@@ -187,7 +187,7 @@ def _step_count(given: str) -> int:
         return int(given)
     raise UsageError(
         f"'{given}' is neither a version nor a number of steps",
-        hint="For example: plugin-migrate downgrade 2, or plugin-migrate downgrade 1.1.0",
+        hint=("For example: ", Call("downgrade", "2"), ", or ", Call("downgrade", "1.1.0")),
     )
 
 

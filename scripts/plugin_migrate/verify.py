@@ -13,7 +13,7 @@ from . import commands
 from .backup import Saved, backups_folder, list_backups
 from .commands import Planner, Run
 from .difference import DatabaseDifference, TableDifference, database_difference
-from .errors import MigrateError, UnknownTarget
+from .errors import Call, MigrateError, UnknownTarget
 from .exclusions import SIDE_SUFFIXES, Exclusions, holds_database
 from .ledger import holds_ledger, ledger_tables
 from .lint import Finding, lint
@@ -333,7 +333,7 @@ def _chosen(entries: Sequence[Entry], versions: Sequence[Version], everything: b
         if version not in with_file:
             raise UnknownTarget(
                 f"There is no migration file with version {version}",
-                hint="See: plugin-migrate status",
+                hint=("See: ", Call("status")),
             )
     if versions:
         return [with_file[version] for version in sorted(set(versions))]

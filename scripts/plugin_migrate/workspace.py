@@ -94,10 +94,10 @@ class Workspace(NamedTuple):
         return os.path.join(self.bookkeeping, "staging")
 
     @property
-    def settings_shown(self) -> str:
-        """The settings file that names this source's ledger, as the user knows it."""
+    def settings_file(self) -> str:
+        """The settings file that names this source's ledger."""
         folder = os.path.join(self.project, ".claude") if self.source is None else self.migrations
-        return self.shown(os.path.join(folder, CONFIG_NAME))
+        return os.path.join(folder, CONFIG_NAME)
 
     @property
     def owns_database(self) -> bool:

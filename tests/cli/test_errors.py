@@ -321,6 +321,21 @@ def test_a_database_path_that_is_no_file_is_told(project, kind, command):
     )
 
 
+def test_paths_are_told_as_the_user_can_type_them(project, tmp_path):
+    project.tables("1.0.0")
+    project.setup("CREATE TABLE migrations (x)")
+    database = ".claude/orchestration/db/orchestration.db"
+    settings = ".claude/plugin-migrate.yaml"
+    for folder, prefix in (
+        (project.root, ""),
+        (tmp_path, "project/"),
+        (project.home, f"{project.root}/"),
+    ):
+        err = project.fails("upgrade", f"--project={project.root}", cwd=folder)
+        assert f"\n  {prefix}{database}\n" in err
+        assert f"  to {prefix}{settings}\n" in err
+
+
 def test_a_read_only_database_is_told_and_left_alone(project):
     project.tables("1.0.0")
     project.ok("upgrade")

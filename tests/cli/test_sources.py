@@ -103,6 +103,19 @@ def test_what_is_proposed_names_the_plugin(project, keeper):
     assert "1.0.0" in project.ok("repair", "--plugin", "keeper")
 
 
+def test_what_a_plugins_author_wrote_is_shown_as_it_is(project, keeper):
+    text = "Undo what plugin-migrate upgrade did"
+    path = table(keeper, "1.2.0")
+    path.write_text(f"-- description: {text}\n{path.read_text()}")
+    assert f"  • 1.2.0 - {text}\n" in project.ok("upgrade", "--plugin=keeper", "--dry-run")
+    _, *lines = project.ok("status", "--plugin=keeper").split("\n\n")[0].splitlines()
+    assert f" {text} " in lines[-2]
+    assert len({len(line) for line in lines}) == 1
+    assert f"  • 1.2.0 - {text}\n" in project.ok("upgrade", "--plugin=keeper")
+    path.write_text(path.read_text().replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS"))
+    assert "plugin-migrate repair --plugin keeper 1.2.0" in project.fails("upgrade", "--all")
+
+
 def test_the_options_of_the_projects_own_source_exclude_plugins(project, keeper):
     err = project.fails("status", "--plugin=keeper", "--database=x.db", code=2)
     assert "--database and --migrations name the project's own" in err

@@ -130,8 +130,7 @@ def backups_text(backups: Sequence[Backup], style: Style) -> str:
     return (
         "Backups:\n"
         + table_text(headers, rows, style.width)
-        + "\n\nTo go back to the state before one: plugin-migrate restore "
-        + newest
+        + f"\n\nTo go back to the state before one: {style.call('restore', newest)}"
     )
 
 

@@ -30,7 +30,7 @@ def created_text(created: Created, workspace: Workspace, style: Style) -> str:
         "Next steps:",
         "  1. Edit the migration file",
         f"  2. {_FUNCTIONS[created.language]}",
-        "  3. Run: /plugin-migrate upgrade",
+        f"  3. Run: /{style.call('upgrade')}",
     ]
     if created.is_late:
         lines += [

@@ -20,17 +20,24 @@ def error_text(error: MigrateError, shown: Callable[[str], str], style: Style) -
         lines.append(f"  {printable(shown(error.file))}{line}")
     for detail in error.details:
         lines += [f"  {line}" for line in printable(detail).split("\n")]
-    if error.hint is not None:
-        lines += [f"  {line}" for line in printable(error.hint).split("\n")]
+    hint = error.hint_for(style.option, shown)
+    if hint is not None:
+        lines += [f"  {line}" for line in printable(hint).split("\n")]
     return "\n".join(lines)
 
 
-def error_json(error: MigrateError, shown: Callable[[str], str]) -> dict[str, object]:
-    """Return the ``error`` value of a document."""
+def error_json(
+    error: MigrateError, shown: Callable[[str], str], option: str = ""
+) -> dict[str, object]:
+    """Return the ``error`` value of a document.
+
+    Parameters:
+        option: names the source that proposed calls concern; empty for the project's own.
+    """
     return {
         "code": error.code,
         "message": error.message,
-        "hint": error.hint,
+        "hint": error.hint_for(option, shown),
         "file": shown(error.file) if error.file is not None else None,
         "line": error.line,
         "details": list(error.details),

@@ -59,7 +59,7 @@ def _nothing_to_do(look: Look, plan: Plan, style: Style) -> str:
     if not look.entries:
         from .status import no_migrations
 
-        return f"{tick} No pending migrations\n{current}\n  " + no_migrations(look.workspace)
+        return f"{tick} No pending migrations\n{current}\n  " + no_migrations(look.workspace, style)
     if plan.beyond:
         rest = f"  {plan.beyond} pending above {plan.target}"
         return f"{tick} No pending migrations up to {plan.target}\n{current}\n{rest}"
@@ -147,7 +147,7 @@ def dry_run_json(dry_run: DryRun, with_sources: bool) -> dict[str, object]:
 
 def failure_text(run: Run, shown: Callable[[str], str], style: Style) -> str:
     """Return why a run stopped, what stays, and what to do next."""
-    return run_error_text(run, shown, style) + "\n\n" + "\n".join(_next_steps(run))
+    return run_error_text(run, shown, style) + "\n\n" + "\n".join(_next_steps(run, style))
 
 
 def run_error_text(run: Run, shown: Callable[[str], str], style: Style) -> str:
@@ -170,7 +170,7 @@ def _body(text: str) -> list[str]:
     return [first.partition("Error: ")[2], *(line[2:] for line in rest)]
 
 
-def _next_steps(run: Run) -> list[str]:
+def _next_steps(run: Run, style: Style) -> list[str]:
     assert run.error is not None
     count = len(run.results)
     if run.error.code == "needs_repair":
@@ -182,9 +182,9 @@ def _next_steps(run: Run) -> list[str]:
         if count:
             lines.append(
                 f"{count} migration(s) applied before it stay; to undo them:"
-                f" plugin-migrate downgrade {count}"
+                f" {style.call('downgrade', str(count))}"
             )
-        return [*lines, "Fix it, then run: plugin-migrate upgrade"]
+        return [*lines, f"Fix it, then run: {style.call('upgrade')}"]
     lines = []
     if count:
         lines.append(f"Rolled back before it: {count} migration(s), which stay rolled back.")

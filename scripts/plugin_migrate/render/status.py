@@ -67,7 +67,7 @@ def _own_status(
     look: Look, shown: Sequence[Entry], style: Style, as_list: bool, most_rows: int | None
 ) -> str:
     if not look.entries:
-        return no_migrations(look.workspace)
+        return no_migrations(look.workspace, style)
     count = len(shown)
     if most_rows is not None and count > most_rows:
         shown = _most_telling(shown, most_rows)
@@ -76,10 +76,10 @@ def _own_status(
             f"{entry.version}  {entry.state.value}  {one_line(_description(entry))}"
             for entry in shown
         )
-        return "\n".join([body or "No migrations to show", *_left_out(count, shown)])
-    lines = ["Migration Status:", _status_table(shown, style), *_left_out(count, shown)]
+        return "\n".join([body or "No migrations to show", *_left_out(count, shown, style)])
+    lines = ["Migration Status:", _status_table(shown, style), *_left_out(count, shown, style)]
     lines += ["", _summary(look.entries)]
-    lines += _remarks(look)
+    lines += _remarks(look, style)
     return "\n".join(lines)
 
 
@@ -95,21 +95,21 @@ def _most_telling(entries: Sequence[Entry], count: int) -> list[Entry]:
     return [entries[number] for number in sorted(chosen)]
 
 
-def _left_out(count: int, shown: Sequence[Entry]) -> list[str]:
+def _left_out(count: int, shown: Sequence[Entry], style: Style) -> list[str]:
     if count == len(shown):
         return []
     what = "what needs care, what is next and what was applied last"
     return [
         f"{count - len(shown)} of {count} migrations are left out; shown is {what}.",
-        "In a terminal, `plugin-migrate status` shows all of them.",
+        f"In a terminal, `{style.call('status')}` shows all of them.",
     ]
 
 
-def no_migrations(workspace: Workspace) -> str:
+def no_migrations(workspace: Workspace, style: Style) -> str:
     """Return that the folder holds no migrations, and how to start one."""
     return (
         f"No migrations found in {workspace.shown(workspace.migrations)}\n"
-        "  Start one with: plugin-migrate create NAME"
+        f"  Start one with: {style.call('create', 'NAME')}"
     )
 
 
@@ -175,7 +175,7 @@ def _summary(entries: Iterable[Entry]) -> str:
     return "Summary: " + ", ".join(parts)
 
 
-def _remarks(look: Look) -> list[str]:
+def _remarks(look: Look, style: Style) -> list[str]:
     remarks = []
     states = {entry.state for entry in look.entries}
     if look.ledger.publishes:
@@ -186,8 +186,8 @@ def _remarks(look: Look) -> list[str]:
     if look.ledger.started:
         versions = ", ".join(map(str, sorted(look.ledger.started)))
         remarks.append(
-            f"Interrupted outside a transaction: {versions}. Settle with: plugin-migrate repair"
-            " --applied or --pending"
+            f"Interrupted outside a transaction: {versions}. Settle with:"
+            f" {style.call('repair', '--applied')} or --pending"
         )
     if State.MODIFIED in states:
         remarks.append("Modified: the file was edited since it was applied.")
@@ -195,8 +195,8 @@ def _remarks(look: Look) -> list[str]:
     ahead = look.current is not None and newest_file is not None and look.current > newest_file
     if ahead:
         remarks.append(
-            f"The state is ahead of the files. To go back to them: plugin-migrate downgrade"
-            f" {newest_file}"
+            "The state is ahead of the files. To go back to them:"
+            f" {style.call('downgrade', str(newest_file))}"
         )
     elif State.MISSING in states:
         remarks.append("Missing: the file is gone; a downgrade works from the stored source.")

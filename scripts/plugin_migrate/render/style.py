@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from ..errors import Call
+
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 
@@ -21,16 +23,22 @@ _FILLER = "\0"  # `printable` leaves none in a text
 
 
 class Style:
-    """How text is shown: with colour or without, and how wide it may be.
+    """How text is shown: with colour or without, how wide it may be, and for which source.
 
     Parameters:
         color: whether the reader's terminal shows colour.
         width: columns of the terminal; ``None`` when there is none to fit.
+        option: names the source that proposed calls concern; empty for the project's own.
     """
 
-    def __init__(self, color: bool = False, width: int | None = None) -> None:
+    def __init__(self, color: bool = False, width: int | None = None, option: str = "") -> None:
         self.color = color
         self.width = width
+        self.option = option
+
+    def call(self, command: str, arguments: str = "") -> str:
+        """Return a call of ours that a text proposes, as the user types it."""
+        return Call(command, arguments).shown(self.option)
 
     def paint(self, color: str, text: str) -> str:
         """Return ``text`` in ``color`` where colour is shown."""
