@@ -16,6 +16,7 @@ MODULE, _, FUNCTION = ENTRY["plugin-migrate"].partition(":")
 WAITING = f"""
 import os, signal, sys
 sys.path.insert(0, {str(SCRIPTS)!r})
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 
 class Input:
     def read(self):
