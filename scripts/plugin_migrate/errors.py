@@ -141,6 +141,10 @@ class StateUnreadable(MigrateError):
     code = "state_unreadable"
 
 
+class InterruptedWriter(StateUnreadable):
+    """A killed program left a journal that only a command which writes may roll back."""
+
+
 class NotALedger(MigrateError):
     """The database's ``migrations`` table belongs to something else."""
 
@@ -173,6 +177,10 @@ class Conflict(MigrateError):
     """Somebody else changed the state while a step was running."""
 
     code = "conflict"
+
+
+class DatabaseReplaced(Conflict):
+    """Somebody put another file in a database's place while a step was running."""
 
 
 class NeedsRepair(MigrateError):

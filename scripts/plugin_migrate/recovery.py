@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from . import database
 from .errors import MigrateError, NeedsRepair
 from .ledger import Publish, read_ledger
 from .publish import has_arrived, has_started, publish
@@ -45,7 +46,7 @@ def recover(workspace: Workspace, done_by: str) -> tuple[Unsettled, ...]:
     """
     discard(workspace.scratch)
     left_logs = logs(workspace)
-    rows = {row.id: row for row in read_ledger(workspace).publishes}
+    rows = {row.id: row for row in read_ledger(workspace, database.read_to_write).publishes}
     try:
         problems = [
             _settle_log(workspace, done_by, log, rows.pop(log.id, None)) for log in left_logs
