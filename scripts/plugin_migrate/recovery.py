@@ -128,13 +128,16 @@ def _settle_log(
     version = row.version if row else None
     try:
         manifest = log.manifest()
-        if row is not None and manifest.to_json() != row.manifest:
+        if row is not None and manifest != Manifest.from_json(row.manifest):
             raise NeedsRepair("A redo log is not the one its step committed")
         if row is None:
             return _settle_orphan(workspace, done_by, log, manifest)
         kept = publish(workspace, log, manifest)
     except NeedsRepair as error:
         return Unsettled(error.message, version, (), log, row)
+    except ValueError as error:
+        why = f"The record of migration {version}'s files is damaged: {error}"
+        return Unsettled(why, version, (), log, row)
     if kept:
         why = (
             f"Migration {version} is committed, but somebody edited {len(kept)} of its file(s)"
