@@ -262,6 +262,13 @@ class Engine:
             kept = publish(self._workspace, log, manifest._replace(databases=left))
             if kept:
                 recovery.refuse(recovery.recover(self._workspace, self._done_by))
+                # Nothing is left to decide: everything is in place, and the edits are beside it.
+                raise NeedsRepair(
+                    f"Migration {manifest.version} is committed, but somebody edited {len(kept)} of"
+                    " its file(s) before they were in place",
+                    details=tuple(f".claude/{path}" for path in kept),
+                    hint="What was saved stands beside them, as *.edited-*: nothing is lost.",
+                )
             row = self._publish_row(manifest)
             recovery.finish(self._workspace, self._done_by, log, row)
         except OSError as error:
