@@ -294,10 +294,10 @@ def unreadable(path: str, error: sqlite3.Error) -> Busy | StateUnreadable:
         return Busy(f"The database is locked by another program: {path}", hint="Try again soon.")
     if name == "SQLITE_READONLY_ROLLBACK":
         return InterruptedWriter(
-            "Another program was interrupted while writing the database",
+            "A program was interrupted while writing the database",
             file=path,
-            hint="Let plugin-migrate upgrade undo what it began, or open the database with its own"
-            " program.",
+            hint="What it left half done is undone by the next command that writes:"
+            " plugin-migrate upgrade\nOr open the database with the program that it belongs to.",
         )
     if name == "SQLITE_NOTADB":
         return StateUnreadable(
