@@ -13,8 +13,9 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace
 
 # What `status` may import of ours. One more is a millisecond on every session's start.
 OF_STATUS = set(
-    "arguments checksum cli database disposable errors invocation languages ledger look migration"
-    " output plan render render.status render.style values verbs version workspace".split()
+    "arguments checksum cli database database_files disposable errors invocation languages ledger"
+    " look migration output plan render render.status render.style values verbs version"
+    " workspace".split()
 )
 # What costs milliseconds, and is imported by what needs it only.
 COSTLY = set(
@@ -23,7 +24,6 @@ COSTLY = set(
 )
 # The transaction that many steps share ends after so many seconds, which must not count here.
 UNHURRIED = "import plugin_migrate.engine; plugin_migrate.engine._SHARED_SECONDS = 1e6"
-IN_PAIRS = f"{UNHURRIED}; plugin_migrate.engine._SHARED_STEPS = 2"
 
 
 def add_tables(project: Project, count: int) -> None:
@@ -117,33 +117,16 @@ def test_nothing_is_synced_when_nothing_is_pending(project: Project) -> None:
 
 
 @needs_strace
-@pytest.mark.parametrize(
-    ("command", "times"),
-    [("status", 1), ("check", 1), ("upgrade", 2)],  # the latter looks at its header first
-)
+@pytest.mark.parametrize("command", ["status", "check", "upgrade"])
 def test_every_migration_is_opened_once_and_the_database_by_sqlite_too(
-    project: Project, command: str, times: int
+    project: Project, command: str
 ) -> None:
     add_tables(project, 12)
     project.upgrade()
     opened = [line for line in traced(project, "open,openat", command) if "ENOENT" not in line]
     for number in range(12):
         assert sum(f"/1.{number}.0-step.sql" in line for line in opened) == 1
-    assert sum("orchestration.db" in line for line in opened) == times
-
-
-@needs_strace
-def test_steps_on_the_database_use_the_connection_that_read_the_ledger(project: Project) -> None:
-    def opened(*arguments: str) -> int:
-        lines = traced(project, "open,openat", *arguments, "--no-backup")
-        return sum('orchestration.db"' in line for line in lines)
-
-    add_tables(project, 3)
-    project.upgrade()
-    for_nothing = opened("upgrade")
-    project.sql("2.0.0", "CREATE TABLE a (x);", "DROP TABLE a;")
-    assert opened("upgrade") == for_nothing
-    assert opened("downgrade") == for_nothing
+    assert sum("orchestration.db" in line for line in opened) == 1
 
 
 @needs_strace
@@ -165,18 +148,6 @@ def test_the_database_is_opened_no_more_often_for_many_migrations(
         return sum('orchestration.db"' in line for line in lines)
 
     assert opened(12) == opened(3)
-
-
-@needs_strace
-def test_transactions_that_steps_share_need_one_connection_together(project: Project) -> None:
-    def opened(first: int, count: int) -> int:
-        for number in range(first, first + count):
-            project.sql(f"1.{number}.0", f"CREATE TABLE t{number} (x);")
-        lines = traced(project, "open,openat", "upgrade", setting=IN_PAIRS)
-        return sum('orchestration.db"' in line for line in lines)
-
-    opened(0, 2)
-    assert opened(2, 12) == opened(14, 2)
 
 
 # --- growth ------------------------------------------------------------------------------------

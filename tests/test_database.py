@@ -104,10 +104,15 @@ def hot_journal(project: Project) -> None:
     (project.database.parent / "orchestration.db-journal").write_bytes(journal)
 
 
-def test_a_hot_journal_of_a_killed_writer_is_rolled_back_by_reading(applied: Project) -> None:
+def test_a_hot_journal_of_a_killed_writer_is_reported_and_left_by_reading(applied: Project) -> None:
     hot_journal(applied)
-    assert applied.states() == {"1.0.0": State.APPLIED}
-    assert applied.query("PRAGMA integrity_check") == [("ok",)]
+    before = {path: path.read_bytes() for path in applied.database.parent.iterdir()}
+    for command in ("status", "check", "history", "verify", "upgrade --dry-run"):
+        done = applied.cli(*command.split())
+        assert done.returncode == 1
+        assert "was interrupted while writing the database" in done.stderr
+        assert "plugin-migrate upgrade" in done.stderr
+    assert {path: path.read_bytes() for path in applied.database.parent.iterdir()} == before
 
 
 def test_a_run_recovers_a_hot_journal_too(applied: Project) -> None:

@@ -30,7 +30,8 @@ NODES = st.builds(
     st.integers(0, 1 << 40),
     st.none() | st.text(max_size=8),
 )
-ENTRIES = st.builds(Entry, PATHS, st.none() | NODES, st.none() | NODES, st.none() | st.integers(0))
+OFFSETS = st.none() | st.integers(0, (1 << 63) - 1)
+ENTRIES = st.builds(Entry, PATHS, st.none() | NODES, st.none() | NODES, OFFSETS)
 DATABASES = st.builds(DatabaseEntry, PATHS, NAMES, st.text(max_size=8), st.text(max_size=8))
 
 
@@ -83,17 +84,15 @@ def written(project: Project, folder: Path, content: bytes) -> tuple[LogWriter, 
 
 
 @pytest.mark.parametrize("content", [b"", b"after", b"\0" * 3_000_000, b"\r\n\xff"])
-def test_before_image_and_new_content_are_in_the_pack(
+def test_the_new_content_is_in_the_pack_and_the_old_one_is_not(
     project: Project, folder: Path, content: bytes
 ) -> None:
     writer, manifest = written(project, folder, content)
     (entry,) = manifest.entries
-    assert entry.before is not None
     assert entry.after is not None
-    assert entry.before_at is not None
     assert entry.after_at is not None
     log = Log(writer.log.folder)
-    assert b"".join(log.content(entry.before, entry.before_at)) == b"before"
+    assert os.path.getsize(log.path_of("pack")) == len(content)
     assert b"".join(log.content(entry.after, entry.after_at)) == content
     assert log.manifest() == manifest
     assert manifest.project == str(project.root)
@@ -176,7 +175,23 @@ def test_a_log_of_another_user_is_not_native(project: Project) -> None:
     assert log.log.is_native()
 
 
-def test_a_log_of_0_1_0_is_still_the_text_that_its_row_carries() -> None:
-    old = Manifest("a", Version(1, 0, 0), "up", "/p", ())
-    assert "pack" not in json.loads(old.to_json())
-    assert Manifest.from_json(old.to_json()).to_json() == old.to_json()
+def test_a_log_of_0_1_0_is_read_without_the_before_images_in_its_pack(
+    project: Project,
+) -> None:
+    project.write("a", "old")
+    project.python("1.0.0", "(ctx.claude / 'a').write_text('new')")
+    project.killed_at('event == "os.rename" and path.endswith("/.claude/a")')
+    (log,) = logs(project.workspace())
+    document = json.loads(Path(log.path_of("manifest.json")).read_text())
+    (entry,) = document["entries"]
+    entry |= {"before_at": 0, "after_at": 3}
+    del document["pack"]  # which 0.1.0 did not know either
+    text = json.dumps(document, sort_keys=True)
+    Path(log.path_of("pack")).write_bytes(b"oldnew")
+    Path(log.path_of("manifest.json")).write_text(text)
+    with project.connect() as connection:
+        connection.execute("UPDATE plugin_migrate_publishes SET manifest = ?", (text,))
+    done = project.cli("upgrade")
+    assert done.returncode == 0, done.stderr
+    assert project.read("a") == "new"
+    assert project.leftovers() == set()

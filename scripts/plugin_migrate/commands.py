@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
+from . import database
 from .errors import Busy, LedgerLost, MigrateError, NeedsRepair, Place
 from .ledger import Ledger, read_ledger
 from .look import Look, look, look_ahead, look_by
@@ -21,13 +22,11 @@ from .workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .ledger import Ask
     from .prepare import Prepared
     from .repair import Repair
     from .report import Reporter, StepResult
     from .restore import Restored
     from .signals import Signals
-    from .standby import Standby
 
 
 class DryRun(NamedTuple):
@@ -94,29 +93,23 @@ def run(
     Raises:
         MigrateError: nothing was run. A failure of a step is part of the result instead.
     """
-    from .standby import Standby
-
-    standby = Standby(workspace.database)
-    with _writing(workspace, command, lock_timeout) as signals, closing(standby):
-        seen = _recovered(workspace, done_by, standby.read)
+    with _writing(workspace, command, lock_timeout) as signals:
+        seen = _recovered(workspace, done_by)
         plan = planner(seen.entries)
         if not plan.steps:
             return Run(seen, plan, (), 0.0, seen.current)
-        return _execute(seen, plan, command, done_by, reporter, signals, standby, with_backup)
+        return _execute(seen, plan, command, done_by, reporter, signals, with_backup)
 
 
-def _recovered(workspace: Workspace, done_by: str, ask: Ask | None = None) -> Look:
+def _recovered(workspace: Workspace, done_by: str) -> Look:
     """Finish what a killed command left, and return the state after that.
-
-    Parameters:
-        ask: see :func:`plugin_migrate.ledger.read_ledger`.
 
     Raises:
         NeedsRepair: something is left that only the user can decide.
     """
     _settle_siblings(workspace, done_by)
     # By the ledger alone: a broken migration file must not stand in the way of recovery.
-    ledger = read_ledger(workspace, ask)
+    ledger = read_ledger(workspace, database.read_to_write)
     if not _left_behind(workspace, ledger):
         return look_by(workspace, ledger)
     from . import recovery
@@ -188,7 +181,6 @@ def _execute(
     done_by: str,
     reporter: Reporter,
     signals: Signals,
-    standby: Standby,
     with_backup: bool,
 ) -> Run:
     from .backup import BackupWriter
@@ -204,7 +196,7 @@ def _execute(
     backup = BackupWriter(workspace, command, current, with_backup)
     from .engine import Engine  # meanwhile the system writes what was copied
 
-    engine = Engine(workspace, done_by, signals, reporter, backup, standby, seen.ledger)
+    engine = Engine(workspace, done_by, signals, reporter, backup, seen.ledger)
     try:
         backup.commit()
     except BaseException:
@@ -361,7 +353,7 @@ def restore(
 def _may_skip_recovery(workspace: Workspace, force: bool) -> bool:
     """Return whether there is no ledger to recover by: it is lost, or broken and given up."""
     try:
-        read_ledger(workspace)
+        read_ledger(workspace, database.read_to_write)
     except LedgerLost:
         return True
     except MigrateError:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import stat
 import sys
 import time
 from collections.abc import Callable
 
+from .database_files import refuse_special, refuse_unsafe
 from .disposable import is_disposable
-from .errors import Busy, Call, StateUnreadable
+from .errors import Busy, Call, InterruptedWriter, StateUnreadable
 
 TYPE_CHECKING = False  # `typing` costs 4 ms at run time
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ def read(path: str, query: Callable[[sqlite3.Connection], T]) -> T:
 
     Raises:
         Busy: a writer's commit lasted longer than 250 ms.
+        InterruptedWriter: another program's journal has to be rolled back first.
         StateUnreadable: the file is not a database, or cannot be read.
     """
-    _require_plain(path)
     for _ in range(_ATTEMPTS):
         before = fingerprint(path)
         options = "mode=ro" if before[1] else "mode=ro&immutable=1"
@@ -53,8 +53,6 @@ def read(path: str, query: Callable[[sqlite3.Connection], T]) -> T:
         except sqlite3.Error as error:
             if fingerprint(path) != before:
                 continue
-            if before[1] and _is_hot(error):
-                return _ask_after_recovery(path, query)
             raise unreadable(path, error) from error
         if before[1] or fingerprint(path) == before:
             return answer
@@ -63,11 +61,71 @@ def read(path: str, query: Callable[[sqlite3.Connection], T]) -> T:
     )
 
 
+def read_to_write(path: str, query: Callable[[sqlite3.Connection], T]) -> T:
+    """Do what :func:`read` does, after SQLite has rolled back what a killed writer left.
+
+    For commands that may write, which hold the run lock.
+
+    Raises:
+        StateUnreadable, Busy: see :func:`read` and :func:`connect`.
+    """
+    try:
+        return read(path, query)
+    except InterruptedWriter:
+        # Beginning to read is what makes SQLite do it.
+        sqlite3.Connection.close(open_for_writing(path, sqlite3.Connection, options="mode=rw"))
+        return read(path, query)
+
+
 def open_for_reading(path: str, options: str = "mode=ro") -> sqlite3.Connection:
-    """Return a connection that cannot write; ``options`` are URI parameters of SQLite's."""
+    """Return a connection that cannot write; ``options`` are URI parameters of SQLite's.
+
+    It rolls no journal back, and so deletes nothing either (design, "Reading").
+
+    Raises:
+        StateUnreadable: something that is no plain file stands at the database, or beside it.
+        sqlite3.Error: it cannot be opened.
+    """
+    refuse_special(path)
     return sqlite3.connect(
         _uri(path, options), uri=True, timeout=READ_PATIENCE, isolation_level=None
     )
+
+
+def open_closed(path: str) -> sqlite3.Connection:
+    """Return a connection to read a database that nobody writes, such as a copy of ours.
+
+    SQLite looks at no file beside it then, whatever a cloned repository put there.
+
+    Raises:
+        StateUnreadable, sqlite3.Error: it cannot be opened.
+    """
+    return open_for_reading(path, "mode=ro&immutable=1")
+
+
+def connect(path: str, factory: type[C], timeout: float, options: str = "mode=rwc") -> C:
+    """Return a connection that can write: the only way to get one.
+
+    Parameters:
+        timeout: seconds to wait for other programs.
+        options: URI parameters of SQLite's.
+
+    Raises:
+        StateUnreadable: the file cannot be opened, or SQLite would reach beyond it: see
+            :func:`plugin_migrate.database_files.refuse_unsafe`.
+    """
+    refuse_unsafe(path)
+    try:
+        return sqlite3.connect(
+            _uri(path, options),
+            uri=True,
+            timeout=timeout,
+            isolation_level=None,
+            cached_statements=0,
+            factory=factory,
+        )
+    except sqlite3.Error as error:
+        raise unreadable(path, error) from error
 
 
 def _ask(path: str, options: str, query: Callable[[sqlite3.Connection], T]) -> T:
@@ -96,20 +154,6 @@ def ask(connection: sqlite3.Connection, query: Callable[[sqlite3.Connection], T]
     return answer
 
 
-def _require_plain(path: str) -> None:
-    """Refuse what is no file: SQLite would wait for ever at a named pipe."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:
-        return
-    if not stat.S_ISREG(mode):
-        raise StateUnreadable(
-            "The database is not a plain file",
-            file=path,
-            hint="Point to the right one, with --database or in the settings, or move this away.",
-        )
-
-
 def quoted_name(name: str) -> str:
     """Return the name of a table or column as it stands in a statement."""
     return '"' + name.replace('"', '""') + '"'
@@ -126,48 +170,23 @@ def _uri(path: str, options: str) -> str:
     return f"file:{escaped}?{options}"
 
 
-def _is_hot(error: sqlite3.Error) -> bool:
-    name = getattr(error, "sqlite_errorname", "")
-    return name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN"))
-
-
-def _ask_after_recovery(path: str, query: Callable[[sqlite3.Connection], T]) -> T:
-    """Answer after SQLite has rolled a killed writer's journal back.
-
-    The one write that reading may cause (design, "Reading").
-    """
-    try:
-        return _ask(path, "mode=rw", query)
-    except sqlite3.Error as error:
-        raise unreadable(path, error) from error
-
-
 def fingerprint(path: str) -> tuple[tuple[int, ...] | None, bool]:
     """Return what tells whether the file changed, and whether a writer left files beside it."""
     try:
         status = os.stat(path)
     except OSError:
         return None, False
-    beside = os.path.exists(path + "-wal") or os.path.exists(path + "-journal")
+    beside = os.path.lexists(path + "-wal") or os.path.lexists(path + "-journal")
     return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns), beside
 
 
-def leaves_no_trace(path: str) -> bool:
-    """Return whether a connection that could write, but does not, leaves the folder as it is.
-
-    Under WAL, or beside a ``-wal`` that somebody left, it would make files, change and remove some.
-    To be asked while this process has no connection to the database: the end of the look drops
-    the locks of all (https://www.sqlite.org/howtocorrupt.html, 2.2).
-
-    Raises:
-        StateUnreadable: it is not a plain file.
-    """
-    _require_plain(path)
+def identity_of(file: str | int) -> tuple[int, int] | None:
+    """Return device and inode of a path, or of an open file's descriptor; ``None`` without one."""
     try:
-        with open(path, "rb", buffering=0) as file:
-            return not is_under_wal(file.read(HEADER_SIZE)) and not fingerprint(path)[1]
-    except OSError:
-        return False
+        status = os.stat(file)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def is_under_wal(header: bytes) -> bool:
@@ -197,20 +216,9 @@ def open_for_writing(
     Raises:
         StateUnreadable: the file cannot be opened or is not a database.
     """
-    _require_plain(path)
     require_writable(path)
     timeout = WRITE_PATIENCE if patience is None else patience
-    try:
-        connection = sqlite3.connect(
-            _uri(path, options),
-            uri=True,
-            timeout=timeout,
-            isolation_level=None,
-            cached_statements=0,
-            factory=factory,
-        )
-    except sqlite3.Error as error:
-        raise unreadable(path, error) from error
+    connection = connect(path, factory, timeout, options)
     try:
         connection.execute("PRAGMA cache_spill=0")
         make_durable(connection, path)
@@ -221,11 +229,6 @@ def open_for_writing(
         sqlite3.Connection.close(connection)
         raise unreadable(path, error) from error
     return connection
-
-
-def be_patient(connection: sqlite3.Connection) -> None:
-    """Let a connection wait for other programs as long as a step does."""
-    connection.execute(f"PRAGMA busy_timeout={round(WRITE_PATIENCE * 1000)}")
 
 
 def make_durable(connection: sqlite3.Connection, path: str) -> None:
@@ -289,6 +292,13 @@ def unreadable(path: str, error: sqlite3.Error) -> Busy | StateUnreadable:
     name = getattr(error, "sqlite_errorname", "")
     if is_busy(error):
         return Busy(f"The database is locked by another program: {path}", hint="Try again soon.")
+    if name == "SQLITE_READONLY_ROLLBACK":
+        return InterruptedWriter(
+            "A program was interrupted while writing the database",
+            file=path,
+            hint="What it left half done is undone by the next command that writes:"
+            " plugin-migrate upgrade\nOr open the database with the program that it belongs to.",
+        )
     if name == "SQLITE_NOTADB":
         return StateUnreadable(
             "The file is not an SQLite database",

@@ -16,13 +16,19 @@ from contextlib import contextmanager, suppress
 from . import database
 from .backup import BackupWriter
 from .context import Context
-from .errors import MigrateError, NeedsRepair, StateUnreadable, StepFailed, Unpublished
+from .errors import (
+    DatabaseReplaced,
+    MigrateError,
+    NeedsRepair,
+    StateUnreadable,
+    StepFailed,
+    Unpublished,
+)
 from .ledger import Ledger, LedgerWriter, Publish
 from .prepare import Prepared
 from .report import Reporter, StepResult
 from .sessions import Sessions
 from .signals import Signals, Stop
-from .standby import Standby
 from .transaction import Transaction, in_own_transaction, make_ledger
 from .tree import discard
 from .workspace import Workspace
@@ -50,7 +56,6 @@ class Engine:
         signals: requests to stop.
         reporter: hears of every step.
         backup: keeps what each step is about to change.
-        standby: holds the connection for steps that may share one.
         ledger: what has been read of the ledger since the lock is held, if anything.
 
     ``has_changed`` tells whether anything durable has happened; ``written`` holds the lower-case
@@ -64,7 +69,6 @@ class Engine:
         signals: Signals,
         reporter: Reporter,
         backup: BackupWriter,
-        standby: Standby,
         ledger: Ledger | None = None,
     ) -> None:
         self.has_changed = False
@@ -75,7 +79,6 @@ class Engine:
         self._signals = signals
         self._reporter = reporter
         self._has_ledger = ledger is not None and ledger.is_ready
-        self._standby = standby
         self._staging: Staging | None = None
         self._sessions = Sessions()
 
@@ -112,8 +115,6 @@ class Engine:
 
     def _run_next(self, left: list[Prepared]) -> list[StepResult]:
         shareable = _count_shareable(left[:_SHARED_STEPS])
-        if not shareable:
-            self._standby.close()  # such a step gets a connection of its own
         if shareable > 1:
             results = self._run_shared(left[:shareable])
             if results:
@@ -150,8 +151,9 @@ class Engine:
             self._signals.hold()
             transaction.commit()
             self._note_written(transaction)
-        except Unpublished:
-            # They have happened: running them again would find them done.
+        except (Unpublished, DatabaseReplaced):
+            # They have happened, or the database is another one: nothing is to be run again.
+            transaction.abandon()
             raise
         except (MigrateError, sqlite3.Error):
             transaction.abandon()
@@ -162,10 +164,7 @@ class Engine:
             transaction.abandon()
             self._raise_stop(error, steps[0])
             raise
-        if transaction.guard.leaves_traces:
-            transaction.close()
-        else:
-            self._standby.keep(transaction.release())
+        transaction.close()
         return results
 
     # --- one step as a unit of its own -----------------------------------------------------------
@@ -185,7 +184,8 @@ class Engine:
             with self._signals.held():
                 duration = round((time.perf_counter() - started) * 1000)
                 failure = self._as_failure(error, prepared)
-                self._record_failure(prepared, failure, duration)
+                if not isinstance(failure, DatabaseReplaced):  # the newcomer is left as it is
+                    self._record_failure(prepared, failure, duration)
                 # A handler deletes no redo log: it cannot know how far the commit came.
                 with suppress(MigrateError, OSError):
                     recovery.recover(self._workspace, self._done_by)
@@ -210,14 +210,16 @@ class Engine:
                 transaction.ledger.add_publish(self._publish_row(written[1]))
             self._signals.hold()
             arrived = self._commit(transaction, context, written)
+            # Publishing may open what is not in place yet, and closing that again would drop the
+            # locks of a connection to it (https://www.sqlite.org/howtocorrupt.html, 2.2).
+            _close(context)
             if written is not None:
                 self._publish(*written, arrived)
         except BaseException:
             transaction.abandon()
             raise
         finally:
-            for side in context.side_databases.values():
-                side.close()
+            _close(context)
         return _result(prepared, duration)
 
     def _commit(
@@ -258,6 +260,13 @@ class Engine:
             kept = publish(self._workspace, log, manifest._replace(databases=left))
             if kept:
                 recovery.refuse(recovery.recover(self._workspace, self._done_by))
+                # Nothing is left to decide: everything is in place, and the edits are beside it.
+                raise NeedsRepair(
+                    f"Migration {manifest.version} is committed, but somebody edited {len(kept)} of"
+                    " its file(s) before they were in place",
+                    details=tuple(f".claude/{path}" for path in kept),
+                    hint="What was saved stands beside them, as *.edited-*: nothing is lost.",
+                )
             row = self._publish_row(manifest)
             recovery.finish(self._workspace, self._done_by, log, row)
         except OSError as error:
@@ -298,7 +307,9 @@ class Engine:
         fields = (prepared.version, prepared.description)
         self._note(lambda ledger: ledger.log(prepared.direction, "started", *fields))
         started = time.perf_counter()
-        connection = sqlite3.connect(self._workspace.database, isolation_level=None)
+        path = self._workspace.database
+        patience = database.WRITE_PATIENCE
+        connection = database.connect(path, sqlite3.Connection, patience, options="mode=rw")
         connection.set_progress_handler(self._signals.interrupts_sqlite, 50_000)
         try:
             prepared.action.run(Context(connection))
@@ -322,8 +333,8 @@ class Engine:
     # --- parts -----------------------------------------------------------------------------------
 
     def _begin(self, steps: Sequence[Prepared]) -> Transaction:
-        connection = self._standby.take(steps[0].action.foreign_keys)
-        return Transaction(self._workspace, connection, self._done_by, self._signals, steps)
+        foreign_keys = steps[0].action.foreign_keys
+        return Transaction(self._workspace, self._done_by, self._signals, steps, foreign_keys)
 
     def _stage(self) -> Staging:
         """Return the staged copy, equal to the live state; one copy serves a whole run."""
@@ -479,6 +490,11 @@ def _collect(staging: Staging | None, context: Context) -> list[Change]:
     made = [side.as_change() for side in context.side_databases.values()]
     changes = list(staging.changes()) if staging else []
     return changes + [change for change in made if change is not None]
+
+
+def _close(context: Context) -> None:
+    for side in context.side_databases.values():
+        side.close()
 
 
 def _commit_holding(sides: Sequence[SideDatabase], commit: Callable[[], None]) -> None:

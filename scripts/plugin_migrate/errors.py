@@ -195,6 +195,10 @@ class StateUnreadable(MigrateError):
     code = "state_unreadable"
 
 
+class InterruptedWriter(StateUnreadable):
+    """A killed program left a journal that only a command which writes may roll back."""
+
+
 class NotALedger(MigrateError):
     """The database's ``migrations`` table belongs to something else."""
 
@@ -227,6 +231,10 @@ class Conflict(MigrateError):
     """Somebody else changed the state while a step was running."""
 
     code = "conflict"
+
+
+class DatabaseReplaced(Conflict):
+    """Somebody put another file in a database's place while a step was running."""
 
 
 class NeedsRepair(MigrateError):

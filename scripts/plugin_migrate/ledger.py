@@ -10,7 +10,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
-from functools import cache, partial
+from functools import cache
 
 from . import __version__, database
 from .errors import (
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     Query = Callable[[sqlite3.Connection], "Ledger"]
-    Ask = Callable[[Query], "Ledger"]
+    Read = Callable[[str, Query], "Ledger"]
 
 _COLUMNS = (
     "id",
@@ -111,12 +111,11 @@ def ledger_tables(table: str) -> frozenset[str]:
     return frozenset({table.lower(), *OWN_TABLES})
 
 
-def read_ledger(workspace: Workspace, ask: Ask | None = None) -> Ledger:
+def read_ledger(workspace: Workspace, read: Read = database.read) -> Ledger:
     """Return the ledger without writing anything, creating nothing and waiting at most 250 ms.
 
     Parameters:
-        ask: answers a query over the state database; :func:`plugin_migrate.database.read` by
-            default.
+        read: how, which commands that may write say: :func:`plugin_migrate.database.read_to_write`.
 
     Raises:
         StateUnreadable, Busy: see :func:`plugin_migrate.database.read`.
@@ -124,8 +123,7 @@ def read_ledger(workspace: Workspace, ask: Ask | None = None) -> Ledger:
     """
     ledger = Ledger({})
     if os.path.exists(workspace.database):
-        ask = ask or partial(database.read, workspace.database)
-        ledger = ask(lambda connection: load_ledger(connection, workspace))
+        ledger = read(workspace.database, lambda connection: load_ledger(connection, workspace))
     if not ledger.is_ours and not ledger.applied:
         _refuse_lost(workspace)
     return ledger

@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable
 
 from . import database
-from .errors import Busy, Call, Conflict, NeedsRepair
+from .database_files import refuse_special
+from .errors import Busy, Call, Conflict, DatabaseReplaced, NeedsRepair
 from .tree import copy_content, start_sync
 
 _PATIENCE = 5.0
@@ -32,18 +33,29 @@ class LiveDatabase:
     Parameters:
         path: the database's real path.
 
+    ``digest`` is that of its pages when it was copied (see :func:`digest_of_closed`).
+
     Raises:
         StateUnreadable: the file is not a database, or read-only.
     """
 
     def __init__(self, path: str) -> None:
         database.require_writable(path)
+        refuse_special(path)  # opening a named pipe would never end
         self._path = path
         # Opened before any connection and closed after the last one: closing it in between would
         # drop SQLite's locks (https://www.sqlite.org/howtocorrupt.html, 2.2).
         self._descriptor: int | None = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+        try:
+            self._connection = database.connect(
+                path, sqlite3.Connection, _PATIENCE, options="mode=rw"
+            )
+        except BaseException:
+            os.close(self._descriptor)
+            raise
         self._version: tuple[object, ...] = ()
+        self._copy = ""
+        self.digest = ""
 
     def copy_to(self, copy: str) -> None:
         """Copy the database to the file ``copy`` and remember which state that is.
@@ -51,6 +63,7 @@ class LiveDatabase:
         Raises:
             StateUnreadable, Busy: it cannot be read.
         """
+        self._copy = copy
         try:
             self._connection.execute("BEGIN")
             self._connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
@@ -59,17 +72,19 @@ class LiveDatabase:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise database.unreadable(self._path, error) from error
+        self.digest = digest_of_closed(copy)
 
     def replace_by(self, copy: str, meanwhile: Callable[[], None]) -> None:
         """Lock the database, call ``meanwhile``, then give it the content of ``copy``.
 
         With one page done the write lock is held, so nobody can change the database between the
         check and ``meanwhile`` (design, "Further SQLite databases"). What ``meanwhile`` raises
-        leaves the database as it was. ``copy`` must have at least two pages: see
-        :func:`pad_to_two_pages`.
+        leaves the database as it was, if ``copy`` has at least two pages: the backup of a single
+        one is complete before its lock can be seen. See :func:`pad_to_two_pages`.
 
         Raises:
             Conflict: another program changed it since the copy was made.
+            DatabaseReplaced: another file has taken its place, before or during ``meanwhile``.
             Busy: another program held it for too long.
             StateUnreadable: it cannot be written.
         """
@@ -86,13 +101,16 @@ class LiveDatabase:
             if status not in (sqlite3.SQLITE_OK, sqlite3.SQLITE_DONE):
                 return
             is_locked = True
-            self._refuse_changed()
+            if status == sqlite3.SQLITE_OK:
+                self._refuse_changed()
             meanwhile()
+            self._refuse_replaced()
 
-        source = sqlite3.connect(copy, isolation_level=None)
-        target = sqlite3.connect(self._path, timeout=0.1, isolation_level=None)
+        source = database.open_closed(copy)
+        target = database.connect(self._path, sqlite3.Connection, timeout=0.1, options="mode=rw")
         try:
             database.make_durable(target, self._path)
+            self._refuse_changed()
             source.backup(target, pages=1, progress=on_progress, sleep=0.05)
         except sqlite3.Error as error:
             raise database.unreadable(self._path, error) from error
@@ -108,11 +126,28 @@ class LiveDatabase:
             self._descriptor = None
 
     def _refuse_changed(self) -> None:
-        if self._current_version() != self._version:
+        self._refuse_replaced()
+        if self._current_version() != self._version and not self._holds_the_same():
             raise Conflict(
                 f"The database {self._path} was changed by another program meanwhile",
                 hint="Nothing was changed. Run the command again.",
             )
+
+    def _refuse_replaced(self) -> None:
+        """Refuse to go on when the path leads to another file than the one that was copied."""
+        assert self._descriptor is not None
+        if database.identity_of(self._path) != database.identity_of(self._descriptor):
+            raise DatabaseReplaced(
+                f"The database {self._path} was replaced by another file meanwhile",
+                hint="The new file is as it was put there. Run the command again.",
+            )
+
+    def _holds_the_same(self) -> bool:
+        """Return whether nothing changed but the version: under WAL a checkpoint changes that."""
+        with tempfile.TemporaryDirectory(dir=os.path.dirname(self._copy)) as folder:
+            now = os.path.join(folder, "now.db")
+            copy_database(self._connection, now)
+            return digest_of_closed(now) == self.digest
 
     def _current_version(self) -> tuple[object, ...]:
         """Return what changes with every commit.
@@ -125,7 +160,7 @@ class LiveDatabase:
         header = os.pread(self._descriptor, database.HEADER_SIZE, 0)
         if database.is_under_wal(header):
             return ("wal", self._connection.execute("PRAGMA data_version").fetchone()[0])
-        return ("journal", header[_COUNTER], os.stat(self._path).st_ino)
+        return ("journal", header[_COUNTER])
 
 
 def pad_to_two_pages(connection: sqlite3.Connection) -> None:
@@ -154,28 +189,33 @@ def bring(live: str, copy: str, before: str, after: str, scratch: str, force: bo
         NeedsRepair: the copy is damaged.
         StateUnreadable, Busy: the live database cannot be read or written.
     """
-    now = digest_of_live(live, scratch)
-    if now == after:
-        return True
-    if now != before and not force:
+    if not os.path.exists(live):
         return False
+    os.makedirs(scratch, exist_ok=True)
+    watched = LiveDatabase(live)
+    try:
+        with tempfile.TemporaryDirectory(dir=scratch) as folder:
+            watched.copy_to(os.path.join(folder, "copy.db"))
+            if watched.digest == after:
+                return True
+            if watched.digest != before and not force:
+                return False
+            _refuse_damaged(copy, after)
+            watched.replace_by(copy, lambda: None)
+    except Conflict:  # somebody changed or replaced it in this instant
+        return False
+    finally:
+        watched.close()
+    return True
+
+
+def _refuse_damaged(copy: str, after: str) -> None:
     if not os.path.exists(copy) or digest_of_closed(copy) != after:
         raise NeedsRepair(
             "A redo log is damaged: its copy of a database is not what the step wrote",
             file=copy,
             hint=("Accept the live database: ", Call("repair", "--keep-live")),
         )
-    source = sqlite3.connect(copy, isolation_level=None)
-    target = sqlite3.connect(live, timeout=_PATIENCE, isolation_level=None)
-    try:
-        database.make_durable(target, live)
-        source.backup(target, progress=_deadline_for(live))
-    except sqlite3.Error as error:
-        raise database.unreadable(live, error) from error
-    finally:
-        target.close()
-        source.close()
-    return True
 
 
 def digest_of_live(live: str, scratch: str) -> str | None:
@@ -193,7 +233,7 @@ def digest_of_live(live: str, scratch: str) -> str | None:
     os.makedirs(scratch, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         copy = os.path.join(folder, "copy.db")
-        source = sqlite3.connect(live, timeout=_PATIENCE, isolation_level=None)
+        source = database.connect(live, sqlite3.Connection, _PATIENCE, options="mode=rw")
         try:
             copy_database(source, copy)
         except sqlite3.Error as error:
@@ -210,7 +250,7 @@ def copy_database(source: sqlite3.Connection, path: str) -> None:
         sqlite3.Error: it cannot be read or written.
         Busy: another program held it for too long.
     """
-    target = sqlite3.connect(path, isolation_level=None)
+    target = database.connect(path, sqlite3.Connection, _PATIENCE)
     try:
         target.execute("PRAGMA synchronous=OFF")
         source.backup(target, progress=_deadline_for(path))
@@ -218,7 +258,13 @@ def copy_database(source: sqlite3.Connection, path: str) -> None:
         target.close()
 
 
-def copy_live(path: str, copy: str, options: str = "mode=rw") -> None:
+def _connect(path: str) -> sqlite3.Connection:
+    return database.connect(path, sqlite3.Connection, database.READ_PATIENCE, options="mode=rw")
+
+
+def copy_live(
+    path: str, copy: str, connect: Callable[[str], sqlite3.Connection] = _connect
+) -> None:
     """Copy the database at ``path``, which other programs may use, as it is at one moment.
 
     Nothing is synced, but the system begins to write. While SQLite's shared lock is held nobody
@@ -227,7 +273,7 @@ def copy_live(path: str, copy: str, options: str = "mode=rw") -> None:
     that API knows.
 
     Parameters:
-        options: URI parameters of SQLite's for opening it.
+        connect: opens it; one that can write leaves no files of SQLite's beside it.
 
     Raises:
         StateUnreadable, Busy: it cannot be read.
@@ -235,8 +281,9 @@ def copy_live(path: str, copy: str, options: str = "mode=rw") -> None:
     """
     # Opened first and closed last: closing any descriptor of a database drops this process's locks
     # on it (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    refuse_special(path)
     with open(path, "rb", buffering=0) as file:
-        source = database.open_for_reading(path, options)
+        source = connect(path)
         try:
             source.execute("BEGIN")
             source.execute("PRAGMA schema_version").fetchall()  # takes the lock, parses no schema

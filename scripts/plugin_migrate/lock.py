@@ -32,7 +32,7 @@ def run_lock(workspace: Workspace, command: str, timeout: float) -> Iterator[Non
 
     Raises:
         Busy: another process held it all that time; names pid, command and start.
-        StateUnreadable: our folder cannot be written.
+        StateUnreadable: our folder cannot be written, or the lock's journal is not SQLite's own.
     """
     own_folder.prepare(workspace)
     path = os.path.join(workspace.bookkeeping, "lock.db")
@@ -48,10 +48,7 @@ def run_lock(workspace: Workspace, command: str, timeout: float) -> Iterator[Non
 
 
 def _acquire(path: str, timeout: float) -> sqlite3.Connection:
-    try:
-        connection = sqlite3.connect(path, timeout=0, isolation_level=None)
-    except sqlite3.Error as error:
-        raise database.unreadable(path, error) from error
+    connection = database.connect(path, sqlite3.Connection, timeout=0)
     deadline = time.monotonic() + timeout
     try:
         while True:

@@ -7,6 +7,7 @@ opening a named pipe would wait for ever.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 
@@ -59,8 +60,8 @@ def refuse_strangers(workspace: Workspace) -> None:
     for path, mode in _everything(workspace):
         if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
             continue
-        if os.path.basename(path) == "put" and stat.S_ISLNK(mode):
-            continue  # a link on its way; whoever puts the next thing there removes it first
+        if stat.S_ISLNK(mode) and re.fullmatch(r"put|(swap|out)-\d+", os.path.basename(path)):
+            continue  # a link that was to be put in place, or was taken out; nobody follows it
         raise StateUnreadable(
             "A link or special file stands in plugin-migrate's own folder, which never makes one",
             file=path,

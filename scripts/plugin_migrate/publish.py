@@ -13,8 +13,10 @@ from contextlib import suppress
 
 from . import live_database
 from .errors import Call, NeedsRepair
+from .platform_files import copy_attributes
 from .redo import DatabaseEntry, Entry, Log, Manifest
-from .tree import Node, observe, sync_folder, sync_open
+from .replacing import Replacer
+from .tree import Node, observe, set_mode, sync_folder, sync_open
 from .workspace import Workspace, is_inside
 
 
@@ -35,6 +37,7 @@ def publish(workspace: Workspace, log: Log, manifest: Manifest, force: bool = Fa
         NeedsRepair: the log is damaged, or a path leaves ``.claude/`` through a link.
     """
     publisher = _Publisher(workspace, log, force)
+    publisher.bring_back(manifest.entries)
     publisher.run(manifest.entries)
     kept = publisher.kept
     for database in manifest.databases:
@@ -46,7 +49,7 @@ def publish(workspace: Workspace, log: Log, manifest: Manifest, force: bool = Fa
             live, copy, database.before, database.after, workspace.scratch, force
         ):
             kept.append(database.path)
-    return sorted(kept)
+    return sorted(set(kept))
 
 
 def has_started(workspace: Workspace, manifest: Manifest) -> bool:
@@ -90,13 +93,37 @@ def _kind(node: Node | None) -> str | None:
     return node.kind if node else None
 
 
+def _itself(node: Node | None) -> Node | None:
+    """Return a file as it is, also one that was reached through a link."""
+    return node._replace(link=None) if node is not None and node.kind == "file" else node
+
+
+def _link_of(node: Node | None) -> Node | None:
+    """Return the link through which a file was reached: removing the file removes the link."""
+    return Node("link", link=node.link) if node is not None and node.link is not None else None
+
+
 class _Publisher:
     def __init__(self, workspace: Workspace, log: Log, force: bool) -> None:
         self._workspace = workspace
         self._log = log
         self._force = force
         self._touched: set[str] = set()
+        self._replacer = Replacer(log)
+        self._numbers: dict[str, int] = {}
         self.kept: list[str] = []
+
+    def bring_back(self, entries: tuple[Entry, ...]) -> None:
+        """Put back what a killed command took out though somebody had just saved it."""
+        for number, entry in enumerate(entries):
+            self._numbers[entry.path] = number
+            before, after = entry.before, _itself(entry.after)
+            edited = self._replacer.bring_back(number, (_itself(before), _link_of(before), after))
+            if edited is not None:
+                target = self._target(self._path(entry), entry)
+                self._touched.add(os.path.dirname(target))
+                if not self._replacer.put_back(edited, target, after):
+                    self.kept.append(entry.path)
 
     def run(self, entries: tuple[Entry, ...]) -> None:
         """Deletions first, so that a folder can take a file's place; then folders, then files."""
@@ -116,6 +143,8 @@ class _Publisher:
         for folder in self._touched:
             if os.path.isdir(folder):
                 sync_folder(folder)
+        edited = self._replacer.settle()
+        self.kept += [entry.path for entry in entries if self._numbers[entry.path] in edited]
 
     def _path(self, entry: Entry) -> str:
         """Return the live path, which must not leave ``.claude/`` through a linked folder."""
@@ -136,7 +165,9 @@ class _Publisher:
             if now.kind == "dir":
                 self._remove_folder(live)
         elif now == entry.before or (self._force and now.kind != "dir"):
-            os.unlink(live)
+            compared = _link_of(now) or now
+            if not self._replacer.take_out(self._numbers[entry.path], live, compared):
+                self.kept.append(entry.path)
         else:
             self.kept.append(entry.path)
 
@@ -152,8 +183,11 @@ class _Publisher:
         live = self._path(entry)
         now = _observe(live, entry)
         if now is None and self._has_folder(live):
-            # Its own mode comes last: it may forbid what still has to be put inside.
-            os.mkdir(live, 0o700)
+            try:
+                # Its own mode comes last: it may forbid what still has to be put inside.
+                os.mkdir(live, 0o700)
+            except FileExistsError:  # somebody made something there in this instant
+                self.kept.append(entry.path)
         elif _kind(now) != "dir" and entry.path not in self.kept:
             self.kept.append(entry.path)
 
@@ -171,7 +205,7 @@ class _Publisher:
             return
         before = entry.before
         if self._force or before is None or before.kind != "dir" or now.mode == before.mode:
-            os.chmod(live, after.mode)
+            set_mode(live, after.mode)
         else:
             self.kept.append(entry.path)
 
@@ -188,35 +222,48 @@ class _Publisher:
             self.kept.append(entry.path)
             return
         if after.kind == "link":
-            self._put_link(live, after)
+            self._put_link(live, entry, now, after)
         else:
             self._put_file(live, entry, now, after)
 
-    def _put_link(self, live: str, after: Node) -> None:
-        new = self._log.path_of("put")
-        with suppress(FileNotFoundError):
-            os.unlink(new)
+    def _put_link(self, live: str, entry: Entry, now: Node | None, after: Node) -> None:
+        new = self._new()
         os.symlink(after.link or "", new)
-        os.replace(new, live)
+        self._replace(entry, new, live, now)
 
     def _put_file(self, live: str, entry: Entry, now: Node | None, after: Node) -> None:
         target = self._target(live, entry)
         if now is not None and now.sha256 == after.sha256 and now.kind == "file":
-            os.chmod(target, after.mode)
+            set_mode(target, after.mode)
             return
-        new = self._log.path_of("put")
-        # Never written through: a killed command may have left a link there.
-        with suppress(FileNotFoundError):
-            os.unlink(new)
+        new = self._new()
         with open(new, "xb") as file:
             for chunk in self._log.content(after, entry.after_at or 0):
                 file.write(chunk)
             file.flush()
             _keep_owner(file.fileno(), target)
+            if now is not None and now.kind == "file":
+                copy_attributes(target, new)
             os.fchmod(file.fileno(), after.mode)
             sync_open(file, target)
-        os.replace(new, target)
+        # Behind a link that leads to no file there is none to be replaced.
+        self._replace(entry, new, target, None if _kind(now) == "link" else _itself(now))
+
+    def _replace(self, entry: Entry, new: str, target: str, compared: Node | None) -> None:
+        after = _itself(entry.after)
+        assert after is not None
         self._touched.add(os.path.dirname(target))
+        number = self._numbers[entry.path]
+        if not self._replacer.put(number, new, target, compared, after):
+            self.kept.append(entry.path)
+
+    def _new(self) -> str:
+        """Return where to make what is to be put in place."""
+        new = self._log.path_of("put")
+        # Never written through: a killed command may have left a link there.
+        with suppress(FileNotFoundError):
+            os.unlink(new)
+        return new
 
     def _target(self, live: str, entry: Entry) -> str:
         """Return the file to replace: a link stays, and what it leads to is replaced."""

@@ -7,11 +7,13 @@ failure after the commit is told as such, and the next command goes on.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Sequence
 
 from .errors import StateUnreadable
+from .platform_files import copy_attributes
 from .staging import Change
-from .tree import Node
+from .tree import Node, make_folder
 from .workspace import Workspace
 
 _HINT = "Nothing was changed. Correct that, then run the command again."
@@ -22,7 +24,8 @@ def refuse_unpublishable(workspace: Workspace, changes: Sequence[Change]) -> Non
 
     Raises:
         StateUnreadable: a folder cannot be written or lies on another file system, a mode is not
-            ours to change, or the disk is too full.
+            ours to change, the disk is too full, or a new file could not be given what the old one
+            has: access list, extended attributes, capabilities.
     """
     made = {change.path for change in changes if _is_folder(change.after)}
     made -= {change.path for change in changes if _is_folder(change.before)}
@@ -31,6 +34,7 @@ def refuse_unpublishable(workspace: Workspace, changes: Sequence[Change]) -> Non
         if os.path.dirname(change.path) not in made:
             _refuse_folder(workspace, change, device)
     _refuse_full_disk(workspace, changes)
+    _refuse_lost_attributes(workspace, changes)
 
 
 def _refuse_folder(workspace: Workspace, change: Change, device: int) -> None:
@@ -71,7 +75,7 @@ def _only_mode_differs(change: Change) -> bool:
 
 
 def _refuse_full_disk(workspace: Workspace, changes: Sequence[Change]) -> None:
-    """Refuse when the redo log and the new files do not both fit."""
+    """Refuse when the backup, the redo log and the new files do not all fit."""
     before = sum(change.before.size for change in changes if change.before)
     after = sum(change.after.size for change in changes if change.after)
     disk = os.statvfs(workspace.bookkeeping)
@@ -81,6 +85,29 @@ def _refuse_full_disk(workspace: Workspace, changes: Sequence[Change]) -> None:
             file=workspace.bookkeeping,
             hint="Nothing was changed. Free some space, then run the command again.",
         )
+
+
+def _refuse_lost_attributes(workspace: Workspace, changes: Sequence[Change]) -> None:
+    """Try on a file of our own whether replaced files can keep what is not content or mode."""
+    replaced = [
+        os.path.realpath(os.path.join(workspace.claude, change.path))
+        for change in changes
+        if change.before and change.after and change.before.kind == change.after.kind == "file"
+    ]
+    if not replaced:
+        return
+    make_folder(workspace.scratch)
+    with tempfile.NamedTemporaryFile(dir=workspace.scratch) as probe:
+        for path in replaced:
+            try:
+                copy_attributes(path, probe.name)
+            except OSError as error:
+                raise StateUnreadable(
+                    "The migration changes a file whose access list or extended attributes this"
+                    f" user cannot give to its new version ({error.strerror})",
+                    file=path,
+                    hint="Run it as the user who may, or remove them. Nothing was changed.",
+                ) from None
 
 
 def _is_folder(node: Node | None) -> bool:

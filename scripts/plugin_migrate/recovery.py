@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from . import database
 from .errors import Call, MigrateError, NeedsRepair
 from .ledger import Publish, read_ledger
 from .publish import has_arrived, has_started, publish
@@ -45,7 +46,7 @@ def recover(workspace: Workspace, done_by: str) -> tuple[Unsettled, ...]:
     """
     discard(workspace.scratch)
     left_logs = logs(workspace)
-    rows = {row.id: row for row in read_ledger(workspace).publishes}
+    rows = {row.id: row for row in read_ledger(workspace, database.read_to_write).publishes}
     try:
         problems = [
             _settle_log(workspace, done_by, log, rows.pop(log.id, None)) for log in left_logs
@@ -129,13 +130,16 @@ def _settle_log(
     version = row.version if row else None
     try:
         manifest = log.manifest()
-        if row is not None and manifest.to_json() != row.manifest:
+        if row is not None and manifest != Manifest.from_json(row.manifest):
             raise NeedsRepair("A redo log is not the one its step committed")
         if row is None:
             return _settle_orphan(workspace, done_by, log, manifest)
         kept = publish(workspace, log, manifest)
     except NeedsRepair as error:
         return Unsettled(error.message, version, (), log, row)
+    except ValueError as error:
+        why = f"The record of migration {version}'s files is damaged: {error}"
+        return Unsettled(why, version, (), log, row)
     if kept:
         why = (
             f"Migration {version} is committed, but somebody edited {len(kept)} of its file(s)"

@@ -1,8 +1,9 @@
 """The redo log of one step: everything its publishing needs, on the disk before the commit.
 
-A log is a folder ``publish/<id>/`` with one ``pack`` of new contents and before-images, a copy of
-every further database the step changed, and ``manifest.json``, which is written last: a log
-without it was never finished. ``<id>.done`` is a log whose files have all arrived.
+A log is a folder ``publish/<id>/`` with one ``pack`` of new contents, a copy of every further
+database the step changed, and ``manifest.json``, which is written last: a log without it was never
+finished. ``<id>.done`` is a log whose files have all arrived. What stood there before is told by
+its hash; the content is the backup's to keep. A ``pack`` of 0.1.0 holds it too, at ``before_at``.
 """
 
 from __future__ import annotations
@@ -28,12 +29,11 @@ _NAME = re.compile(r"[0-9a-f]{16}(\.done)?")
 
 
 class Entry(NamedTuple):
-    """One path of a manifest; ``before_at`` and ``after_at`` are offsets in the pack."""
+    """One path of a manifest; ``after_at`` is the offset of its new content in the pack."""
 
     path: str
     before: Node | None
     after: Node | None
-    before_at: int | None = None
     after_at: int | None = None
 
 
@@ -74,8 +74,6 @@ class Manifest(NamedTuple):
             ],
             "databases": [entry._asdict() for entry in self.databases],
         }
-        if not self.pack:  # 0.1.0 did not know it, and log and row must be the same text
-            del document["pack"]
         return json.dumps(document, sort_keys=True, ensure_ascii=True)
 
     @classmethod
@@ -108,14 +106,15 @@ class Manifest(NamedTuple):
 
 
 def _entry(item: dict[str, object]) -> Entry:
-    before, after = item["before"], item["after"]
-    fields = {
-        **item,
-        "path": inside(item["path"]),
-        "before": Node(**before) if isinstance(before, dict) else None,
-        "after": Node(**after) if isinstance(after, dict) else None,
-    }
-    return Entry(**fields)  # type: ignore[arg-type]
+    before, after, after_at = item["before"], item["after"], item["after_at"]
+    if after_at is not None and not (isinstance(after_at, int) and 0 <= after_at < 1 << 63):
+        raise ValueError(f"not an offset: {after_at!r}")
+    return Entry(
+        inside(item["path"]),
+        Node(**before) if isinstance(before, dict) else None,
+        Node(**after) if isinstance(after, dict) else None,
+        after_at,
+    )
 
 
 def inside(path: object) -> str:
@@ -292,19 +291,13 @@ class LogWriter:
     def _pack(self, changes: Iterable[Change]) -> tuple[Entry, ...]:
         entries = []
         with open(self.log.path_of("pack"), "xb") as pack:
-
-            def add(node: Node | None, source: str) -> int | None:
-                if node is None or node.kind != "file":
-                    return None
-                start = pack.tell()
-                with open(source, "rb") as file:
-                    while chunk := file.read(_CHUNK):
-                        pack.write(chunk)
-                return start
-
             for change in changes:
-                live = os.path.join(self._workspace.claude, change.path)
-                before_at, after_at = add(change.before, live), add(change.after, change.staged)
-                entries.append(Entry(change.path, change.before, change.after, before_at, after_at))
+                after_at = None
+                if change.after is not None and change.after.kind == "file":
+                    after_at = pack.tell()
+                    with open(change.staged, "rb") as file:
+                        while chunk := file.read(_CHUNK):
+                            pack.write(chunk)
+                entries.append(Entry(change.path, change.before, change.after, after_at))
             sync_open(pack, self.log.path_of("pack"))
         return tuple(entries)

@@ -191,7 +191,7 @@ def take_database(workspace: Workspace, done_by: str) -> list[Repair]:
     """
     if workspace.owns_database or not os.path.exists(workspace.database):
         return []
-    owner = database.read(workspace.database, recorded_project)
+    owner = database.read_to_write(workspace.database, recorded_project)
     if owner is not None and owner != workspace.project and os.path.isdir(f"{owner}/.claude"):
         raise ForeignDatabase(
             f"The database {workspace.database} is in use by the project {owner}",

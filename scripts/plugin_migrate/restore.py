@@ -304,7 +304,7 @@ def _make_state(
 def _carry_history_over(connection: sqlite3.Connection, now: str) -> None:
     if not os.path.exists(now):
         return
-    source = sqlite3.connect(now)
+    source = database.open_closed(now)
     try:
         (last,) = connection.execute(
             "SELECT coalesce(max(id), 0) FROM main.plugin_migrate_history"

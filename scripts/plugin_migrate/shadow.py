@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from . import disposable
+from . import database, disposable
 from .errors import StateUnreadable
 from .exclusions import Exclusions
 from .ledger import read_ledger
@@ -176,13 +176,15 @@ class _Copier:
 
 
 def _copy_database(source: str, target: str) -> None:
-    copy_live(source, target, "mode=ro")
+    copy_live(source, target, database.open_for_reading)
     shutil.copystat(source, target)
 
 
 def _take_over(copied: Workspace) -> None:
     """Make the copy of a database outside ``.claude/`` belong to the copied project."""
-    connection = sqlite3.connect(copied.database, isolation_level=None)
+    connection = database.connect(
+        copied.database, sqlite3.Connection, database.WRITE_PATIENCE, options="mode=rw"
+    )
     try:
         for statement in (
             "UPDATE plugin_migrate_facts SET value = ? WHERE name = 'project'",

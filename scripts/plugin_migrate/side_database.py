@@ -45,14 +45,13 @@ class SideDatabase:
         if self._live_database is not None:
             try:
                 self._live_database.copy_to(copy)
+                self._before = self._live_database.digest
             except BaseException:
                 self._live_database.close()
                 raise
         self.connection = database.open_for_writing(copy, StepConnection)
         self.connection.execute("PRAGMA journal_mode=DELETE").fetchall()
         self.connection.execute("PRAGMA synchronous=OFF")
-        if not self._is_new:
-            self._before = digest_of_closed(copy)
         self.connection.execute("BEGIN IMMEDIATE")
         self.connection.execute(f"SAVEPOINT {RESERVED_SAVEPOINT}")
         self.guard = Guard(self.connection, reserved_tables(self.connection))

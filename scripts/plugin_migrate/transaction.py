@@ -12,6 +12,7 @@ from contextlib import suppress
 from . import database
 from .errors import (
     Conflict,
+    DatabaseReplaced,
     ForbiddenStatement,
     MigrateError,
     Place,
@@ -41,11 +42,11 @@ class Transaction:
     """Holds the database's write lock from construction to :meth:`commit` or :meth:`abandon`.
 
     Parameters:
-        workspace: whose state database.
-        connection: to it, and the transaction's from now on.
+        workspace: whose state database; it must exist.
         done_by: who runs this, for the ledger.
         signals: end a long statement when a signal arrives.
         steps: those that may run in it, at most a few hundred.
+        foreign_keys: let SQLite enforce them.
 
     Raises:
         Busy, StateUnreadable: the database cannot be locked or written.
@@ -54,14 +55,19 @@ class Transaction:
     def __init__(
         self,
         workspace: Workspace,
-        connection: StepConnection,
         done_by: str,
         signals: Signals,
         steps: Sequence[Prepared],
+        foreign_keys: bool = False,
     ) -> None:
         self._workspace = workspace
         self._reserved = ledger_tables(workspace.config.ledger_table)
-        self.connection = connection
+        # Known before it is opened, so that one put in its place later is sure to differ.
+        self._file = database.identity_of(workspace.database)
+        # Never made anew: one that is gone now was there when the ledger was read or made.
+        self.connection = database.open_for_writing(
+            workspace.database, StepConnection, foreign_keys=foreign_keys, options="mode=rw"
+        )
         self._cursor = sqlite3.Cursor(self.connection)
         self.ledger = LedgerWriter(self.connection, workspace.config.ledger_table, done_by)
         try:
@@ -74,6 +80,7 @@ class Transaction:
         except BaseException:
             self.abandon()
             raise
+        self._log = database.identity_of(workspace.database + "-wal")
         self._recorded: dict[Version, bool] = {}
         self.connection.set_progress_handler(signals.interrupts_sqlite, _INSTRUCTIONS_PER_LOOK)
         self.guard = Guard(self.connection, self._reserved)
@@ -148,9 +155,11 @@ class Transaction:
         """Make everything durable: this is the instant the steps happen.
 
         Raises:
+            DatabaseReplaced: another file has taken the database's place, and is left as it is.
             Busy, StateUnreadable: SQLite could not commit; nothing has happened.
             Unpublished: it did commit, and then met an error.
         """
+        self._refuse_replaced()
         try:
             self.connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -163,18 +172,36 @@ class Transaction:
                     hint="Check the disk; the next command finishes the step.",
                 ) from error
             raise failure from error
+        try:
+            # What was committed to a file without a name has not happened either.
+            self._refuse_replaced()
+        except DatabaseReplaced:
+            self._remove_log()
+            raise
+
+    def _refuse_replaced(self) -> None:
+        """Refuse to go on when the path leads to another file than the open one.
+
+        SQLite would commit to a file without a name, or leave a log of it beside the newcomer.
+        """
+        if database.identity_of(self._workspace.database) == self._file:
+            return
+        raise DatabaseReplaced(
+            f"The database {self._workspace.database} was replaced by another file while the"
+            " migration ran",
+            hint="Nothing was changed, and the new file is as it was put there. Run the command"
+            " again.",
+        )
+
+    def _remove_log(self) -> None:
+        """Keep a newcomer from being read with the write-ahead log of the file it replaced."""
+        path = self._workspace.database + "-wal"
+        if self._log is not None and database.identity_of(path) == self._log:
+            os.unlink(path)
 
     def close(self) -> None:
         """Close the connection after a commit."""
         self.connection.end()
-
-    def release(self) -> StepConnection:
-        """Return the connection after a commit, for further steps."""
-        self._cursor.close()
-        self.connection.guard = None
-        # A signal that comes before the next step is told as such, not as a statement's failure.
-        self.connection.set_progress_handler(None, 0)
-        return self.connection
 
     def abandon(self) -> None:
         """Undo everything since the transaction began."""

@@ -214,6 +214,26 @@ def _with_descriptor(path: str, flags: int, act: Callable[[int], None]) -> None:
         os.close(descriptor)
 
 
+def set_mode(path: str, mode: int) -> None:
+    """Give a file or folder its permission bits, and bring them to the disk.
+
+    Raises:
+        OSError: it is gone, a link, or not this user's.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags)
+    except PermissionError:  # its present mode forbids even its owner to open it
+        os.chmod(path, mode | stat.S_IRUSR)
+        descriptor = os.open(path, flags)
+    try:
+        os.fchmod(descriptor, mode)
+        if not is_disposable(path):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def make_folder(path: str) -> None:
     """Create a folder and its parents, and bring every new one to the disk.
 
