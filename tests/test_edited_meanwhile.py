@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
+from plugin_migrate.redo import LogWriter
+from plugin_migrate.replacing import Replacer
+from plugin_migrate.tree import observe
 from project import SCRIPTS, Project
 
 # Somebody acts at the very call that would put the migrated file in place, or take the old one out.
@@ -247,3 +251,34 @@ def test_nothing_is_interrupted_when_nobody_edits_anything_without_an_exchange(
     assert done.returncode == 0, done.stderr
     assert (changing.read("a"), changing.read("link")) == ("new", "made")
     assert not (changing.claude / "gone").exists()
+
+
+def test_a_file_below_a_mount_point_is_removed_only_as_it_was_compared(
+    project: Project, tmp_path: Path
+) -> None:
+    if os.stat(tmp_path).st_dev == os.stat(project.root).st_dev:
+        pytest.skip("there is only one file system here")
+    replacer = Replacer(LogWriter(project.workspace()).log)
+    file = tmp_path / "a"
+    file.write_text("old")
+    compared = observe(str(file))
+    assert compared is not None
+    file.write_text("edited")
+    assert not replacer.take_out(0, str(file), compared)
+    assert file.read_text() == "edited"
+    file.write_text("old")
+    assert replacer.take_out(0, str(file), compared)
+    assert not file.exists()
+
+
+def test_edits_beside_a_file_do_not_replace_each_other(project: Project) -> None:
+    log = LogWriter(project.workspace()).log
+    replacer = Replacer(log)
+    live = project.write("a", "live")
+    for edit in ("first", "second"):
+        held = Path(log.path_of("swap-0"))
+        held.write_text(edit)
+        assert not replacer.put_back(str(held), str(live), None)
+    beside = sorted(project.claude.glob("a.edited-*"))
+    assert [path.read_text() for path in beside] == ["first", "second"]
+    assert project.read("a") == "live"

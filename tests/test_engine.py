@@ -235,7 +235,7 @@ def test_a_disk_that_takes_no_more_undoes_the_step(project: Project, limit: int)
     # A limit on the size of a file: the copy (100 kB) or the log (200 kB) is too much for it.
     project.write("a", "x" * 100_000)
     project.make_ledger()
-    project.python("1.0.0", "(ctx.claude / 'a').write_text('y' * 100_000)")
+    project.python("1.0.0", "for name in 'ab': (ctx.claude / name).write_text('y' * 100_000)")
     before = project.files(), project.dump()
     done = project.cli(
         "upgrade",

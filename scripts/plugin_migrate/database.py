@@ -83,7 +83,7 @@ def open_for_reading(path: str, options: str = "mode=ro") -> sqlite3.Connection:
     It rolls no journal back, and so deletes nothing either (design, "Reading").
 
     Raises:
-        StateUnreadable: something that is no plain file stands at the database, or beside it.
+        StateUnreadable: something that is not a plain file stands at the database, or beside it.
         sqlite3.Error: it cannot be opened.
     """
     refuse_special(path)

@@ -27,7 +27,7 @@ _PLAIN_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def refuse_special(path: str) -> None:
-    """Refuse a database of which one of the four names is no plain file.
+    """Refuse a database of which one of the four names is not a plain file.
 
     Reading needs no more: a connection that cannot write follows no journal.
 

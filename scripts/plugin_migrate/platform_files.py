@@ -20,6 +20,9 @@ _AT_FDCWD = -100
 _COPYFILE_ACL, _COPYFILE_XATTR = 1, 4
 # An older kernel, or a file system such as NFS or an older FUSE.
 _UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
+# A sandbox may forbid calls that it does not know. Where it is the file that must not be moved, the
+# plain rename that follows says so.
+_UNUSABLE = _UNSUPPORTED | {errno.EPERM}
 # Labels that the system gives every file; nobody removes one.
 _LABELS = "security."
 
@@ -77,7 +80,7 @@ def _rename(source: str, target: str, on_linux: int, on_macos: int) -> bool:
     if function(*arguments) == 0:
         return True
     number = ctypes.get_errno()
-    if number in _UNSUPPORTED:
+    if number in _UNUSABLE:
         return False
     raise OSError(number, os.strerror(number), source, None, target)
 

@@ -2,7 +2,7 @@
 
 A log is a folder ``publish/<id>/`` with one ``pack`` of new contents, a copy of every further
 database the step changed, and ``manifest.json``, which is written last: a log without it was never
-finished. ``<id>.done`` is a log whose files have all arrived. What stood there before is told by
+finished. ``<id>.done`` is a log whose files have all arrived. What stood there before is known by
 its hash; the content is the backup's to keep. A ``pack`` of 0.1.0 holds it too, at ``before_at``.
 """
 

@@ -9,6 +9,7 @@ that was removed.
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 
@@ -114,6 +115,14 @@ class Replacer:
             os.rename(target, out)
         except FileNotFoundError:  # somebody was faster
             return True
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            # Below a mount point: nothing can be exchanged with the log.
+            if observe(target, through_links=False) != compared:
+                return False
+            os.unlink(target)
+            return True
         return self._accept(number, out, target, compared, None)
 
     def put_back(self, held: str, target: str, new: Node | None) -> bool:
@@ -176,7 +185,10 @@ class Replacer:
         folder, name = os.path.split(target)
         while not os.path.isdir(folder):  # a migration may have removed it
             folder = os.path.dirname(folder)
-        os.rename(held, os.path.join(folder, f"{name}.edited-{self._log.id[:8]}"))
+        beside = os.path.join(folder, f"{name}.edited-{self._log.id[:8]}")
+        while os.path.lexists(beside):  # an earlier edit of the same file
+            beside += "+"
+        os.rename(held, beside)
 
     def _swap(self, number: int) -> str:
         return self._log.path_of(f"swap-{number}")

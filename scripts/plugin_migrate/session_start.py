@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 
-from .errors import Busy, MigrateError
+from .errors import Busy, InterruptedWriter, MigrateError
 from .news import News, news_of
 from .sources import shipping_plugins, workspace_of
 from .workspace import Workspace, locate
@@ -96,6 +96,8 @@ def _news(workspaces: Iterable[Workspace]) -> Iterator[News]:
     for workspace in workspaces:
         try:
             news = news_of(workspace)
+        except InterruptedWriter as error:  # also what a kill in the middle of a commit leaves
+            news = News(workspace.source, problem=error.message)
         except Exception:  # noqa: S112 - `status` says what is wrong
             continue
         yield news
@@ -123,11 +125,15 @@ def _line(news: News) -> str:
     whose = f"{news.source}: " if news.source else ""
     option = f" --plugin {news.source}" if news.source else ""
     advice = f". Run /plugin-migrate {news.way_out}{option}" if news.way_out else ""
+    if news.problem is not None:
+        return f"{whose}{news.problem}{advice}"
     return f"{whose}{_counts(news)} (current version {news.current or 'none'}){advice}"
 
 
 def _fact(news: News) -> str:
     whose = f"the state of the plugin {news.source}" if news.source else "this project's .claude/"
+    if news.problem is not None:
+        return f"{whose} cannot be read: {news.problem}"
     return f"{whose} has {_counts(news)} (current version {news.current or 'none'})"
 
 
