@@ -18,6 +18,7 @@ from . import database
 from .backup import BackupWriter
 from .context import Context
 from .errors import MigrateError, NeedsRepair, StateUnreadable, StepFailed, Unpublished
+from .foreign_key_mode import ForeignKeyMode
 from .ledger import Ledger, LedgerWriter, Publish
 from .prepare import Prepared
 from .report import Reporter, StepResult
@@ -143,7 +144,7 @@ class Engine:
             for prepared in steps:
                 duration = transaction.run(prepared, self._context(transaction, prepared))
                 # After each, so that the verdict on a step does not depend on its company.
-                transaction.check_foreign_keys()
+                transaction.check_foreign_keys(prepared.action.foreign_keys)
                 transaction.record(prepared, duration)
                 results.append(_result(prepared, duration))
                 if time.perf_counter() > deadline or transaction.guard.leaves_traces:
@@ -205,7 +206,7 @@ class Engine:
             changes = _collect(staging, context)
             transaction.record(prepared, duration)
             transaction.require_recorded()
-            transaction.check_foreign_keys()
+            transaction.check_foreign_keys(prepared.action.foreign_keys)
             written = self._write_log(prepared, changes, context)
             if written is not None:
                 self._back_up(changes, written[1])
@@ -324,7 +325,8 @@ class Engine:
     # --- parts -----------------------------------------------------------------------------------
 
     def _begin(self, steps: Sequence[Prepared]) -> Transaction:
-        connection = self._standby.take(steps[0].action.foreign_keys)
+        enforced = steps[0].action.foreign_keys is ForeignKeyMode.ENFORCED
+        connection = self._standby.take(enforced)
         return Transaction(self._workspace, connection, self._done_by, self._signals, steps)
 
     def _stage(self) -> Staging:
@@ -465,7 +467,11 @@ def _count_shareable(steps: Sequence[Prepared]) -> int:
     count = 0
     for prepared in steps:
         action = prepared.action
-        if action.touches_files or not action.atomic or action.foreign_keys:
+        if action.touches_files or not action.atomic:
+            break
+        # Enforcement needs a connection of its own, and what an unchecked step left behind counts
+        # as earlier only once it is committed.
+        if action.foreign_keys is not ForeignKeyMode.CHECKED:
             break
         count += 1
     return count
