@@ -66,6 +66,10 @@ def each(session: Session, show: Callable[[Session, Workspace], int]) -> int:
     for plugin in plugins:
         output.of_source(plugin.name, session.option_for(plugin))
         codes.append(_code_of(session, own, partial(show_plugin, plugin)))
+    for gone in session.departed(own):
+        workspace = gone.workspace
+        output.of_source(workspace.source, f"--plugin {workspace.source}")
+        codes.append(_code_of(session, workspace, partial(show, session, workspace)))
     return max(codes, key=lambda code: (code not in _QUIET_CODES, code))
 
 

@@ -73,13 +73,17 @@ def _show_status(session: Session, workspace: Workspace) -> int:
 
 def _show_check(session: Session, workspace: Workspace) -> int:
     from .look import look
-    from .plan import UNAPPLIED, State
+    from .plan import UNAPPLIED, State, ahead
     from .render import status
 
     seen = look(workspace)
-    session.output.result(lambda style: status.check_text(seen), lambda: status.check_json(seen))
     states = {entry.state for entry in seen.entries}
-    if states & {State.MODIFIED, State.INTERRUPTED}:
+    # Code that is older than the state must not read it, as little as code that is newer.
+    is_unsound = bool(states & {State.MODIFIED, State.INTERRUPTED} or ahead(seen.entries))
+    session.output.result(
+        lambda style: status.check_text(seen), lambda: status.check_json(seen), not is_unsound
+    )
+    if is_unsound:
         return MigrateError.exit_code
     return _PENDING if states & UNAPPLIED else 0
 
