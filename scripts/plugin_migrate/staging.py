@@ -197,21 +197,33 @@ class Staging:
     ) -> None:
         real = os.path.realpath(entry.path)
         text = os.readlink(entry.path)
-        outside = not is_inside(real, self._live) and not self._workspace.config.follow_links
-        if outside and fixed is None:
-            fixed = (
-                f"{path} is a link that leaves .claude/ (to {real}); set follow_links: true in"
-                " .claude/plugin-migrate.yaml if migrations may change it"
-            )
         if os.path.isfile(real):
+            fixed = fixed or self._why_fixed(path, real)
             if self._keep_linked(path, signature_of(os.stat(real)), text):
                 return
             self._copy_file(real, path, fixed, text)
         elif os.path.isdir(real) and not any(is_inside(folder, real) for folder in trail):
-            fixed = fixed or f"{path} is a linked folder; change what it links to instead"
+            fixed = fixed or self._why_fixed_folder(path, real)
             self._copy_whole(real, path, fixed, text, trail)
         else:
             self._excluded[path] = "a link that leads nowhere, or back to a folder above it"
+
+    def _why_fixed(self, path: str, real: str) -> str | None:
+        """Return why the file that a link leads to must not be changed, if so."""
+        if is_inside(real, self._live) or self._workspace.config.follow_links:
+            return None
+        return (
+            f"{path} is a link that leaves .claude/ (to {real}); set follow_links: true in"
+            " .claude/plugin-migrate.yaml if migrations may change it"
+        )
+
+    def _why_fixed_folder(self, path: str, real: str) -> str:
+        """Return why what is in a linked folder must not be changed, whatever the settings say."""
+        never = f"{path} is a linked folder, which no setting lets migrations change"
+        target = self._workspace.shown(real)
+        if is_inside(real, self._live):
+            return f"{never}; let them change what it links to, {target}"
+        return f"{never}; put a folder in the link's place (it links to {target})"
 
     def _keep_linked(self, path: str, live: Signature, text: str) -> bool:
         """Keep a link's copied file if it is still as it was; return whether it is."""
