@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from .errors import Conflict, ForbiddenStatement, StateUnreadable
 from .exclusions import SIDE_SUFFIXES, Exclusions, holds_database
+from .names import finds_one_of, is_spelled, is_taken
 from .tree import (
     CHUNK,
     RACY_NS,
@@ -244,7 +245,8 @@ class Staging:
         status = os.stat(folder)
         mode = stat.S_IMODE(status.st_mode)
         staged = os.path.join(self.claude, path)
-        if not os.path.isdir(staged) or os.path.islink(staged):
+        is_folder = os.path.isdir(staged) and is_spelled(self.claude, path)
+        if not is_folder or os.path.islink(staged):
             self._forget(path)
             os.mkdir(staged)
             self._earlier.pop(path + "/", None)
@@ -422,7 +424,7 @@ class Staging:
             base = self._base(change.path)
             self._refuse_fixed(change, base)
             live = os.path.join(self._live, change.path)
-            if not self._is_as_before(live, change, base):
+            if not self._is_as_before(live, change, base, deleted):
                 raise Conflict(
                     f"{change.path} was changed by somebody else while the migration ran",
                     file=os.path.join(".claude", change.path),
@@ -452,9 +454,16 @@ class Staging:
                 hint="Nothing was changed.",
             )
 
-    def _is_as_before(self, live: str, change: Change, base: _Baseline | None) -> bool:
+    def _is_as_before(
+        self, live: str, change: Change, base: _Baseline | None, deleted: set[str]
+    ) -> bool:
         if base is None:
-            return observe(live) is None
+            # A rename that changes the case only finds what it takes away.
+            return observe(live) is None or (
+                is_taken(self._live, change.path) and finds_one_of(self._live, change.path, deleted)
+            )
+        if not is_spelled(self._live, change.path):
+            return False
         try:
             status = os.stat(live)
         except FileNotFoundError:
