@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from .errors import MigrateError, UnknownPlugin
 from .ledger import read_ledger
@@ -18,6 +19,9 @@ from .workspace import Workspace, is_inside, is_source_name
 
 # What needs no file of a migration: these work for a plugin that went away.
 COMMANDS = frozenset({"downgrade", "status", "history", "check", "repair", "restore"})
+
+# A session's start reads them all, and a cloned repository may bring any number.
+_MOST_READ = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,10 @@ def departed(
         environment: the process's environment variables.
         present: the names of the plugins that ship migrations to it.
     """
-    for name in noted(own):
-        if name not in present:
-            found = departed_called(own, environment, name)
-            if found is not None:
-                yield found
+    for name in islice((name for name in noted(own) if name not in present), _MOST_READ):
+        found = departed_called(own, environment, name)
+        if found is not None:
+            yield found
 
 
 def departed_called(own: Workspace, environment: Mapping[str, str], name: str) -> Departed | None:

@@ -187,6 +187,10 @@ def _others(session: Session, workspace: Workspace) -> Iterator[Standing]:
             except MigrateError:
                 continue
             yield from _readable(other)
+    # What a plugin that went away has applied still needs what it was built on.
+    for gone in session.departed(own):
+        if gone.workspace.source != workspace.source:
+            yield from _readable(gone.workspace)
 
 
 def _readable(workspace: Workspace) -> Iterator[Standing]:

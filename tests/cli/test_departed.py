@@ -201,3 +201,16 @@ def test_settings_of_a_repository_put_no_words_into_our_advice(project, shelf, k
     last = project.ok("status").splitlines()[-1]
     assert "rm -rf" not in last
     assert "is not installed. Install it again, or name its folder with --plugin-dir" in last
+
+
+def test_what_it_is_built_on_stays_until_it_is_rolled_back(project, shelf, keeper):
+    search = shelf.plugin("search")
+    table(search, "1.0.0", header='-- requires: {keeper: ">=1.1.0"}\n')
+    project.ok("upgrade", "--plugin=search")
+    shelf.enable("search", on=False)
+    for command in (["--plugin=keeper"], ["--all", "0.0.0"]):
+        err = project.fails("downgrade", *command)
+        assert "Migration 1.0.0 of search is applied and requires keeper >=1.1.0" in err
+        assert "plugin-migrate downgrade --plugin search 0.0.0" in err
+    project.ok("downgrade", "--plugin=search", "0.0.0")
+    project.ok("downgrade", "--plugin=keeper")
