@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from .departed import Departed
+    from .errors import MigrateError
     from .news import News
     from .plugins import Plugin
 
@@ -132,6 +133,15 @@ class Session:
         self._departed |= {one.workspace.source: one for one in found}
         return found
 
+    def add_way_back(self, workspace: Workspace, error: MigrateError) -> None:
+        """Tell of a stored source that failed what else there is, if its plugin went away."""
+        gone = self._departed.get(workspace.source)
+        if gone is not None and error.hint is None:
+            error.hint = (
+                "What a migration imports comes with its plugin, not from the ledger."
+                f" {gone.absence.way_back}, then try again."
+            )
+
     def option_for(self, plugin: Plugin) -> str:
         """Return the option that names a plugin in the calls we propose."""
         import shlex
@@ -168,9 +178,11 @@ class Session:
             return workspace_of(own, plugin), self.option_for(plugin)
         try:
             plugin = choose(plugins, self.options.plugin)
-        except UnknownPlugin:
-            gone = self._gone(own, self.options.plugin.partition("@")[0])
+        except UnknownPlugin as error:
+            name = self.options.plugin.partition("@")[0]
+            gone = self._gone(own, name)
             if gone is None:
+                self._say_why(own, name, error)
                 raise
             return gone.workspace, f"--plugin {gone.workspace.source}"
         return workspace_of(own, plugin), self.option_for(plugin)
@@ -189,6 +201,14 @@ class Session:
         if gone is not None:
             self._departed[name] = gone
         return gone
+
+    def _say_why(self, own: Workspace, name: str, error: UnknownPlugin) -> None:
+        """Give an error about a plugin that the client knows the reason as its hint."""
+        from .plugins import absence_of
+
+        absence = absence_of(own.project, self.environment, name)
+        if absence.id is not None:
+            error.hint = f"It {absence.sentence}. {absence.way_back}."
 
     def _in_folder(self, plugins: tuple[Plugin, ...]) -> Plugin:
         """Return the one plugin under development, which need not be named again."""

@@ -275,6 +275,8 @@ def _migrate(session: Session, workspace: Workspace, planner: Planner) -> int:
     if done.error is None:
         session.output.result(lambda style: runs.run_text(done, style), lambda: runs.run_json(done))
         return 0
+    if done.failed is not None and done.failed.from_ledger:
+        session.add_way_back(workspace, done.error)
     if done.results and not session.output.is_json:
         session.output.result(lambda style: runs.run_text(done, style), dict)
     session.output.failure(

@@ -214,3 +214,16 @@ def test_what_it_is_built_on_stays_until_it_is_rolled_back(project, shelf, keepe
         assert "plugin-migrate downgrade --plugin search 0.0.0" in err
     project.ok("downgrade", "--plugin=search", "0.0.0")
     project.ok("downgrade", "--plugin=keeper")
+
+
+def test_what_a_stored_source_imports_has_to_come_back_with_the_plugin(project, shelf, keeper):
+    (keeper / "_names.py").write_text("NAME = 'x'\n")
+    text = "import _names\ndef up(ctx):\n    pass\ndef down(ctx):\n    pass\n"
+    (keeper / "1.2.0-import.py").write_text(text)
+    project.ok("upgrade", "--plugin=keeper")
+    disable(shelf)
+    err = project.fails("downgrade", "--plugin=keeper")
+    assert "No module named '_names'" in err
+    assert "Enable it (claude plugin enable keeper@shelf), then try again." in err
+    shelf.enable("keeper")
+    project.ok("downgrade", "--plugin=keeper")

@@ -82,6 +82,7 @@ def test_a_disabled_plugin_ships_nothing(project, shelf, keeper):
     shelf.enable("keeper", on=False)
     err = project.fails("upgrade", "--plugin", "keeper", code=2)
     assert "No enabled plugin called keeper ships migrations" in err
+    assert "It is disabled. Enable it (claude plugin enable keeper@shelf)." in err
 
 
 def test_a_plugin_that_has_not_opted_in_ships_nothing(project, keeper):
