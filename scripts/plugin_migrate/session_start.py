@@ -164,7 +164,8 @@ def _fact(news: News) -> str:
 
 def _departed(news: News) -> str:
     assert news.departed is not None
-    what = news.problem or f"state at version {news.current or 'none'}"
+    # Not the problem itself: it may quote what a cloned repository says, and Claude reads this.
+    what = "state that cannot be read" if news.problem else f"state at version {news.current}"
     return f"{what}, and the plugin {news.departed.absence.sentence}"
 
 
