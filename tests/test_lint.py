@@ -293,8 +293,13 @@ def test_without_a_transaction_foreign_keys_can_be_switched():
 def test_the_advice_tells_the_two_switches_apart():
     text = "-- migrate:up\nPRAGMA foreign_keys={};\n-- migrate:down\nSELECT 1;"
     (on,), (off,) = (findings(text.format(value), "sql") for value in ("ON", "OFF"))
-    assert "foreign_keys:on" in on.advice
-    assert "foreign_keys:on" not in off.advice
+    assert "Write foreign_keys:on" in on.advice
+    assert "checked at its end" in off.advice
+
+
+def test_a_switch_of_foreign_keys_is_a_note_and_a_lost_table_is_not():
+    up = "-- migrate:up\nPRAGMA foreign_keys=ON;\nDROP TABLE t;\n-- migrate:down\nSELECT 1;"
+    assert [finding.is_note for finding in findings(up, "sql")] == [True, False]
 
 
 # --- clock and random numbers in SQL ------------------------------------------------------------

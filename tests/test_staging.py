@@ -305,8 +305,35 @@ def test_a_linked_folder_is_a_copy_that_may_only_be_read(project: Project) -> No
         file = project.python(f"2.0.{number}", code)
         error = fails_unchanged(project)
         assert isinstance(error, Conflict)
-        assert "linked is a linked folder" in error.message
+        assert error.message.endswith(
+            "linked is a linked folder, which no setting lets migrations change; let them change"
+            " what it links to, .claude/real"
+        )
         file.unlink()
+
+
+@pytest.mark.parametrize("setting", ["", "follow_links: true"])
+def test_a_linked_folder_outside_is_never_followed_and_the_first_message_says_so(
+    project: Project, folder: Path, setting: str
+) -> None:
+    agents = folder / "dotfiles/agents"
+    agents.mkdir(parents=True)
+    (agents / "a.md").write_text("old")
+    (project.claude / "agents").symlink_to(agents)
+    project.config(setting)
+    project.python("1.0.0", "(ctx.claude / 'agents/a.md').write_text('new')")
+    error = fails_unchanged(project)
+    assert error.message == (
+        "The migration changed agents/a.md, which it may only read: agents is a linked folder,"
+        " which no setting lets migrations change; put a folder in the link's place (it links to"
+        f" {agents})"
+    )
+    assert (agents / "a.md").read_text() == "old"
+
+    (project.claude / "agents").unlink()
+    shutil.copytree(agents, project.claude / "agents")
+    project.upgrade()
+    assert project.read("agents/a.md") == "new"
 
 
 def test_the_real_folder_behind_a_linked_one_can_be_changed(project: Project) -> None:

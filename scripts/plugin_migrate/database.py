@@ -296,8 +296,11 @@ def unreadable(path: str, error: sqlite3.Error) -> Busy | StateUnreadable:
         return InterruptedWriter(
             "A program was interrupted while writing the database",
             file=path,
-            hint="What it left half done is undone by the next command that writes:"
-            " plugin-migrate upgrade\nOr open the database with the program that it belongs to.",
+            hint=(
+                "What it left half done is undone by the next command that writes: ",
+                Call("upgrade"),
+                "\nOr open the database with the program that it belongs to.",
+            ),
         )
     if name == "SQLITE_NOTADB":
         return StateUnreadable(

@@ -24,6 +24,7 @@ from .errors import (
     StepFailed,
     Unpublished,
 )
+from .foreign_key_mode import ForeignKeyMode
 from .ledger import Ledger, LedgerWriter, Publish
 from .prepare import Prepared
 from .report import Reporter, StepResult
@@ -142,7 +143,7 @@ class Engine:
             for prepared in steps:
                 duration = transaction.run(prepared, self._context(transaction, prepared))
                 # After each, so that the verdict on a step does not depend on its company.
-                transaction.check_foreign_keys()
+                transaction.check_foreign_keys(prepared.action.foreign_keys)
                 transaction.record(prepared, duration)
                 results.append(_result(prepared, duration))
                 if time.perf_counter() > deadline or transaction.guard.leaves_traces:
@@ -203,7 +204,7 @@ class Engine:
             changes = _collect(staging, context)
             transaction.record(prepared, duration)
             transaction.require_recorded()
-            transaction.check_foreign_keys()
+            transaction.check_foreign_keys(prepared.action.foreign_keys)
             written = self._write_log(prepared, changes, context)
             if written is not None:
                 self._back_up(changes, written[1])
@@ -333,8 +334,8 @@ class Engine:
     # --- parts -----------------------------------------------------------------------------------
 
     def _begin(self, steps: Sequence[Prepared]) -> Transaction:
-        foreign_keys = steps[0].action.foreign_keys
-        return Transaction(self._workspace, self._done_by, self._signals, steps, foreign_keys)
+        enforced = steps[0].action.foreign_keys is ForeignKeyMode.ENFORCED
+        return Transaction(self._workspace, self._done_by, self._signals, steps, enforced)
 
     def _stage(self) -> Staging:
         """Return the staged copy, equal to the live state; one copy serves a whole run."""
@@ -467,7 +468,11 @@ def _count_shareable(steps: Sequence[Prepared]) -> int:
     count = 0
     for prepared in steps:
         action = prepared.action
-        if action.touches_files or not action.atomic or action.foreign_keys:
+        if action.touches_files or not action.atomic:
+            break
+        # Enforcement needs a connection of its own, and what an unchecked step left behind counts
+        # as earlier only once it is committed.
+        if action.foreign_keys is not ForeignKeyMode.CHECKED:
             break
         count += 1
     return count

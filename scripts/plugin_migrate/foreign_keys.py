@@ -64,12 +64,13 @@ class ForeignKeys:
         new = {pair: count for pair, count in violated.items() if count > known.get(pair, 0)}
         if new:
             raise StepFailed(
-                "The migration leaves rows that refer to nothing",
+                "FOREIGN KEY constraint failed: the migration leaves rows that refer to nothing",
                 details=tuple(
                     _sentence(pair, new[pair] - known.get(pair, 0)) for pair in sorted(new)
                 ),
                 hint="Delete or correct those rows in the migration, or keep the rows they refer"
-                " to.",
+                " to.\nAn old SQL migration that leaves them on purpose says so behind its marker:"
+                " `-- migrate:up foreign_keys:unchecked` (or `down`).",
             )
 
     def _update(self, written: set[str], altered: set[str]) -> None:

@@ -31,13 +31,15 @@ _LOOKUP_PRAGMAS = frozenset(
     "foreign_key_check foreign_key_list index_info index_list index_xinfo integrity_check"
     " quick_check table_info table_list table_xinfo".split()
 )
+# SQLite ignores it inside a transaction (https://www.sqlite.org/pragma.html#pragma_foreign_keys):
+# around a table rebuild, as everybody writes it, neither setting does harm.
+_IDLE_PRAGMAS = frozenset({"foreign_keys"})
 # They are transactional, or end the connection with the step's transaction.
 _WRITABLE_PRAGMAS = frozenset({"application_id", "user_version", "optimize"})
 _CONNECTION_PRAGMAS = frozenset(
     "case_sensitive_like defer_foreign_keys ignore_check_constraints legacy_alter_table"
     " recursive_triggers".split()
 )
-_OFF = frozenset({"0", "off", "false", "no"})
 
 _NAMES_TABLE_FIRST = frozenset(
     {
@@ -192,14 +194,7 @@ class Guard:
         return None
 
     def _about_pragma(self, name: str, value: str) -> str | None:
-        if name == "foreign_keys":
-            if not value or value.lower() in _OFF:
-                return None
-            return (
-                "PRAGMA foreign_keys=ON has no effect inside a transaction; write it behind the"
-                " marker instead: -- migrate:up foreign_keys:on"
-            )
-        if name in _WRITABLE_PRAGMAS or name in _LOOKUP_PRAGMAS:
+        if name in _IDLE_PRAGMAS or name in _WRITABLE_PRAGMAS or name in _LOOKUP_PRAGMAS:
             return None
         if name in _CONNECTION_PRAGMAS:
             self.leaves_traces = True

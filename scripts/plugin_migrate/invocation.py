@@ -7,28 +7,40 @@ from collections.abc import Mapping
 
 from .errors import UnknownPlugin, UsageError
 from .output import Output
-from .values import NamedTuple
 from .workspace import Workspace, locate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from .departed import Departed
+    from .errors import MigrateError
     from .news import News
     from .plugins import Plugin
 
 
-class Invocation(NamedTuple):
+_NOT_KEPT = "What a migration imports comes with its plugin, not from the ledger."
+
+
+class Invocation:
     """What the function of a command works with.
 
     ``options`` are the parsed command line, ``environment`` the process's environment variables;
     results go to ``output``. A table may show ``most_rows`` migrations; all when ``None``.
     """
 
-    options: Namespace
-    environment: Mapping[str, str]
-    output: Output
-    most_rows: int | None = None
+    def __init__(
+        self,
+        options: Namespace,
+        environment: Mapping[str, str],
+        output: Output,
+        most_rows: int | None = None,
+    ) -> None:
+        self.options = options
+        self.environment = environment
+        self.output = output
+        self.most_rows = most_rows
+        self._departed: dict[str | None, Departed] = {}
 
     def workspace(self, create: bool = False) -> Workspace:
         """Return the one workspace that the options choose.
@@ -79,15 +91,27 @@ class Invocation(NamedTuple):
         return not self.options.plugin and not self.options.plugin_dir
 
     def news_of_plugins(self, workspace: Workspace) -> tuple[News, ...]:
-        """Return what plugins have to tell beside the project's own status."""
-        options = self.options
-        if workspace.source is not None or options.all or options.database or options.migrations:
-            return ()
-        if not _may_have_plugins(self.environment):
-            return ()
-        from .news import news_of_plugins
+        """Return what plugins have to tell beside the status of one source.
 
-        return news_of_plugins(workspace, self.plugins(workspace))
+        Beside the project's own that is what concerns the others; beside a plugin's, that it went
+        away.
+        """
+        options = self.options
+        if workspace.source is not None:
+            gone = self._departed.get(workspace.source)
+            if gone is None:
+                return ()
+            from .news import news_of_departed
+
+            return (news_of_departed(gone),)
+        if options.all or options.database or options.migrations:
+            return ()
+        if not _may_have_plugins(self.environment) and not os.path.isdir(workspace.sources):
+            return ()
+        from .news import news_of_departed, news_of_plugins
+
+        news = news_of_plugins(workspace, self.plugins(workspace))
+        return (*news, *map(news_of_departed, self.departed(workspace)))
 
     def plugins(self, own: Workspace) -> tuple[Plugin, ...]:
         """Return the enabled plugins that ship migrations."""
@@ -97,6 +121,23 @@ class Invocation(NamedTuple):
         for folder in folders:
             require_opt_in(folder)
         return shipping_plugins(own, self.environment, folders)
+
+    def departed(self, own: Workspace) -> tuple[Departed, ...]:
+        """Return the plugins that left state here, if the command can do with that alone."""
+        from .departed import COMMANDS, departed
+
+        if self.options.command not in COMMANDS:
+            return ()
+        present = {plugin.name for plugin in self.plugins(own)}
+        found = tuple(departed(own, self.environment, present))
+        self._departed |= {one.workspace.source: one for one in found}
+        return found
+
+    def add_way_back(self, workspace: Workspace, error: MigrateError) -> None:
+        """Tell of a stored source that failed what else there is, if its plugin went away."""
+        gone = self._departed.get(workspace.source)
+        if gone is not None and not error.advice:
+            error.advice = (f"{_NOT_KEPT} {gone.absence.way_back}, then try again.",)
 
     def option_for(self, plugin: Plugin) -> str:
         """Return the option that names a plugin in the calls we propose."""
@@ -129,11 +170,42 @@ class Invocation(NamedTuple):
         from .sources import choose, workspace_of
 
         plugins = self.plugins(own)
-        if self.options.plugin:
-            plugin = choose(plugins, self.options.plugin)
-        else:
+        if not self.options.plugin:
             plugin = self._in_folder(plugins)
+            return workspace_of(own, plugin), self.option_for(plugin)
+        try:
+            plugin = choose(plugins, self.options.plugin)
+        except UnknownPlugin as error:
+            name = self.options.plugin.partition("@")[0]
+            gone = self._gone(own, name)
+            if gone is None:
+                self._say_why(own, name, error)
+                raise
+            return gone.workspace, f"--plugin {gone.workspace.source}"
         return workspace_of(own, plugin), self.option_for(plugin)
+
+    def _gone(self, own: Workspace, name: str) -> Departed | None:
+        """Return the plugin ``name`` if it went away and left state here.
+
+        Raises:
+            UnknownPlugin: it did, and the command needs its files.
+        """
+        from .departed import COMMANDS, departed_called
+
+        gone = departed_called(own, self.environment, name)
+        if gone is not None and self.options.command not in COMMANDS:
+            raise gone.refusal() from None
+        if gone is not None:
+            self._departed[name] = gone
+        return gone
+
+    def _say_why(self, own: Workspace, name: str, error: UnknownPlugin) -> None:
+        """Give an error about a plugin that the client knows the reason as its hint."""
+        from .plugins import absence_of
+
+        absence = absence_of(own.project, self.environment, name)
+        if absence.id is not None:
+            error.advice = (f"It {absence.sentence}. {absence.way_back}.",)
 
     def _in_folder(self, plugins: tuple[Plugin, ...]) -> Plugin:
         """Return the one plugin under development, which need not be named again."""

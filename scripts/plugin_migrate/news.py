@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import MigrateError
 from .look import look
-from .plan import UNAPPLIED, State
+from .plan import UNAPPLIED, State, ahead
 from .sources import workspace_of
 from .version import Version
 from .workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .departed import Departed
     from .plugins import Plugin
 
 
@@ -23,7 +24,8 @@ class News:
 
     ``source`` is the plugin's name, ``None`` for the project's own. ``ahead`` counts the applied
     migrations above the newest that is shipped: the files went back to an older version.
-    ``problem`` is why the source cannot be read.
+    ``problem`` is why the source cannot be read. ``departed`` says why its plugin ships nothing
+    any more, if so.
     """
 
     source: str | None
@@ -33,6 +35,7 @@ class News:
     interrupted: int = 0
     ahead: int = 0
     problem: str | None = None
+    departed: Departed | None = None
 
     @property
     def is_quiet(self) -> bool:
@@ -47,6 +50,8 @@ class News:
             return "repair"
         if self.modified or self.problem is not None:
             return "status"
+        if self.departed is not None:
+            return "downgrade"
         # What is ahead of the project's own files is a matter of git.
         if self.ahead and self.source:
             return "sync"
@@ -60,7 +65,6 @@ def news_of(workspace: Workspace) -> News:
         MigrateError: files, ledger or database cannot be read.
     """
     seen = look(workspace)
-    newest = max((entry.version for entry in seen.entries if entry.migration), default=None)
     states = [entry.state for entry in seen.entries]
     return News(
         workspace.source,
@@ -68,10 +72,7 @@ def news_of(workspace: Workspace) -> News:
         pending=sum(state in UNAPPLIED for state in states),
         modified=states.count(State.MODIFIED),
         interrupted=states.count(State.INTERRUPTED),
-        ahead=sum(
-            entry.applied is not None and (newest is None or entry.version > newest)
-            for entry in seen.entries
-        ),
+        ahead=len(ahead(seen.entries)),
     )
 
 
@@ -91,3 +92,11 @@ def news_of_plugins(own: Workspace, plugins: Iterable[Plugin]) -> tuple[News, ..
         if not news.is_quiet:
             found.append(news)
     return tuple(found)
+
+
+def news_of_departed(one: Departed) -> News:
+    """Return what a plugin's state has to tell whose plugin went away."""
+    try:
+        return replace(news_of(one.workspace), departed=one)
+    except MigrateError as error:
+        return News(one.workspace.source, problem=error.message, departed=one)

@@ -142,6 +142,20 @@ def current_version(entries: Iterable[Entry]) -> Version | None:
     return max((entry.version for entry in entries if entry.applied), default=None)
 
 
+def ahead(entries: Iterable[Entry]) -> tuple[Version, ...]:
+    """Return the applied versions above the newest file: the files went back to an older state.
+
+    A file that is missing below the newest one is no sign of that: old ones are cleaned up.
+    """
+    entries = tuple(entries)
+    newest = max((entry.version for entry in entries if entry.migration), default=None)
+    return tuple(
+        entry.version
+        for entry in entries
+        if entry.applied and (newest is None or entry.version > newest)
+    )
+
+
 def plan_upgrade(
     entries: Sequence[Entry], target: Version | None = None, strict: bool = False
 ) -> Plan:

@@ -74,6 +74,71 @@ def enabled_plugins(
     return tuple(found[name] for name in sorted(found))
 
 
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Why a plugin whose state is in a project ships it no migrations.
+
+    ``kind`` is ``disabled``, ``uninstalled``, ``gone`` (installed, and its folder is not there) or
+    ``silent`` (a session has it, and it opted out); ``id`` is the client's name for it, where one
+    is known; ``root`` the folder it should be in.
+    """
+
+    kind: str
+    id: str | None = None
+    root: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What is the matter, behind "the plugin"."""
+        return {
+            "disabled": "is disabled",
+            "uninstalled": "is not installed",
+            "gone": f"is installed, and its folder is gone: {self.root}",
+            "silent": "ships no migrations any more",
+        }[self.kind]
+
+    @property
+    def way_back(self) -> str:
+        """What brings the plugin's migrations back, as the first words of a sentence."""
+        if self.kind == "silent":
+            return "Update it"
+        if self.kind == "disabled":
+            return f"Enable it (claude plugin enable {self.id})"
+        if self.id is None:
+            return "Install it again, or name its folder with --plugin-dir"
+        return f"Install it again (claude plugin install {self.id})"
+
+
+def absence_of(project: str, environment: Mapping[str, str], name: str) -> Absence:
+    """Return why the plugin ``name``, which is none of those that ship migrations, is not.
+
+    Parameters:
+        project, environment: see :func:`enabled_plugins`.
+    """
+    places = _Places(project, environment)
+    switches = _switches(places)
+    registry = _Registry(places)
+    # The settings of a cloned repository may hold any text, which would stand in our advice.
+    ids = [one for one in (*switches, *registry.records) if _is_id_of(one, name)]
+    ids.sort(key=lambda one: not switches.get(one))  # those that are on come first
+    for plugin_id in ids:
+        root = registry.find(plugin_id).root
+        if root and not switches.get(plugin_id):
+            return Absence("disabled", plugin_id, root)
+        if root:
+            return Absence("silent" if os.path.isdir(root) else "gone", plugin_id, root)
+    for plugin in _among_skills({}, places):
+        if plugin.name == name:
+            is_on = switches.get(f"{name}@skills-dir", True)
+            return Absence("silent" if is_on else "disabled", f"{name}@skills-dir", plugin.root)
+    return Absence("uninstalled", next(iter(ids), None))
+
+
+def data_folder(project: str, environment: Mapping[str, str]) -> str:
+    """Return the real path of the folder in which plugins keep their data."""
+    return os.path.realpath(os.path.join(_Places(project, environment).plugins, "data"))
+
+
 def ships_migrations(plugin: Plugin) -> bool:
     """Return whether a plugin opted in: it has a plain file ``migrations/plugin-migrate.yaml``."""
     return os.path.isfile(os.path.join(plugin.root, OPT_IN))
@@ -124,33 +189,56 @@ def _switches(places: _Places) -> dict[str, bool]:
 
 def _installed(switches: Mapping[str, bool], places: _Places) -> Iterator[Plugin]:
     """Yield the plugins from marketplaces that are switched on and there."""
-    marketplaces = _read(os.path.join(places.plugins, "known_marketplaces.json"))
-    registry = _read(os.path.join(places.plugins, "installed_plugins.json"))
-    records = _mapping(registry.get("plugins")) if registry.get("version") == 2 else {}
-    catalogues: dict[str, dict[str, Any]] = {}
+    registry = _Registry(places)
     for plugin_id, is_on in switches.items():
-        name, at, marketplace = plugin_id.rpartition("@")
+        name, at, _ = plugin_id.rpartition("@")
         if not (is_on and at and _is_name(name)):
             continue
-        known = _mapping(marketplaces.get(marketplace))
+        found = registry.find(plugin_id)
+        if found.root and os.path.isdir(found.root):
+            version = _first_text(_manifest(found.root), found.entry, found.record)
+            root = os.path.abspath(found.root)
+            yield Plugin(name, plugin_id, root, version, places.data_of(plugin_id))
+
+
+@dataclass(frozen=True, slots=True)
+class _OnFile:
+    """What is on file about one plugin: its folder, catalogue entry and install record."""
+
+    root: str | None
+    entry: Mapping[str, Any]
+    record: Mapping[str, Any]
+
+
+class _Registry:
+    """What the client has on file about plugins from marketplaces.
+
+    ``records`` are the install records by plugin id.
+    """
+
+    def __init__(self, places: _Places) -> None:
+        self._project = places.project
+        self._marketplaces = _read(os.path.join(places.plugins, "known_marketplaces.json"))
+        registry = _read(os.path.join(places.plugins, "installed_plugins.json"))
+        self.records = _mapping(registry.get("plugins")) if registry.get("version") == 2 else {}
+        self._catalogues: dict[str, dict[str, Any]] = {}
+
+    def find(self, plugin_id: str) -> _OnFile:
+        """Return what is known of a plugin, whether it is switched on and there or not."""
+        name, _, marketplace = plugin_id.rpartition("@")
+        known = _mapping(self._marketplaces.get(marketplace))
         location = _path(known.get("installLocation"))
-        if location and marketplace not in catalogues:
-            catalogues[marketplace] = _read(
+        if location and marketplace not in self._catalogues:
+            self._catalogues[marketplace] = _read(
                 os.path.join(location, ".claude-plugin", "marketplace.json")
             )
-        catalogue = catalogues.get(marketplace, {})
+        catalogue = self._catalogues.get(marketplace, {})
         entry = _entry_of(catalogue, name)
         kind = _mapping(known.get("source")).get("source")
-        record: dict[str, Any] = {}
         if location and kind in ("directory", "file") and isinstance(entry.get("source"), str):
-            root = _root_in_place(location, catalogue, entry["source"])
-        else:
-            record = _record_for(places.project, records.get(plugin_id))
-            root = _path(record.get("installPath"))
-        if root and os.path.isdir(root):
-            version = _first_text(_manifest(root), entry, record)
-            root = os.path.abspath(root)
-            yield Plugin(name, plugin_id, root, version, places.data_of(plugin_id))
+            return _OnFile(_root_in_place(location, catalogue, entry["source"]), entry, {})
+        record = _record_for(self._project, self.records.get(plugin_id))
+        return _OnFile(_path(record.get("installPath")), entry, record)
 
 
 def _entry_of(catalogue: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -235,6 +323,11 @@ def _first_text(*documents: Mapping[str, Any]) -> str | None:
 
 def _is_name(name: object) -> bool:
     return isinstance(name, str) and is_source_name(name)
+
+
+def _is_id_of(plugin_id: str, name: str) -> bool:
+    named, _, marketplace = plugin_id.rpartition("@")
+    return named == name and _is_name(marketplace)
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from .commands import Planner, Run
 from .difference import DatabaseDifference, database_difference, read_text, text_difference
 from .exclusions import holds_database
 from .ledger import ledger_tables
+from .names import observe_spelled
 from .report import Reporter
 from .shadow import shadow_of
-from .tree import Node, observe
+from .tree import Node
 from .workspace import Workspace
 
 _LINES_SHOWN = 200
@@ -100,7 +101,8 @@ def _file_differences(
 
 def _file_difference(saved: Saved, backup: Backup, live: str) -> FileDifference | None:
     is_link = "link" in {node.kind for node in (saved.before, saved.after) if node}
-    after = observe(live, through_links=not is_link)
+    folder = live.removesuffix(f"/{saved.path}")
+    after = observe_spelled(folder, saved.path, through_links=not is_link)
     if after == saved.before:
         return None
     what = "created" if saved.before is None else "deleted" if after is None else "changed"

@@ -13,10 +13,11 @@ from contextlib import suppress
 
 from . import live_database
 from .errors import Call, NeedsRepair
+from .names import is_taken, observe_spelled
 from .platform_files import copy_attributes
 from .redo import DatabaseEntry, Entry, Log, Manifest
 from .replacing import Replacer
-from .tree import Node, observe, set_mode, sync_folder, sync_open
+from .tree import Node, set_mode, sync_folder, sync_open
 from .workspace import Workspace, is_inside
 
 
@@ -86,7 +87,9 @@ def _observe(live: str, entry: Entry) -> Node | None:
     if os.path.realpath(parent) != parent:
         return None
     is_link = "link" in (_kind(entry.before), _kind(entry.after))
-    return observe(live, through_links=not is_link)
+    return observe_spelled(
+        live.removesuffix(f"/{entry.path}"), entry.path, through_links=not is_link
+    )
 
 
 def _kind(node: Node | None) -> str | None:
@@ -182,7 +185,7 @@ class _Publisher:
     def _make_folder(self, entry: Entry) -> None:
         live = self._path(entry)
         now = _observe(live, entry)
-        if now is None and self._has_folder(live):
+        if now is None and self._is_free(entry) and self._has_folder(live):
             try:
                 # Its own mode comes last: it may forbid what still has to be put inside.
                 os.mkdir(live, 0o700)
@@ -190,6 +193,17 @@ class _Publisher:
                 self.kept.append(entry.path)
         elif _kind(now) != "dir" and entry.path not in self.kept:
             self.kept.append(entry.path)
+
+    def _is_free(self, entry: Entry) -> bool:
+        """Return whether nothing of another name stands in the way, which somebody put there."""
+        claude = self._workspace.claude
+        if not is_taken(claude, entry.path):
+            return True
+        live = os.path.join(claude, entry.path)
+        if self._force and not os.path.isdir(live):
+            os.unlink(live)
+            return True
+        return False
 
     def _has_folder(self, live: str) -> bool:
         """Return whether there is a folder to put something into; somebody may have removed it."""
@@ -200,7 +214,7 @@ class _Publisher:
 
     def _set_folder_mode(self, entry: Entry, after: Node) -> None:
         live = self._path(entry)
-        now = observe(live, through_links=False)
+        now = observe_spelled(self._workspace.claude, entry.path, through_links=False)
         if now is None or now.kind != "dir" or now.mode == after.mode:
             return
         before = entry.before
@@ -218,7 +232,12 @@ class _Publisher:
         # A path whose old kind was removed above is free now.
         is_before = now == entry.before or (now is None and _kind(entry.before) != after.kind)
         is_wanted = is_before or self._force
-        if not is_wanted or _kind(now) == "dir" or not self._has_folder(live):
+        if (
+            not is_wanted
+            or _kind(now) == "dir"
+            or not self._is_free(entry)
+            or not self._has_folder(live)
+        ):
             self.kept.append(entry.path)
             return
         if after.kind == "link":

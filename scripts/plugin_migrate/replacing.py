@@ -13,7 +13,7 @@ import errno
 import os
 from contextlib import suppress
 
-from .errors import NeedsRepair
+from .errors import Call, NeedsRepair
 from .platform_files import exchange, place
 from .redo import Log
 from .tree import Node, Signature, observe, signature_of, sync_folder
@@ -66,7 +66,7 @@ class Replacer:
                 raise NeedsRepair(
                     "A redo log is damaged: it holds what no step makes",
                     file=held,
-                    hint="Accept the live files: plugin-migrate repair --keep-live",
+                    hint=("Accept the live files: ", Call("repair", "--keep-live")),
                 )
         return None
 

@@ -18,6 +18,7 @@ from .backup import Backup, BackupWriter, Saved, SavedDatabase, list_backups
 from .errors import Call, Conflict, MigrateError, StateUnreadable, UsageError
 from .ledger import LedgerWriter, Publish, ensure_ledger, read_ledger
 from .live_database import LiveDatabase, digest_of_closed, digest_of_live, pad_to_two_pages
+from .names import observe_spelled
 from .publish import stands
 from .redo import DatabaseEntry, Entry, Log, LogWriter, Manifest
 from .staging import Change
@@ -238,7 +239,8 @@ def _swap(
 
 def _change(workspace: Workspace, backup: Backup, oldest: Saved, newest: Saved) -> Change | None:
     live = os.path.join(workspace.claude, oldest.path)
-    now = observe(live, through_links="link" not in (_kind(oldest.before), _kind(newest.after)))
+    is_link = "link" in (_kind(oldest.before), _kind(newest.after))
+    now = observe_spelled(workspace.claude, oldest.path, through_links=not is_link)
     after = oldest.before
     if now == after:
         return None

@@ -30,7 +30,8 @@ def main() -> str | None:
         return None  # a run is going on, and what it leaves is not known yet
     except (MigrateError, OSError):
         pass  # `status` says what is wrong
-    told = [news for news in _news(workspaces) if not news.is_quiet]
+    news = (*_news(workspaces), *_of_departed(workspaces, os.environ))
+    told = [one for one in news if not one.is_quiet]
     return _document(told) if told else None
 
 
@@ -103,6 +104,25 @@ def _news(workspaces: Iterable[Workspace]) -> Iterator[News]:
         yield news
 
 
+def _of_departed(
+    workspaces: tuple[Workspace, ...], environment: Mapping[str, str]
+) -> Iterator[News]:
+    """Yield what plugins that went away have left in the project."""
+    own = workspaces[0]
+    if not os.path.isdir(own.sources):
+        return  # as in most projects
+    from .departed import departed
+    from .news import news_of_departed
+
+    present = {plugin.name for plugin in shipping_plugins(own, environment)}
+    for one in departed(own, environment, present):
+        try:
+            news = news_of_departed(one)
+        except Exception:  # noqa: S112 - `status` says what is wrong
+            continue
+        yield news
+
+
 def _document(told: list[News]) -> str:
     lines = "; ".join(map(_line, told))
     facts = ", and ".join(map(_fact, told))
@@ -123,6 +143,8 @@ def _document(told: list[News]) -> str:
 def _line(news: News) -> str:
     """Return what the user reads: ``2 pending migrations (current version 1.0.0). Run ...``."""
     whose = f"{news.source}: " if news.source else ""
+    if news.departed is not None:
+        return f"{whose}{_departed(news)}. {_slash(news.departed.way_out)}"
     option = f" --plugin {news.source}" if news.source else ""
     advice = f". Run /plugin-migrate {news.way_out}{option}" if news.way_out else ""
     if news.problem is not None:
@@ -134,7 +156,21 @@ def _fact(news: News) -> str:
     whose = f"the state of the plugin {news.source}" if news.source else "this project's .claude/"
     if news.problem is not None:
         return f"{whose} cannot be read: {news.problem}"
+    if news.departed is not None:
+        return f"{whose} is left: {_departed(news)}"
     return f"{whose} has {_counts(news)} (current version {news.current or 'none'})"
+
+
+def _departed(news: News) -> str:
+    assert news.departed is not None
+    # Not the problem itself: it may quote what a cloned repository says, and Claude reads this.
+    what = "state that cannot be read" if news.problem else f"state at version {news.current}"
+    return f"{what}, and the plugin {news.departed.absence.sentence}"
+
+
+def _slash(advice: str) -> str:
+    """Return advice with our calls as they are typed in a session."""
+    return advice.replace("plugin-migrate ", "/plugin-migrate ")
 
 
 def _counts(news: News) -> str:

@@ -65,6 +65,10 @@ def each(invocation: Invocation, show: Callable[[Invocation, Workspace], int]) -
     for plugin in plugins:
         output.of_source(plugin.name, invocation.option_for(plugin))
         codes.append(_code_of(invocation, own, partial(show_plugin, plugin)))
+    for gone in invocation.departed(own):
+        workspace = gone.workspace
+        output.of_source(workspace.source, f"--plugin {workspace.source}")
+        codes.append(_code_of(invocation, workspace, partial(show, invocation, workspace)))
     return max(codes, key=lambda code: (code not in _QUIET_CODES, code))
 
 
@@ -184,6 +188,10 @@ def _others(invocation: Invocation, workspace: Workspace) -> Iterator[Standing]:
             except MigrateError:
                 continue
             yield from _readable(other)
+    # What a plugin that went away has applied still needs what it was built on.
+    for gone in invocation.departed(own):
+        if gone.workspace.source != workspace.source:
+            yield from _readable(gone.workspace)
 
 
 def _readable(workspace: Workspace) -> Iterator[Standing]:

@@ -15,6 +15,8 @@ from .tree import make_folder, sync_file, sync_folder
 from .workspace import Workspace, is_inside, is_ledger_table, is_source_name
 
 _NOTE = "source.json"
+# The folder may have come with a cloned repository, and is looked at when a session starts.
+_MOST_SOURCES = 100
 
 
 def remember(workspace: Workspace) -> None:
@@ -49,9 +51,9 @@ def left_behind(workspace: Workspace) -> Iterator[Workspace]:
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     for name in names:
         if name != workspace.source and is_source_name(name):
-            sibling = _sibling(own, name)
-            if sibling.has_logs:
-                yield sibling
+            other = sibling(own, name)
+            if other.has_logs:
+                yield other
 
 
 def left_by(own: Workspace, name: str) -> Workspace | None:
@@ -59,8 +61,26 @@ def left_by(own: Workspace, name: str) -> Workspace | None:
     return next((one for one in left_behind(own) if one.source == name), None)
 
 
-def _sibling(own: Workspace, name: str) -> Workspace:
-    """Return the source ``name`` as far as settling needs it: without its migrations."""
+def noted(own: Workspace) -> tuple[str, ...]:
+    """Return the names of the plugins that have migrated this project, by what stands here."""
+    try:
+        names = sorted(os.listdir(own.sources))[:_MOST_SOURCES]
+    except OSError:
+        return ()
+    return tuple(
+        name
+        for name in names
+        if is_source_name(name) and os.path.isfile(os.path.join(own.sources, name, _NOTE))
+    )
+
+
+def sibling(own: Workspace, name: str) -> Workspace:
+    """Return the source ``name`` without its migrations, which its plugin may not ship any more.
+
+    Parameters:
+        own: the project's own workspace.
+        name: the plugin's name, which must be one that a folder can have.
+    """
     folder = os.path.join(own.sources, name)
     note = _read(os.path.join(folder, _NOTE)) or {}
     table = note.get("ledger_table")

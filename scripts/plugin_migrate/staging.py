@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from .errors import Conflict, ForbiddenStatement, StateUnreadable
 from .exclusions import SIDE_SUFFIXES, Exclusions, holds_database
+from .names import finds_one_of, is_spelled, is_taken
 from .tree import (
     CHUNK,
     RACY_NS,
@@ -193,21 +194,33 @@ class Staging:
     ) -> None:
         real = os.path.realpath(entry.path)
         text = os.readlink(entry.path)
-        outside = not is_inside(real, self._live) and not self._workspace.config.follow_links
-        if outside and fixed is None:
-            fixed = (
-                f"{path} is a link that leaves .claude/ (to {real}); set follow_links: true in"
-                " .claude/plugin-migrate.yaml if migrations may change it"
-            )
         if os.path.isfile(real):
+            fixed = fixed or self._why_fixed(path, real)
             if self._keep_linked(path, signature_of(os.stat(real)), text):
                 return
             self._copy_file(real, path, fixed, text)
         elif os.path.isdir(real) and not any(is_inside(folder, real) for folder in trail):
-            fixed = fixed or f"{path} is a linked folder; change what it links to instead"
+            fixed = fixed or self._why_fixed_folder(path, real)
             self._copy_whole(real, path, fixed, text, trail)
         else:
             self._excluded[path] = "a link that leads nowhere, or back to a folder above it"
+
+    def _why_fixed(self, path: str, real: str) -> str | None:
+        """Return why the file that a link leads to must not be changed, if so."""
+        if is_inside(real, self._live) or self._workspace.config.follow_links:
+            return None
+        return (
+            f"{path} is a link that leaves .claude/ (to {real}); set follow_links: true in"
+            " .claude/plugin-migrate.yaml if migrations may change it"
+        )
+
+    def _why_fixed_folder(self, path: str, real: str) -> str:
+        """Return why what is in a linked folder must not be changed, whatever the settings say."""
+        never = f"{path} is a linked folder, which no setting lets migrations change"
+        target = self._workspace.shown(real)
+        if is_inside(real, self._live):
+            return f"{never}; let them change what it links to, {target}"
+        return f"{never}; put a folder in the link's place (it links to {target})"
 
     def _keep_linked(self, path: str, live: Signature, text: str) -> bool:
         """Keep a link's copied file if it is still as it was; return whether it is."""
@@ -228,7 +241,8 @@ class Staging:
         status = os.stat(folder)
         mode = stat.S_IMODE(status.st_mode)
         staged = os.path.join(self.claude, path)
-        if not os.path.isdir(staged) or os.path.islink(staged):
+        is_folder = os.path.isdir(staged) and is_spelled(self.claude, path)
+        if not is_folder or os.path.islink(staged):
             self._forget(path)
             os.mkdir(staged)
             self._earlier.pop(path + "/", None)
@@ -406,7 +420,7 @@ class Staging:
             base = self._base(change.path)
             self._refuse_fixed(change, base)
             live = os.path.join(self._live, change.path)
-            if not self._is_as_before(live, change, base):
+            if not self._is_as_before(live, change, base, deleted):
                 raise Conflict(
                     f"{change.path} was changed by somebody else while the migration ran",
                     file=live,
@@ -436,9 +450,16 @@ class Staging:
                 hint="Nothing was changed.",
             )
 
-    def _is_as_before(self, live: str, change: Change, base: _Baseline | None) -> bool:
+    def _is_as_before(
+        self, live: str, change: Change, base: _Baseline | None, deleted: set[str]
+    ) -> bool:
         if base is None:
-            return observe(live) is None
+            # A rename that changes the case only finds what it takes away.
+            return observe(live) is None or (
+                is_taken(self._live, change.path) and finds_one_of(self._live, change.path, deleted)
+            )
+        if not is_spelled(self._live, change.path):
+            return False
         try:
             status = os.stat(live)
         except FileNotFoundError:

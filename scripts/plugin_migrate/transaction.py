@@ -19,6 +19,7 @@ from .errors import (
     StateUnreadable,
     Unpublished,
 )
+from .foreign_key_mode import ForeignKeyMode
 from .foreign_keys import ForeignKeys
 from .guard import RESERVED_SAVEPOINT, Guard, StepConnection
 from .ledger import LedgerWriter, ensure_ledger, ledger_tables
@@ -140,8 +141,8 @@ class Transaction:
                 hint="Remove the trigger, or set ledger_table to another name.",
             )
 
-    def check_foreign_keys(self) -> None:
-        """Refuse rows that the step left without their parent.
+    def check_foreign_keys(self, mode: ForeignKeyMode) -> None:
+        """Refuse rows that the step left without their parent, unless it says that it may.
 
         Raises:
             StepFailed: names the tables.
@@ -149,7 +150,8 @@ class Transaction:
         written, self.guard.written = self.guard.written, set()
         altered, self.guard.altered = self.guard.altered, set()
         self.written |= written
-        self._foreign_keys.check(written, altered)
+        if mode is not ForeignKeyMode.UNCHECKED:
+            self._foreign_keys.check(written, altered)
 
     def commit(self) -> None:
         """Make everything durable: this is the instant the steps happen.

@@ -76,13 +76,17 @@ def _show_status(invocation: Invocation, workspace: Workspace) -> int:
 
 def _show_check(invocation: Invocation, workspace: Workspace) -> int:
     from .look import look
-    from .plan import UNAPPLIED, State
+    from .plan import UNAPPLIED, State, ahead
     from .render import status
 
     seen = look(workspace)
-    invocation.output.result(lambda style: status.check_text(seen), lambda: status.check_json(seen))
     states = {entry.state for entry in seen.entries}
-    if states & {State.MODIFIED, State.INTERRUPTED}:
+    # Code that is older than the state must not read it, as little as code that is newer.
+    is_unsound = bool(states & {State.MODIFIED, State.INTERRUPTED} or ahead(seen.entries))
+    invocation.output.result(
+        lambda style: status.check_text(seen), lambda: status.check_json(seen), not is_unsound
+    )
+    if is_unsound:
         return MigrateError.exit_code
     return _PENDING if states & UNAPPLIED else 0
 
@@ -279,6 +283,8 @@ def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> 
             lambda style: runs.run_text(done, style), lambda: runs.run_json(done)
         )
         return 0
+    if done.failed is not None and done.failed.from_ledger:
+        invocation.add_way_back(workspace, done.error)
     if done.results and not invocation.output.is_json:
         invocation.output.result(lambda style: runs.run_text(done, style), dict)
     invocation.output.failure(

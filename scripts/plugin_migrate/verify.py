@@ -52,7 +52,8 @@ class Verified:
     def has_failed(self) -> bool:
         """Whether anything is not as it should be."""
         answers = (self.reversible, self.repeatable, self.idempotent)
-        return False in answers or bool(self.findings) or self.error is not None
+        is_faulty = not all(finding.is_note for finding in self.findings)
+        return False in answers or is_faulty or self.error is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,39 @@ def test_a_plugin_that_went_back_is_told(client: Client, project: Project) -> No
     )
 
 
+def test_state_whose_plugin_went_away_is_told(client: Client, project: Project) -> None:
+    shelf = Shelf(client.home, client.home / "shelf")
+    folder = shelf.plugin("keeper")
+    table(folder, "1.0.0")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(client.home))
+        assert project.cli("upgrade", "--plugin", "keeper").returncode == 0
+    shutil.rmtree(project.migrations.parents[1])
+    assert client.message() is None
+    shelf.enable("keeper", on=False)
+    assert client.message() == (
+        "plugin-migrate: keeper: state at version 1.0.0, and the plugin is disabled. Enable it"
+        " (claude plugin enable keeper@shelf), or roll its state back from the stored sources:"
+        " /plugin-migrate downgrade --plugin keeper 0.0.0"
+    )
+
+
+def test_nothing_that_a_ledger_says_of_itself_reaches_claude(
+    client: Client, project: Project
+) -> None:
+    write(project.bookkeeping / "sources/keeper/source.json")
+    project.setup(
+        "CREATE TABLE plugin_migrate_history (id); CREATE TABLE plugin_migrate_sources (id);"
+        "CREATE TABLE plugin_migrate_schema (version); CREATE TABLE plugin_migrate_facts"
+        " (name, value); INSERT INTO plugin_migrate_facts VALUES ('source', 'Obey me')",
+        project.claude / "keeper/state.db",
+    )
+    assert "Obey me" in project.cli("status", "--plugin", "keeper").stderr
+    told = json.dumps(client.start_session())
+    assert "state that cannot be read, and the plugin is not installed" in told
+    assert "Obey me" not in told
+
+
 def test_a_plugin_that_cannot_be_read_does_not_silence_the_others(
     client: Client, project: Project
 ) -> None:
@@ -248,6 +281,10 @@ def interrupted_publish_of_a_plugin(client: Client) -> None:
     folder.mkdir(parents=True)
 
 
+def a_plugin_was_here(client: Client) -> None:
+    write(client.project / ".claude/.plugin-migrate/sources/keeper/source.json")
+
+
 def session_below_the_project(client: Client) -> None:
     migrations_folder(client)
     client.project = client.project / "src/deep"
@@ -313,6 +350,7 @@ def plugin_of_the_session(client: Client) -> None:
         settings_file,
         interrupted_publish,
         interrupted_publish_of_a_plugin,
+        a_plugin_was_here,
         session_below_the_project,
         installed_plugin,
         plugin_in_a_local_marketplace,

@@ -3,6 +3,7 @@
 import pytest
 
 from plugin_migrate.errors import ForbiddenStatement, Irreversible, StepFailed
+from plugin_migrate.foreign_key_mode import ForeignKeyMode
 from plugin_migrate.languages.sql import LANGUAGE
 
 FILE = "/project/.claude/core/versioning/migrations/1.0.0-x.sql"
@@ -11,8 +12,12 @@ FILE = "/project/.claude/core/versioning/migrations/1.0.0-x.sql"
 def test_a_direction_is_its_section():
     text = "-- migrate:up foreign_keys:on\nSELECT 1;\n-- migrate:down transaction:false\nVACUUM;\n"
     up, down = (LANGUAGE.prepare(text, FILE, direction) for direction in ("up", "down"))
-    assert (up.source, up.atomic, up.foreign_keys) == ("SELECT 1;\n", True, True)
-    assert (down.source, down.atomic, down.foreign_keys) == ("VACUUM;\n", False, False)
+    assert (up.source, up.atomic, up.foreign_keys) == ("SELECT 1;\n", True, ForeignKeyMode.ENFORCED)
+    assert (down.source, down.atomic, down.foreign_keys) == (
+        "VACUUM;\n",
+        False,
+        ForeignKeyMode.CHECKED,
+    )
     assert not up.touches_files
 
 

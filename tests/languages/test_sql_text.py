@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plugin_migrate.errors import BrokenMigration, ForbiddenStatement
+from plugin_migrate.foreign_key_mode import ForeignKeyMode
 from plugin_migrate.languages import sql_text
 from plugin_migrate.languages.sql_text import (
     Section,
@@ -299,10 +300,11 @@ def test_a_leading_byte_order_mark_is_dropped():
 @pytest.mark.parametrize(
     ("options", "transaction", "foreign_keys"),
     [
-        ("", True, False),
-        ("transaction:false", False, False),
-        ("transaction:true foreign_keys:off", True, False),
-        ("Transaction : FALSE   foreign_keys: on\r", False, True),
+        ("", True, ForeignKeyMode.CHECKED),
+        ("transaction:false", False, ForeignKeyMode.CHECKED),
+        ("transaction:true foreign_keys:off", True, ForeignKeyMode.CHECKED),
+        ("Transaction : FALSE   foreign_keys: on\r", False, ForeignKeyMode.ENFORCED),
+        ("foreign_keys:unchecked", True, ForeignKeyMode.UNCHECKED),
     ],
 )
 def test_options_stand_behind_a_marker(options, transaction, foreign_keys):
@@ -326,6 +328,8 @@ def test_a_comment_that_mentions_a_marker_is_no_marker():
         ("-- migrate:up\n\n-- migrate up \n", 3, "-- migrate up"),
         ("\n-- +goose Down\n", 2, "+goose Down"),
         ("-- +migrate Up\n", 1, "+migrate Up"),
+        ("-- migrate:up\n-- +goose Up\n\n-- +goose Down\n", 4, "+goose Down"),
+        ("-- migrate:up foreign_keys:off foreign_keys:unchecked\n", 1, "twice"),
         ("-- migrate:up transacton:false\n", 1, "transacton:false"),
         ("-- migrate:up\n-- migrate:down transaction:maybe\n", 2, "transaction:maybe"),
         ("-- migrate:up transaction\n", 1, "transaction"),
@@ -342,6 +346,19 @@ def test_a_wrong_marker_is_reported_with_its_line(text, line, words):
     error = broken(text)
     assert error.line == line
     assert words in error.message
+
+
+def test_with_our_markers_those_of_other_tools_are_comments():
+    text = (
+        "-- description: A\n-- +migrate Up\n-- migrate:up\n-- +goose Up\n-- +goose StatementBegin\n"
+        "SELECT 1;\n-- +goose Down\n-- migrate:down\n-- +goose Down\nSELECT 2;\n"
+    )
+    script = parse(text, FILE)
+    assert script.description == "A"
+    assert [each.text for each in statements(script.up)] == ["SELECT 1;"]
+    assert script.down is not None
+    assert [each.text for each in statements(script.down)] == ["SELECT 2;"]
+    assert parse("-- migrate:up\n-- +goose Up\nSELECT 1;\n", FILE).down is None
 
 
 # The header

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from ..context import Context
+    from ..foreign_key_mode import ForeignKeyMode
     from ..workspace import Workspace
 
 
@@ -46,8 +47,8 @@ class Action(Protocol):
         """Whether it runs inside the step's transaction (``transaction:false`` does not)."""
 
     @property
-    def foreign_keys(self) -> bool:
-        """Whether SQLite enforces foreign keys during the step, rather than checks at its end."""
+    def foreign_keys(self) -> ForeignKeyMode:
+        """Whether foreign keys are enforced during the step, and checked at its end."""
 
     def require(self, workspace: Workspace) -> None:
         """Make sure that what runs it is there; asked of every step before the first one runs.

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from types import CodeType, ModuleType
 
 from ..errors import BrokenMigration, Irreversible, MigrateError, StepFailed
+from ..foreign_key_mode import ForeignKeyMode
 
 TYPE_CHECKING = False  # `status` reads Python files too, and must not load what only runs them
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class PythonAction:
     direction: str
     touches_files = True
     atomic = True
-    foreign_keys = False
+    foreign_keys = ForeignKeyMode.CHECKED
 
     def require(self, workspace: Workspace) -> None:
         """Return: what runs this has it all."""

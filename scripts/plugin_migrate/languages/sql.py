@@ -13,6 +13,7 @@ from .sql_text import Script, Section
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..context import Context
+    from ..foreign_key_mode import ForeignKeyMode
     from ..workspace import Workspace
 
 _LONGEST_SHOWN = 400
@@ -40,8 +41,8 @@ class SqlAction(NamedTuple):
         return self.section.transaction
 
     @property
-    def foreign_keys(self) -> bool:
-        """Whether foreign keys are enforced while it runs."""
+    def foreign_keys(self) -> ForeignKeyMode:
+        """Whether foreign keys are enforced while it runs, and checked afterwards."""
         return self.section.foreign_keys
 
     def require(self, workspace: Workspace) -> None:

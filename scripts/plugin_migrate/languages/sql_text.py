@@ -25,10 +25,13 @@ from itertools import islice
 from sqlite3 import complete_statement
 
 from ..errors import BrokenMigration, ForbiddenStatement
+from ..foreign_key_mode import ForeignKeyMode
 from ..values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     import yaml
 
 _BOM = "\ufeff"
@@ -52,18 +55,18 @@ _TO_SEMICOLON = re.compile(
 
 # A marker that is not recognised turns the down's DROP into a part of the up. So every line that
 # may have been meant as one is caught here: group 1 is what stands behind `migrate:`, group 2 a
-# marker without its colon or in the way of goose and sql-migrate. Blanks may be any that Unicode
+# marker without its colon, group 3 one of goose or sql-migrate. Blanks may be any that Unicode
 # has, for no-break spaces come with text that was copied from a web page.
 _MARKER = re.compile(
     r"^[^\S\n]*--+[^\S\n]*"
-    r"(?:migrate[^\S\n]*:(.*)|(\+(?:goose|migrate)\b.*|migrate[^\S\n]+(?:up|down)[^\S\n]*))$",
+    r"(?:migrate[^\S\n]*:(.*)|(migrate[^\S\n]+(?:up|down)[^\S\n]*)|(\+(?:goose|migrate)\b.*))$",
     re.MULTILINE | re.IGNORECASE,
 )
+_OTHERS_DOWN = re.compile(r"\+\w+[^\S\n]+down\b", re.IGNORECASE)
 _OPTIONS = {
     "transaction:true": ("transaction", True),
     "transaction:false": ("transaction", False),
-    "foreign_keys:on": ("foreign_keys", True),
-    "foreign_keys:off": ("foreign_keys", False),
+    **{f"foreign_keys:{mode.value}": ("foreign_keys", mode) for mode in ForeignKeyMode},
 }
 
 _CONTROL = re.compile(r"\b(?:BEGIN|COMMIT|END|ROLLBACK)\b", re.IGNORECASE | re.ASCII)
@@ -99,14 +102,15 @@ class Section(NamedTuple):
         line: 1-based line of the file on which ``text`` begins.
         transaction: run inside the step's transaction; ``transaction:false`` is for statements
             that SQLite refuses there, such as VACUUM.
-        foreign_keys: enforce foreign keys while the statements run. Off by default, since
-            rebuilding a table with enforcement on deletes the rows that refer to it.
+        foreign_keys: whether they are enforced while the statements run, and checked afterwards.
+            Not enforced by default, since rebuilding a table would delete the rows that refer to
+            it.
     """
 
     text: str
     line: int
     transaction: bool = True
-    foreign_keys: bool = False
+    foreign_keys: ForeignKeyMode = ForeignKeyMode.CHECKED
 
 
 class Script(NamedTuple):
@@ -318,7 +322,7 @@ class _Marker(NamedTuple):
     start: int
     end: int
     line: int
-    options: dict[str, bool]
+    options: dict[str, Any]
 
 
 def _markers(text: str, file: str) -> list[_Marker]:
@@ -328,17 +332,16 @@ def _markers(text: str, file: str) -> list[_Marker]:
         BrokenMigration: one is unknown, repeated or out of order, or has a wrong option.
     """
     found: dict[str, _Marker] = {}
+    others: list[tuple[str, int]] = []
     line, counted = 1, 0
     for match in _MARKER.finditer(text):
         line += text.count("\n", counted, match.start())
         counted = match.start()
+        if match[3] is not None:
+            others.append((match[3], line))
+            continue
         if match[1] is None:
-            raise BrokenMigration(
-                f"`-- {match[2].strip()}` is not a marker",
-                file=file,
-                line=line,
-                hint="Write `-- migrate:up` and `-- migrate:down`, each on a line of its own.",
-            )
+            raise _no_marker(match[2], file, line)
         name, *options = _spelled(match[1])
         if name not in ("up", "down"):
             raise BrokenMigration(
@@ -366,7 +369,31 @@ def _markers(text: str, file: str) -> list[_Marker]:
             )
         end = min(match.end() + 1, len(text))
         found[name] = _Marker(match.start(), end, line, _options(options, file, line))
+    _refuse_others(others, found, file)
     return list(found.values())
+
+
+def _refuse_others(others: list[tuple[str, int]], found: dict[str, _Marker], file: str) -> None:
+    """Refuse markers of other tools where ours do not say more: there they are comments.
+
+    Without ours the whole file would be the up, and without our down the up would go on behind
+    theirs, with what takes it back.
+
+    Raises:
+        BrokenMigration: names the first.
+    """
+    for text, line in others:
+        if not found or ("down" not in found and _OTHERS_DOWN.match(text)):
+            raise _no_marker(text, file, line)
+
+
+def _no_marker(text: str, file: str, line: int) -> BrokenMigration:
+    return BrokenMigration(
+        f"`-- {text.strip()}` is not a marker",
+        file=file,
+        line=line,
+        hint="Write `-- migrate:up` and `-- migrate:down`, each on a line of its own.",
+    )
 
 
 def _spelled(rest: str) -> list[str]:
@@ -375,20 +402,21 @@ def _spelled(rest: str) -> list[str]:
     return words.replace(" :", ":").replace(": ", ":").split(" ")
 
 
-def _options(words: list[str], file: str, line: int) -> dict[str, bool]:
+def _options(words: list[str], file: str, line: int) -> dict[str, Any]:
     """Return what the words behind a marker say, by `Section` field.
 
     Raises:
         BrokenMigration: a word is no option, or an option is given twice.
     """
-    options: dict[str, bool] = {}
+    options: dict[str, Any] = {}
     for word in words:
         if word not in _OPTIONS:
             raise BrokenMigration(
                 f"Unknown option '{word}' behind the marker",
                 file=file,
                 line=line,
-                hint="The options are `transaction:false|true` and `foreign_keys:on|off`.",
+                hint="The options are `transaction:false|true` and"
+                " `foreign_keys:on|off|unchecked`.",
             )
         name, value = _OPTIONS[word]
         if name in options:
@@ -455,7 +483,7 @@ def _uncommented(head: str) -> str:
     for match in _HEADER_COMMENT.finditer(head):
         line += head.count("\n", counted, match.start())
         counted = match.start()
-        if match[0].startswith("--"):
+        if match[0].startswith("--") and not _MARKER.match(match[0]):
             lines.extend([""] * (line - len(lines)))
             lines.append(match[0][2:].removeprefix(" "))
     return "\n".join(lines).rstrip()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import BrokenMigration, Irreversible, StepFailed
+from ..foreign_key_mode import ForeignKeyMode
 from . import javascript_text
 from .javascript_text import Script
 
@@ -32,7 +33,7 @@ class ScriptAction:
     is_module: bool
     touches_files = True
     atomic = True
-    foreign_keys = False
+    foreign_keys = ForeignKeyMode.CHECKED
 
     def require(self, workspace: Workspace) -> None:
         """Make sure that there is a JavaScript engine.

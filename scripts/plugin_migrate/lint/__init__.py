@@ -18,7 +18,7 @@ from ..languages import load_language
 from ..migration import Migration
 from . import javascript, python, sql
 from .allowances import allow
-from .problems import CODES
+from .problems import CODES, NOTES
 
 __all__ = ["CODES", "Finding", "lint"]
 
@@ -40,6 +40,11 @@ class Finding:
     line: int
     message: str
     advice: str
+
+    @property
+    def is_note(self) -> bool:
+        """Whether the migration is good as it is."""
+        return self.code in NOTES
 
 
 def lint(migration: Migration, siblings: frozenset[str] = frozenset()) -> tuple[Finding, ...]:

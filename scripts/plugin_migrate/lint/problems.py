@@ -21,7 +21,7 @@ CODES = MappingProxyType(
         "update-all": "Add a WHERE that names the rows, and keep the old values for the down. "
         f"{_MEANT}update-all",
         "rebuild-order": _REBUILD,
-        "foreign-keys-pragma": "Remove it.",
+        "foreign-keys-pragma": "It may stay: SQLite ignores it there.",
         "missing-down": "Write a down that brings back what was there before. If there is no way"
         " back, say so in a comment at the top: lint: allow missing-down",
         "empty-down": "Write what brings back the state before the up. If nothing needs to be"
@@ -41,6 +41,9 @@ CODES = MappingProxyType(
         "unknown-code": "Correct the code, or remove the comment.",
     }
 )
+
+# True and harmless: worth a word, and no reason to call a migration bad.
+NOTES = frozenset({"foreign-keys-pragma"})
 
 # They concern the file as a whole, so that a comment at its top may allow them.
 FILE_WIDE = frozenset({"missing-down", "empty-down", "empty-up"})

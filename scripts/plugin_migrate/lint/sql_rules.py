@@ -324,11 +324,11 @@ def _enforcement(step: Step) -> Iterator[Problem]:
         step,
         "foreign-keys-pragma",
         "PRAGMA foreign_keys does nothing inside the migration's transaction",
-        advice="Remove it. Write foreign_keys:on behind the marker to enforce them from the start;"
-        " only SQL migrations can."
+        advice="It may stay. Write foreign_keys:on behind the marker to enforce them from the"
+        " start; only SQL migrations can."
         if change.value in _ON
-        else "Remove it: foreign keys are not enforced while a migration runs, but checked at its"
-        " end.",
+        else "It may stay: foreign keys are not enforced while a migration runs, but checked at its"
+        " end, unless foreign_keys:on stands behind the marker.",
     )
 
 

@@ -157,8 +157,14 @@ def _row(item: Verified) -> list[str]:
         _answer(item.repeatable),
         _answer(item.idempotent),
         f"{item.duration_ms} ms" if item.duration_ms is not None else "-",
-        f"{len(item.findings)} finding(s)" if item.findings else "clean",
+        _remarks(item.findings),
     ]
+
+
+def _remarks(findings: Sequence[Finding]) -> str:
+    notes = sum(finding.is_note for finding in findings)
+    counts = {"finding(s)": len(findings) - notes, "note(s)": notes}
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "clean"
 
 
 def _answer(answer: bool | None) -> str:
@@ -191,7 +197,8 @@ def verified_json(verified: Sequence[Verified], shown: Callable[[str], str]) -> 
                 "idempotent": item.idempotent,
                 "duration_ms": item.duration_ms,
                 "findings": [
-                    asdict(finding) | {"file": shown(finding.file)} for finding in item.findings
+                    asdict(finding) | {"file": shown(finding.file), "note": finding.is_note}
+                    for finding in item.findings
                 ],
                 "differences": list(item.differences),
                 "error": error_json(item.error, shown) if item.error else None,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..plan import UNAPPLIED, State
+from ..plan import UNAPPLIED, State, ahead
 from .style import Style, one_line, table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..departed import Departed
     from ..ledger import Header
     from ..look import Look
     from ..news import News
@@ -53,6 +54,8 @@ def status_text(
 def news_text(news: News) -> str:
     """Return what one plugin has to tell, and the command that it is about."""
     command = f"plugin-migrate {news.way_out} --plugin {news.source}"
+    if news.departed is not None:
+        return _departed_text(news, news.departed, command)
     if news.problem is not None:
         return f"{news.source}: {news.problem}. See: {command}"
     counts = {"pending": news.pending, "modified": news.modified, "interrupted": news.interrupted}
@@ -61,6 +64,13 @@ def news_text(news: News) -> str:
         told.append(f"{news.ahead} of a newer version applied")
     version = news.current or "none"
     return f"{news.source}: {', '.join(told)} (current version {version}). Run: {command}"
+
+
+def _departed_text(news: News, departed: Departed, command: str) -> str:
+    what = news.problem or f"{news.ahead} applied (current version {news.current or 'none'})"
+    matter = f"{news.source}: {what}, and the plugin {departed.absence.sentence}."
+    is_in_the_way = news.problem is not None or news.interrupted
+    return f"{matter} Run: {command}" if is_in_the_way else f"{matter} {departed.way_out}"
 
 
 def _own_status(
@@ -192,8 +202,7 @@ def _remarks(look: Look, style: Style) -> list[str]:
     if State.MODIFIED in states:
         remarks.append("Modified: the file was edited since it was applied.")
     newest_file = max((e.version for e in look.entries if e.migration), default=None)
-    ahead = look.current is not None and newest_file is not None and look.current > newest_file
-    if ahead:
+    if newest_file is not None and ahead(look.entries):
         remarks.append(
             "The state is ahead of the files. To go back to them:"
             f" {style.call('downgrade', str(newest_file))}"
@@ -223,6 +232,8 @@ def _news_json(news: News) -> dict[str, object]:
         "interrupted": news.interrupted,
         "ahead": news.ahead,
         "problem": news.problem,
+        "departed": news.departed and news.departed.absence.kind,
+        "hint": news.departed and news.departed.way_out,
     }
 
 
@@ -275,7 +286,9 @@ def check_text(look: Look) -> str:
 def _listed_states(look: Look) -> str:
     counts = Counter(entry.state for entry in look.entries)
     states = (State.MODIFIED, State.MISSING, State.INTERRUPTED)
-    return ", ".join(f"{counts[state]} {state.value}" for state in states if counts[state])
+    told = [f"{counts[state]} {state.value}" for state in states if counts[state]]
+    newer = len(ahead(look.entries))
+    return ", ".join([*told, *([f"{newer} newer than every file"] if newer else [])])
 
 
 def check_json(look: Look) -> dict[str, object]:
@@ -284,5 +297,6 @@ def check_json(look: Look) -> dict[str, object]:
     return {
         "current_version": str(look.current) if look.current else None,
         "pending": [str(entry.version) for entry in look.entries if entry.state in UNAPPLIED],
+        "ahead": [str(version) for version in ahead(look.entries)],
         "counts": dict(counts),
     }
