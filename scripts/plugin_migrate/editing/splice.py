@@ -9,8 +9,9 @@ list of edits and no offset to keep right.
 from __future__ import annotations
 
 import re
+from collections import defaultdict, deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from .tree import Child, Node, fingerprint, kind_of
 
 _BLANKS = re.compile(r"[ \t]*")
 _LINE_END = re.compile(r"\r?\n")
+_NO_TAB = re.compile(r"[^\t]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ class _Piece:
 
     Parameters:
         lead: whitespace and comments before it; ``None`` for the first child, because what
-            stands before that one belongs to the container and stays at the top.
+            stands before that one belongs to the container and stays at the top, if it is not
+            clearly about the child.
         before, after: what stands on its line before and behind its comma.
     """
 
@@ -184,8 +187,23 @@ class _Splicer:
             after = self._same_line(rest, last=stop == end)
             pieces.append(_Piece(lead, self.text[child.start : child.end], before, after))
             lead = rest[len(after) :]
-        head = self.text[start : node.children[0].start]
+        head, lead_of_first = self._head(self.text[start : node.children[0].start], pieces)
+        pieces[0] = replace(pieces[0], lead=lead_of_first)
         return _Cut(head, tuple(pieces), comma == ",", lead or "")
+
+    def _head(self, gap: str, pieces: list[_Piece]) -> tuple[str, str | None]:
+        """Split what stands before the first child at the comments that are about that child.
+
+        Comments on the lines above it are, if another child has such comments too; else they may
+        as well be about the whole container.
+        """
+        if not any(self.syntax.comment.search(piece.lead or "") for piece in pieces[1:]):
+            return gap, None
+        line_end = gap.find("\n") + 1
+        own = line_end + _end(_BLANKS, gap[line_end:])
+        if not line_end or not self.syntax.comment.match(gap, own):
+            return gap, None
+        return gap[:own], self.syntax.newline + gap[line_end:]
 
     def _at_comma(self, gap: str) -> tuple[str, str, str]:
         """Split at the comma; without one, everything stands behind it."""
@@ -238,7 +256,11 @@ class _Splicer:
         if node.block:
             return tail.lstrip()
         inner = self._join([self._comments(head), tail])
-        return "" if "\n" in inner and not self._comments(inner) else inner
+        if "\n" not in inner or self._comments(inner):
+            return inner
+        # One line end came with the first child, see `_opened`; only more were there before.
+        rest = inner[inner.index("\n") + 1 :]
+        return rest if "\n" in rest else ""
 
     def _opened(self, inner: str, indent: str | None) -> tuple[str, str]:
         """Return head and tail for the first child of a container that held only ``inner``."""
@@ -247,7 +269,9 @@ class _Splicer:
         rest = inner[len(comments) :]
         if "\n" in rest or (unit and indent is not None and not inner):
             outer = indent or ""
-            return f"{comments}{newline}{outer}{unit or '  '}", rest or newline + outer
+            if not comments:  # `_emptied` tells by the line ends what to give back
+                rest = newline + (rest or outer)
+            return f"{comments}{newline}{outer}{unit or '  '}", rest
         return comments + (rest or (" " if comments else "")), rest
 
     def _usual_lead(self, node: Node, head: str, pieces: tuple[_Piece, ...]) -> str:
@@ -264,7 +288,8 @@ class _Splicer:
         """Return the indentation of a child behind ``lead``, if it is the first of its line."""
         if node.block:
             first = node.children[0].start
-            return " " * (first - (self.text.rfind("\n", 0, first) + 1))
+            line = self.text[self.text.rfind("\n", 0, first) + 1 : first]
+            return _NO_TAB.sub(" ", line)  # what stands there may be the dash of a list
         _, newline, line = lead.rpartition("\n")
         return line[: _end(_BLANKS, line)] if newline else None
 
@@ -317,7 +342,10 @@ def _pair_entries(node: Node, new: dict[str, Any]) -> Iterator[tuple[str | None,
 
 
 def _pair_items(node: Node, new: list[Any]) -> Iterator[tuple[Any, int | None]]:
-    """Pair equal items; between them, pair by position, so that a changed item is entered."""
+    """Pair equal items, also moved ones; what is left is paired by position between its neighbours.
+
+    So a moved item keeps its text and its comments, and a changed one is entered.
+    """
     numbers: dict[object, int] = {}  # like items have like numbers, which are quick to compare
 
     def number(value: object) -> int:
@@ -325,20 +353,46 @@ def _pair_items(node: Node, new: list[Any]) -> Iterator[tuple[Any, int | None]]:
 
     before = [number(child.node.value()) for child in node.children]
     after = [number(value) for value in new]
+    gaps = list(_gaps(before, after))
+    moved = _moved(before, after, gaps)
+    taken = set(moved.values())
+    indexes: list[int | None] = []
+    for old, now in gaps:
+        # The items up to here have not moved against each other.
+        same = now.start - len(indexes)
+        indexes += range(old.start - same, old.start)
+        left = iter([index for index in old if index not in taken])
+        indexes += [moved[at] if at in moved else next(left, None) for at in now]
+    indexes += range(len(before) - (len(new) - len(indexes)), len(before))
+    yield from zip(new, indexes, strict=True)
+
+
+def _gaps(before: list[int], after: list[int]) -> Iterator[tuple[range, range]]:
+    """Yield where the lists differ, as ranges of both."""
     shortest = min(len(before), len(after))
     start = next((i for i in range(shortest) if before[i] != after[i]), shortest)
     same = (i for i in range(shortest - start) if before[-1 - i] != after[-1 - i])
     end = next(same, shortest - start)
-    yield from zip(new[:start], range(start), strict=True)
     # The matcher is quadratic for long lists of like items, so it gets only the middle.
     matcher = SequenceMatcher(
         None, before[start : len(before) - end], after[start : len(after) - end]
     )
-    for _, old_start, old_end, new_start, new_end in matcher.get_opcodes():
-        for offset, value in enumerate(new[start + new_start : start + new_end]):
-            index = old_start + offset
-            yield value, start + index if index < old_end else None
-    yield from zip(new[len(new) - end :], range(len(before) - end, len(before)), strict=True)
+    for what, old_start, old_end, new_start, new_end in matcher.get_opcodes():
+        if what != "equal":
+            yield (
+                range(start + old_start, start + old_end),
+                range(start + new_start, start + new_end),
+            )
+
+
+def _moved(before: list[int], after: list[int], gaps: list[tuple[range, range]]) -> dict[int, int]:
+    """Return where in ``before`` the items stood that are elsewhere in ``after``."""
+    free: dict[int, deque[int]] = defaultdict(deque)
+    for old, _ in gaps:
+        for index in old:
+            free[before[index]].append(index)
+    places = [at for _, now in gaps for at in now]
+    return {at: free[after[at]].popleft() for at in places if free[after[at]]}
 
 
 def _end(pattern: re.Pattern[str], text: str, at: int = 0) -> int:
