@@ -87,9 +87,11 @@ def apply(text: str, new_value: dict[str, object], file: str = "the file") -> st
     if fingerprint(old_value) == wanted:
         return text
     _refuse_open(text, file)
-    # Changing what an anchor stands for would change its aliases too.
-    for prepare in (str, partial(_without_aliases, file=file)):
-        changed = _changed(prepare(text), new_value, file)
+    # Changing what an anchor stands for would change its aliases too, and when the last entry that
+    # had to be repaired is gone, a `# c` that was part of another one's value becomes a comment.
+    spelled_out = partial(_spelled_out, file=file)
+    for prepare, one_line in ((str, False), (str, True), (spelled_out, False)):
+        changed = _changed(prepare(text), new_value, file, one_line=one_line)
         if not new_value:
             changed = _without_empty_block(changed)
         if _reads_as(changed, wanted):
@@ -136,7 +138,8 @@ def _find(text: str) -> _Block:
 def _end(text: str, start: int) -> int | None:
     """Return where the block ends that the client sees; ``None`` if it sees none.
 
-    Where that is in the middle of a line, people and other programs see the end further down.
+    Where that is in the middle of a line, people and other programs see the end further down; if
+    there is none, it may as well be a table in a document without any header.
     """
     fence = client_reading.closing(text)
     if fence is None:
@@ -145,7 +148,9 @@ def _end(text: str, start: int) -> int | None:
     if not text[line:fence].strip(" \t"):
         return line
     meant = _CLOSING.search(text, fence)
-    return meant.start() if meant else fence
+    if meant:
+        return meant.start()
+    return fence if client_reading.read(text).readable else None
 
 
 def _front_matter(text: str, file: str) -> _FrontMatter:
@@ -188,10 +193,10 @@ def _parse(text: str, block: _Block) -> _FrontMatter:
     return _FrontMatter(block, root, repaired=True)
 
 
-def _changed(text: str, new_value: dict[str, object], file: str) -> str:
+def _changed(text: str, new_value: dict[str, object], file: str, *, one_line: bool) -> str:
     found = _front_matter(text, file)
     block, root = found.block, found.root
-    style = Yaml(block.newline, text, root, repaired=found.repaired)
+    style = Yaml(block.newline, text, root, one_line=one_line or found.repaired)
     if root is None:
         added = style.block(new_value, "") + block.newline
         if not block.exists:
@@ -216,13 +221,15 @@ def _without_empty_block(text: str) -> str:
     return text if client_reading.opening(rest) else rest
 
 
-def _without_aliases(text: str, file: str) -> str:
-    """Return the document with every alias replaced by what it stands for."""
+def _spelled_out(text: str, file: str) -> str:
+    """Return the document with every alias replaced by what it stands for, and raw text quoted."""
     found = _front_matter(text, file)
     root = found.root
-    style = Yaml(found.block.newline, text, root, repaired=found.repaired)
-    for node in reversed([node for node in root.walk() if node.alias] if root else []):
-        text = text[: node.start] + style.flow(node.value()) + text[node.end :]
+    style = Yaml(found.block.newline, text, root)
+    nodes = [] if root is None else list(root.walk())
+    for node in reversed(nodes):
+        if node.alias or (node.kind == "scalar" and node.whole):
+            text = text[: node.start] + style.flow(node.value()) + text[node.end :]
     return text
 
 
@@ -238,7 +245,7 @@ def _reads_as(text: str, wanted: object) -> bool:
 
 def _refuse_open(text: str, file: str) -> None:
     """Refuse a block that is opened and not closed: one more on top would hide it."""
-    if not _OPENED.match(text) or client_reading.closing(text) is not None:
+    if not _OPENED.match(text) or _find(text).exists:
         return
     what = "line 1 opens it, and no line closes it"
     hint = "Write a line of three dashes below its last key; if it is none, a blank line above it."

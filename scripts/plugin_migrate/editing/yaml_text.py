@@ -36,9 +36,8 @@ class Yaml:
         newline: the file's line ending.
         text: the file.
         root: its tree, to see whether lists are indented below their key; ``None`` if it is empty.
-        repaired: the header is YAML only after the repair by `client_reading.second_attempt`. Then
-            only what the repair leaves alone is written: no text of several lines, and no brackets
-            on the line of a key.
+        one_line: write only what the repair by `client_reading.second_attempt` leaves alone: no
+            text of several lines, and no brackets on the line of a key.
     """
 
     comment = COMMENT
@@ -47,10 +46,10 @@ class Yaml:
     indent_unit: str | None = None
 
     def __init__(
-        self, newline: str, text: str, root: Node | None, *, repaired: bool = False
+        self, newline: str, text: str, root: Node | None, *, one_line: bool = False
     ) -> None:
         self.newline = newline
-        self.repaired = repaired
+        self.one_line = one_line
         self.list_indent = "" if root is not None and _lists_at_key(text, root) else "  "
 
     def label(self, key: str, old: str = "") -> str:
@@ -67,7 +66,7 @@ class Yaml:
         if not place.block or place.comment_follows:
             return line
         indent = place.indent or ""
-        if self.repaired and isinstance(value, dict | list | tuple):
+        if self.one_line and isinstance(value, dict | list | tuple):
             return label + colon + self._below(value, indent, dash=label == "-")
         if place.compact and len(line) <= _SHORT:
             return line
@@ -109,7 +108,7 @@ class Yaml:
             return self.newline + inner + self.block(value, inner)
         if isinstance(value, str) and "\n" in value:
             return " " + self._text(value, indent)
-        if self.repaired and isinstance(value, dict | list | tuple) and not dash:
+        if self.one_line and isinstance(value, dict | list | tuple) and not dash:
             return self.newline + indent + "  " + self.flow(value)
         return " " + self.flow(value, inside=False)
 
@@ -121,7 +120,7 @@ class Yaml:
             f"\n{indent}  {line}" if line else "\n" for line in lines
         )
         is_kept = not _ESCAPED.search(value) and _reads_as(f"{indent}k: {literal}\n", value)
-        if is_kept and not self.repaired:
+        if is_kept and not self.one_line:
             return literal.replace("\n", self.newline)
         return _double_quoted(value)
 

@@ -37,6 +37,11 @@ _ENTRY = re.compile(r"^([A-Za-z_][\w-]*):(?=[ \t\r\n]|\Z)[ \t]*", re.MULTILINE)
 _LETTERS = {0x0: "\U000f0000", 0x85: "\U000f0085", 0x2028: "\U000f2028", 0x2029: "\U000f2029"}
 _LETTERS_BACK = {ord(stand_in): letter for letter, stand_in in _LETTERS.items()}
 
+_BLANKS_TO_LINE_END = re.compile(r"[ \t]*(?=[\r\n]|\Z)")
+_SPACES = re.compile(r"(?:[ \t]*[\r\n]+)*( *)[ \t]*")
+_LINE_END = re.compile(r"\r\n?|\n")
+_NO_TOKEN = re.compile(r"[ \t]*[#\r\n\0]")
+_DOCUMENT_END = re.compile(r"(?:---|\.\.\.)[ \t\r\n\0]")
 _BRACKETS = frozenset("[{")
 
 _SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
@@ -94,6 +99,35 @@ class _Loader(Reader, Scanner, Parser, Composer, _CoreSchema):
 
     def check_printable(self, data: str) -> None:
         """Take any character, as JavaScript's parsers do."""
+
+    def scan_to_next_token(self) -> None:
+        """Skip tabs too where they only separate; as indentation YAML forbids them."""
+        super().scan_to_next_token()
+        while self.peek() == "\t" and self._separates():
+            self.forward()
+            super().scan_to_next_token()
+
+    def _separates(self) -> bool:
+        line = self.buffer[: self.pointer].rpartition("\n")[2]
+        return bool(
+            line.strip(" \t") or self.flow_level or _NO_TOKEN.match(self.buffer, self.pointer)
+        )
+
+    def scan_plain_spaces(self, indent: int, start_mark: object) -> list[str]:
+        """Take what stands between two words of a plain text, tabs included."""
+        match = _SPACES.match(self.buffer, self.pointer)
+        assert match is not None
+        spaces, indentation = match[0], match[1]
+        lines = len(_LINE_END.findall(spaces))
+        if not lines:
+            self.forward(len(spaces))
+            return [spaces] if spaces else []
+        is_indented = self.flow_level or len(indentation) >= indent
+        self.forward(len(spaces) if is_indented else match.end(1) - match.start())
+        self.allow_simple_key = True
+        if self.column == 0 and _DOCUMENT_END.match(self.buffer, self.pointer):
+            return []
+        return ["\n" * (lines - 1) or " "]
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()  # type: ignore[no-untyped-call]
@@ -205,7 +239,9 @@ class _Builder:
         return self.offset + source.start_mark.index, self.offset + source.end_mark.index
 
     def _scalar(self, source: yaml.ScalarNode, start: int, end: int) -> Node:
-        if source.style in ("|", ">"):
+        if start == end:  # nothing, which stands behind the blanks that end its line
+            start = end = _end(_BLANKS_TO_LINE_END, self.text, end)
+        elif source.style in ("|", ">"):
             end = start + _block_scalar_length(self.text[start:end])
         return Node("scalar", start, end, _value(source))
 
