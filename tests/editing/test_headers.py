@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import yaml
 
 from editing.corpus import (
     HEADER_CHANGES,
@@ -14,9 +13,9 @@ from editing.corpus import (
     UNREADABLE_HEADERS,
     Change,
 )
+from editing.readers import assert_seen, client, pyyaml
 from plugin_migrate.editing import client_reading
 from plugin_migrate.editing import front_matter as fm
-from plugin_migrate.editing.tree import fingerprint
 from plugin_migrate.errors import StateUnreadable
 
 EDITABLE = sorted(HEADERS.keys() - UNREADABLE_HEADERS.keys() - UNCHANGEABLE_HEADERS.keys())
@@ -29,25 +28,6 @@ def changed(text: str, change: Change) -> tuple[str, dict[str, Any], dict[str, A
     return fm.apply(text, fields), fm.load(text), fields
 
 
-def client(text: str) -> Any:
-    """What the client makes of a header; ``None`` if it makes nothing of it."""
-    reading = client_reading.read(text)
-    if not reading.readable:
-        return None
-    return {} if reading.fields is None else reading.fields.value()
-
-
-def pyyaml(text: str) -> Any:
-    """What PyYAML makes of a header as it stands; ``None`` if it makes nothing of it."""
-    end = client_reading.closing(text)
-    if end is None:
-        return {}
-    try:
-        return yaml.safe_load(text[client_reading.opening(text) : end]) or {}
-    except yaml.YAMLError:
-        return None
-
-
 @pytest.mark.parametrize("name", EDITABLE)
 def test_both_readers_see_the_change_and_nothing_else(name: str) -> None:
     before = HEADERS[name]
@@ -55,23 +35,6 @@ def test_both_readers_see_the_change_and_nothing_else(name: str) -> None:
         after, old, new = changed(before, HEADER_CHANGES[change])
         for reader in (client, pyyaml):
             assert_seen(reader(before), reader(after), old, new, f"{change}, {reader.__name__}")
-
-
-def assert_seen(
-    before: Any, after: Any, old: dict[str, Any], new: dict[str, Any], where: str
-) -> None:
-    """Compare what a reader makes of a header before and after an edit of its fields."""
-    if before is None:
-        assert after in (None, new), where
-        return
-    assert after is not None, where
-    for key in {*old, *new, *before, *after}:
-        is_asked = [key in old, fingerprint(old.get(key))] != [
-            key in new,
-            fingerprint(new.get(key)),
-        ]
-        expected = new if is_asked else before
-        assert after.get(key) == expected.get(key), (where, key)
 
 
 @pytest.mark.parametrize("name", EDITABLE)

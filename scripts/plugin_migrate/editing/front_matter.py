@@ -8,6 +8,7 @@ asked; each result is checked for that, and refused otherwise.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -87,17 +88,21 @@ def apply(text: str, new_value: dict[str, object], file: str = "the file") -> st
     if fingerprint(old_value) == wanted:
         return text
     _refuse_open(text, file)
-    # Changing what an anchor stands for would change its aliases too, and when the last entry that
-    # had to be repaired is gone, a `# c` that was part of another one's value becomes a comment.
-    spelled_out = partial(_spelled_out, file=file)
-    for prepare, one_line in ((str, False), (str, True), (spelled_out, False)):
-        changed = _changed(prepare(text), new_value, file, one_line=one_line)
-        if not new_value:
-            changed = _without_empty_block(changed)
+    for changed in _candidates(text, new_value, file):
         if _reads_as(changed, wanted):
             _refuse_misreading(text, changed, old_value, new_value, file)
             return changed
     raise _unsafe(file, _line(text, _find(text).start))
+
+
+def _candidates(text: str, new_value: dict[str, object], file: str) -> Iterator[str]:
+    """Yield the document with its new front matter, in the form wished for and in safer ones."""
+    for one_line in (False, True):
+        yield _changed(text, new_value, file, one_line=one_line)
+    # Changing what an anchor stands for would change its aliases too, and when the last entry that
+    # had to be repaired is gone, a `# c` that was part of another one's value becomes a comment.
+    if client_reading.read(text).readable:
+        yield _changed(_spelled_out(text, file), new_value, file, one_line=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +214,8 @@ def _changed(text: str, new_value: dict[str, object], file: str, *, one_line: bo
     if new_value or not root.block:
         return changed
     # The mapping's text ends before its last line ending, which is left over when all is gone.
-    return changed[: root.start].rstrip(" \t") + _LINE_END.sub("", changed[root.start :], count=1)
+    rest = _LINE_END.sub("", changed[root.start :], count=1)
+    return _without_empty_block(changed[: root.start].rstrip(" \t") + rest)
 
 
 def _without_empty_block(text: str) -> str:
