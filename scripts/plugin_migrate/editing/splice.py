@@ -9,12 +9,11 @@ list of edits and no offset to keep right.
 from __future__ import annotations
 
 import re
-from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 from typing import Any, Protocol
 
+from .pairing import pair
 from .tree import Child, Node, fingerprint, kind_of
 
 _BLANKS = re.compile(r"[ \t]*")
@@ -342,57 +341,8 @@ def _pair_entries(node: Node, new: dict[str, Any]) -> Iterator[tuple[str | None,
 
 
 def _pair_items(node: Node, new: list[Any]) -> Iterator[tuple[Any, int | None]]:
-    """Pair equal items, also moved ones; what is left is paired by position between its neighbours.
-
-    So a moved item keeps its text and its comments, and a changed one is entered.
-    """
-    numbers: dict[object, int] = {}  # like items have like numbers, which are quick to compare
-
-    def number(value: object) -> int:
-        return numbers.setdefault(fingerprint(value), len(numbers))
-
-    before = [number(child.node.value()) for child in node.children]
-    after = [number(value) for value in new]
-    gaps = list(_gaps(before, after))
-    moved = _moved(before, after, gaps)
-    taken = set(moved.values())
-    indexes: list[int | None] = []
-    for old, now in gaps:
-        # The items up to here have not moved against each other.
-        same = now.start - len(indexes)
-        indexes += range(old.start - same, old.start)
-        left = iter([index for index in old if index not in taken])
-        indexes += [moved[at] if at in moved else next(left, None) for at in now]
-    indexes += range(len(before) - (len(new) - len(indexes)), len(before))
-    yield from zip(new, indexes, strict=True)
-
-
-def _gaps(before: list[int], after: list[int]) -> Iterator[tuple[range, range]]:
-    """Yield where the lists differ, as ranges of both."""
-    shortest = min(len(before), len(after))
-    start = next((i for i in range(shortest) if before[i] != after[i]), shortest)
-    same = (i for i in range(shortest - start) if before[-1 - i] != after[-1 - i])
-    end = next(same, shortest - start)
-    # The matcher is quadratic for long lists of like items, so it gets only the middle.
-    matcher = SequenceMatcher(
-        None, before[start : len(before) - end], after[start : len(after) - end]
-    )
-    for what, old_start, old_end, new_start, new_end in matcher.get_opcodes():
-        if what != "equal":
-            yield (
-                range(start + old_start, start + old_end),
-                range(start + new_start, start + new_end),
-            )
-
-
-def _moved(before: list[int], after: list[int], gaps: list[tuple[range, range]]) -> dict[int, int]:
-    """Return where in ``before`` the items stood that are elsewhere in ``after``."""
-    free: dict[int, deque[int]] = defaultdict(deque)
-    for old, _ in gaps:
-        for index in old:
-            free[before[index]].append(index)
-    places = [at for _, now in gaps for at in now]
-    return {at: free[after[at]].popleft() for at in places if free[after[at]]}
+    before = [fingerprint(child.node.value()) for child in node.children]
+    yield from zip(new, pair(before, [fingerprint(value) for value in new]), strict=True)
 
 
 def _end(pattern: re.Pattern[str], text: str, at: int = 0) -> int:
