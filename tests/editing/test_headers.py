@@ -114,7 +114,12 @@ def test_a_raw_value_keeps_its_meaning_when_the_header_becomes_yaml() -> None:
     assert client(after)["model"] == "opus # the best"
 
 
-def test_new_values_beside_an_unquoted_colon_are_written_on_one_line() -> None:
-    after, _, _ = changed(HEADERS["colon"], lambda fields: fields.update(a="x\ny: z", b="---"))
+def test_new_values_beside_an_unquoted_colon_are_written_as_both_read_them() -> None:
+    """A text on the line of its key, brackets not there: the repair would quote them."""
+    values = {"a": "x\ny: z", "b": "---", "c": [], "d": {}, "e": ["x: y"], "f": {"g": []}}
+    after, _, _ = changed(HEADERS["colon"], lambda fields: fields.update(values))
 
-    assert 'a: "x\\ny: z"\nb: "\\x2d\\x2d\\x2d"\n---\n' in after
+    assert after.endswith(
+        'a: "x\\ny: z"\nb: "\\x2d\\x2d\\x2d"\nc:\n  []\nd:\n  {}\n'
+        'e:\n  - "x: y"\nf:\n  g:\n    []\n---\n# Body\n\nSome text: with `---` in it.\n'
+    )
