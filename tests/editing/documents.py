@@ -188,9 +188,10 @@ def front_matter(draw: st.DrawFn, values: st.SearchStrategy[Any] | None = None) 
 
     def scalar(value: Any) -> str:
         if isinstance(value, str):
-            quoted = json.dumps(value, ensure_ascii=True)
+            quoted = in_quotes(value)
             single = "'" + value.replace("'", "''") + "'"
-            styles = [quoted, single] if value.isascii() and value.isprintable() else [quoted]
+            is_tame = value.isascii() and value.isprintable() and "---" not in value
+            styles = [quoted, single] if is_tame else [quoted]
             words = value.replace(" ", "").isalpha() and value.isascii() and value == value.strip()
             if words and value.lower() not in ("true", "false", "null"):
                 styles.append(value)
@@ -200,7 +201,7 @@ def front_matter(draw: st.DrawFn, values: st.SearchStrategy[Any] | None = None) 
     def flow(value: Any) -> str:
         gap = draw(st.sampled_from(["", " "]))
         if isinstance(value, dict):
-            parts = [f"{json.dumps(k)}: {flow(v)}" for k, v in value.items()]
+            parts = [f"{in_quotes(k)}: {flow(v)}" for k, v in value.items()]
             return "{" + gap + f",{gap} ".join(parts) + gap + "}"
         if isinstance(value, list):
             return "[" + gap + f",{gap} ".join(map(flow, value)) + gap + "]"
@@ -215,7 +216,7 @@ def front_matter(draw: st.DrawFn, values: st.SearchStrategy[Any] | None = None) 
                 inner = indent + dash_indent
             return f"{comment()}\n" + block(value, inner)
         one_line = isinstance(value, str) and value.isprintable() and value == value.strip()
-        if one_line and value and draw(st.booleans()):
+        if one_line and value and "---" not in value and draw(st.booleans()):
             style = draw(st.sampled_from(["|-", ">-"]))
             return f" {style}{comment()}\n{indent}    {value}\n"
         return f" {flow(value)}{comment()}\n"
@@ -228,7 +229,11 @@ def front_matter(draw: st.DrawFn, values: st.SearchStrategy[Any] | None = None) 
         return "".join((lines_between(indent) if i else "") + part for i, part in enumerate(parts))
 
     def key(text: str) -> str:
-        return text if text in "abcdefg" and text else json.dumps(text)
+        return text if text in "abcdefg" and text else in_quotes(text)
+
+    def in_quotes(text: str) -> str:
+        # The client would take three dashes for the header's end, wherever they stand.
+        return json.dumps(text).replace("---", "\\x2d\\x2d\\x2d")
 
     value = draw(values if values is not None else MAPPINGS)
     head = draw(st.sampled_from(["", "# header\n", "\n"]))

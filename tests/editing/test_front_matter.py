@@ -226,8 +226,17 @@ def test_line_endings_stay() -> None:
     assert fm.load(changed)["text"] == "a\nb\n"
 
 
-def test_all_keys_removed_leaves_an_empty_block() -> None:
-    assert edited("---\na: 1\nb: 2\n---\nbody", lambda f: f.clear()) == "---\n---\nbody"
+def test_a_block_that_an_edit_made_goes_away_with_its_last_key() -> None:
+    for before in ("", "body", "\n\nbody\n", "\ufeffbody\r\n", "---x\n"):
+        made = edited(before, lambda f: f.update(team="core"))
+        assert edited(made, lambda f: f.pop("team")) == before
+
+
+def test_a_block_that_no_edit_makes_stays_when_it_is_empty() -> None:
+    two_blocks = "---\na: 1\n---\n---\nb: 2\n---\n"  # the second would become the header
+    assert edited(two_blocks, lambda f: f.clear()) == "---\n---\n---\nb: 2\n---\n"
+    assert edited("--- \na: 1\n---\nbody", lambda f: f.clear()) == "--- \n---\nbody"
+    assert edited("---\na: 1\n----\nbody", lambda f: f.clear()) == "---\n----\nbody"
     assert edited("---\r\n  a: 1\r\n---", lambda f: f.clear()) == "---\r\n---"
     assert edited("---\n# c\na: 1 # d\n# e\n---\n", lambda f: f.clear()) == "---\n# c\n# e\n---\n"
 
@@ -238,7 +247,6 @@ def test_all_keys_removed_leaves_an_empty_block() -> None:
         ("", "---\nk: 1\n---\n"),
         ("body", "---\nk: 1\n---\nbody"),
         ("\ufeff\r\nbody\r\n", "\ufeff---\r\nk: 1\r\n---\r\n\r\nbody\r\n"),
-        ("---\nnever closed", "---\nk: 1\n---\n---\nnever closed"),
         (" ---\na: 1\n---\n", "---\nk: 1\n---\n ---\na: 1\n---\n"),
         ("---\n---\n", "---\nk: 1\n---\n"),
         ("---\n# c\n---", "---\n# c\nk: 1\n---"),

@@ -62,7 +62,7 @@ def test_the_body_is_never_touched(text: str, edits: list[Edit]) -> None:
 
 @given(st.text(max_size=30), FILLED)
 def test_front_matter_is_made_before_any_body(body: str, value: Any) -> None:
-    assume(not fm._find(body).exists)
+    assume(not fm._OPENED.match(body))
 
     changed = fm.apply(body, value)
 
@@ -154,7 +154,6 @@ def test_all_this_holds_beside_an_entry_that_is_no_yaml(text: str, edits: list[E
     lenient = text[: block.start] + BROKEN + block.newline + text[block.start :]
     value = fm.load(lenient)
     assert value.pop("broken") == BROKEN.removeprefix("broken: ")
-    assert fingerprint(value) == fingerprint(fm.load(text))
     for edit in edits:
         edit(value)
     for key in [key for key in value if key not in set("abcdefg")]:

@@ -102,7 +102,7 @@ def test_deleting_the_only_entry_leaves_empty_brackets() -> None:
     [
         ("{}", '{\n  "k": 1\n}'),
         ("{ }", '{ "k": 1 }'),
-        ("{\n}\n", '{\n  "k": 1\n}\n'),
+        ("{\n}\n", '{\n  "k": 1\n\n}\n'),
         ('{"a": 1}', '{"a": 1, "k": 1}'),
         ('{"a":1}', '{"a":1,"k":1}'),
         ('{ "a": 1 }', '{ "a": 1, "k": 1 }'),
@@ -263,7 +263,6 @@ def test_rename_refuses_what_it_cannot_do() -> None:
         ("[,]", 1, "Expecting value"),
         ("{,}", 1, "property name"),
         ("[01]", 1, "',' delimiter"),
-        ("", 1, "Expecting value"),
         ("{}\n\n{}", 3, "Extra data"),
         ("[1] /* open", 1, "Extra data"),
         ('["a\nb"]', 1, "control character"),
@@ -277,11 +276,117 @@ def test_a_broken_file_is_named_with_its_line(text: str, line: int, what: str) -
     assert "settings.json" in caught.value.message
 
 
-def test_a_duplicate_key_is_named_with_its_line() -> None:
-    with pytest.raises(StateUnreadable, match='"a" appears twice') as caught:
-        json_edit.load('{\n  "b": {\n    "a": 1,\n    "\\u0061": 2\n  }\n}', "settings.json")
+def test_a_key_that_is_there_twice_is_named_with_both_lines() -> None:
+    twice = '{\n  "b": {\n    "a": 1,\n    "\\u0061": 2\n  }\n}'
+    for text in (twice, twice.replace("\n", "\r\n"), twice.replace("\n", "\r")):
+        with pytest.raises(StateUnreadable, match='"a" appears twice, in lines 3 and 4') as caught:
+            json_edit.load(text, "settings.json")
 
-    assert (caught.value.file, caught.value.line) == ("settings.json", 4)
+        assert (caught.value.file, caught.value.line) == ("settings.json", 4)
+        assert "keep the one that is meant" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("text", ["", "\n", " \r\n\t", "\ufeff", "\0\0\0"])
+def test_an_empty_file_may_be_one_that_is_being_written(text: str) -> None:
+    with pytest.raises(StateUnreadable, match=r"^settings\.json is empty$") as caught:
+        json_edit.load(text, "settings.json")
+
+    assert (caught.value.file, caught.value.line) == ("settings.json", 1)
+    assert "while it writes it: run the command again" in str(caught.value.hint)
+
+
+CONFLICT = """\
+{
+  "a": 1,
+<<<<<<< HEAD
+  "model": "opus"
+=======
+  "model": "sonnet"
+>>>>>>> main
+}
+"""
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_the_markers_of_a_merge_are_named_with_both_lines(newline: str) -> None:
+    with pytest.raises(StateUnreadable, match="markers of a merge, lines 3 to 7") as caught:
+        json_edit.load(CONFLICT.replace("\n", newline), "settings.json")
+
+    assert (caught.value.file, caught.value.line) == ("settings.json", 3)
+    assert "Resolve the merge" in str(caught.value.hint)
+
+
+def test_markers_in_a_comment_or_a_text_are_no_conflict() -> None:
+    text = '{\n/*\n<<<<<<<\n=======\n>>>>>>>\n*/\n"a": 1}'
+
+    assert json_edit.load(text) == {"a": 1}
+
+
+def test_lines_that_end_in_cr_alone_stay_so() -> None:
+    def change(value: Any) -> None:
+        value.update(new=[{"a": 1}], text="a\n\rb")
+        del value["permissions"]["allow"][0]
+
+    changed = edited(SETTINGS.replace("\n", "\r"), change)
+
+    assert changed == edited(SETTINGS, change).replace("\n", "\r")
+    assert json_edit.load(changed)["text"] == "a\n\rb"
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["{\n}", "{\r\n}\r\n", "{}", "{ }", "{\n\n}", "{  \n}", "{\r}", '{"a": {\n  },\n  "b": 1}'],
+)
+def test_brackets_are_as_before_when_what_was_added_is_taken_away(before: str) -> None:
+    def inner(value: Any) -> Any:
+        return value.get("a", value)
+
+    filled = edited(before, lambda v: inner(v).update(k=1))
+
+    assert edited(filled, lambda v: inner(v).pop("k")) == before
+
+
+COMMENTED = """\
+[
+  // about a
+  "a",
+  // about b
+  "b", // b too
+  /* c */ "c"
+]
+"""
+
+
+def test_a_moved_item_takes_its_comments_along() -> None:
+    assert edited(COMMENTED, lambda v: v.append(v.pop(0))) == (
+        '[\n  // about b\n  "b", // b too\n  /* c */ "c",\n  // about a\n  "a"\n]\n'
+    )
+    assert edited(COMMENTED, lambda v: v.insert(0, v.pop())) == (
+        '[\n  /* c */ "c",\n  // about a\n  "a",\n  // about b\n  "b" // b too\n]\n'
+    )
+    assert edited(edited(COMMENTED, lambda v: v.reverse()), lambda v: v.reverse()) == COMMENTED
+    assert edited("[1.0, 2.0, 3.0]", lambda v: v.append(v.pop(0))) == "[2.0, 3.0, 1.0]"
+
+
+def test_a_moved_item_leaves_the_others_to_their_places() -> None:
+    before = '[{"a": 1.0}, {"b": 1.0}, {"c": 1.0}, {"d": 1.0}]'
+
+    def change(value: Any) -> None:
+        value.insert(0, value.pop(2))
+        value[1]["a"] = 2
+        value[3]["d"] = 2
+
+    assert edited(before, change) == '[{"c": 1.0}, {"a": 2}, {"b": 1.0}, {"d": 2}]'
+
+
+def test_a_comment_about_a_whole_list_stays_at_its_top() -> None:
+    before = "[\n  // Names only.\n  1,\n  2\n]"
+
+    assert edited(before, lambda v: v.append(v.pop(0))) == "[\n  // Names only.\n  2,\n  1\n]"
+
+
+def test_a_deleted_first_item_leaves_the_comment_above_it() -> None:
+    assert edited(COMMENTED, lambda v: v.pop(0)) == COMMENTED.replace('  "a",\n', "")
 
 
 def test_a_bottomless_file_is_an_error_and_not_a_crash() -> None:

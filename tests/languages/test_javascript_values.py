@@ -86,3 +86,12 @@ def test_a_key_that_took_anothers_place_is_renamed():
     assert merge(old, {"new": {"x": 1}, "b": 2}) is old
     assert list(old.items()) == [("new", {"x": 1.0}), ("b", 2)]
     assert old.original_keys == {"new": "a"}
+
+
+def test_a_moved_item_is_the_old_one() -> None:
+    """JavaScript writes 1.0 as 1; that is no change of its author."""
+    old = editable([1.0, {"a": 2.0}, "x", 3.0])
+
+    merged = merge(old, [3, "x", {"a": 2}, 1])
+
+    assert repr(plain(merged)) == "[3.0, 'x', {'a': 2.0}, 1.0]"

@@ -2,5 +2,6 @@
 
 ``json_edit.edit(path)`` and ``front_matter.edit(path)`` are what a migration's author is handed.
 Both work alike: a parser turns the text into a tree of spans (`tree`), the author changes plain
-values, and the difference is spliced into the old text (`splice`).
+values, and the difference is spliced into the old text (`splice`). What comes out is read again:
+as the author wants it, and for a header also as Claude Code reads it (`client_reading`).
 """

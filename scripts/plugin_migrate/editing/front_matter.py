@@ -1,8 +1,14 @@
-"""Markdown with YAML front matter: the mapping is edited, the body is never touched."""
+"""Markdown with YAML front matter: the mapping is edited, the body is never touched.
+
+Two read a header: YAML, and Claude Code, which ends it elsewhere and repairs what is no YAML
+(`client_reading`). What both made of it before an edit they make of it after, but for what was
+asked; each result is checked for that, and refused otherwise.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -11,15 +17,17 @@ from pathlib import Path
 import yaml
 
 from ..errors import StateUnreadable
+from . import client_reading, damage
 from .files import edit_file
 from .splice import splice
 from .tree import EditableDict, Node, fingerprint
 from .yaml_text import Yaml
-from .yaml_tree import DuplicateKey, parse, parse_by_lines
+from .yaml_tree import DuplicateKey, Unsupported, parse, parse_by_lines
 
-_OPENING = re.compile(r"\ufeff?---[ \t]*(\r?\n)")
-_CLOSING = re.compile(r"^---[ \t]*\r?$", re.MULTILINE)
+_CLOSING = re.compile(r"^[ \t]*---", re.MULTILINE)
 _LINE_END = re.compile(r"\A[ \t]*\r?\n")
+_MADE_AND_EMPTIED = re.compile(r"\A(\ufeff?)---(\r?\n)---\2")
+_OPENED = re.compile(r"\ufeff?---[ \t]*[\r\n]")
 _BY_HAND = "Edit this file as text instead, for example with `Path.read_text` and `str.replace`."
 
 
@@ -47,8 +55,9 @@ def load(text: str, file: str = "the file") -> EditableDict:
     """Return the front matter of a Markdown document.
 
     Values are str, int, float, bool, None, list and dict, by YAML 1.2, as Claude Code sees them:
-    ``2024-01-01`` and ``yes`` are strings. Where the block is no YAML as a whole, each line that
-    begins with a key begins an entry, and one that is no YAML alone has its raw text as value.
+    ``2024-01-01`` and ``yes`` are strings. Where the block is YAML only after the repair that the
+    client tries, values are those of the repaired text. Where it is none then either, each line
+    that begins with a key begins an entry, and one that is no YAML alone has its text as value.
 
     Parameters:
         text: the document.
@@ -57,7 +66,7 @@ def load(text: str, file: str = "the file") -> EditableDict:
     Raises:
         StateUnreadable: the front matter is no mapping, or has a key twice.
     """
-    root = _tree(text, _find(text), file)
+    root = _front_matter(text, file).root
     return EditableDict() if root is None else root.value()
 
 
@@ -70,18 +79,30 @@ def apply(text: str, new_value: dict[str, object], file: str = "the file") -> st
         file: its name for messages.
 
     Raises:
-        StateUnreadable: the front matter has a form that cannot be changed safely.
+        StateUnreadable: the front matter has a form that cannot be changed safely, or Claude Code
+            would not read the result as it is meant.
         TypeError: ``new_value`` holds something that YAML cannot.
     """
     wanted = fingerprint(new_value, "the front matter")
-    if fingerprint(load(text, file)) == wanted:
+    old_value = load(text, file)
+    if fingerprint(old_value) == wanted:
         return text
-    # Changing what an anchor stands for would change its aliases too.
-    for prepare in (str, partial(_without_aliases, file=file)):
-        changed = _changed(prepare(text), new_value, file)
+    _refuse_open(text, file)
+    for changed in _candidates(text, new_value, file):
         if _reads_as(changed, wanted):
+            _refuse_misreading(text, changed, old_value, new_value, file)
             return changed
-    raise StateUnreadable(f"{file} cannot be changed safely", hint=_BY_HAND, file=file)
+    raise _unsafe(file, _line(text, _find(text).start))
+
+
+def _candidates(text: str, new_value: dict[str, object], file: str) -> Iterator[str]:
+    """Yield the document with its new front matter, in the form wished for and in safer ones."""
+    for one_line in (False, True):
+        yield _changed(text, new_value, file, one_line=one_line)
+    # Changing what an anchor stands for would change its aliases too, and when the last entry that
+    # had to be repaired is gone, a `# c` that was part of another one's value becomes a comment.
+    if client_reading.read(text).readable:
+        yield _changed(_spelled_out(text, file), new_value, file, one_line=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,50 +115,93 @@ class _Block:
     exists: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class _FrontMatter:
+    """A block and what is in it.
+
+    Parameters:
+        block: where it is.
+        root: its tree; ``None`` if there is nothing in it, or no block.
+        repaired: it is no YAML as it stands.
+    """
+
+    block: _Block
+    root: Node | None
+    repaired: bool = False
+
+
 def _find(text: str) -> _Block:
-    opening = _OPENING.match(text)
-    closing = _CLOSING.search(text, opening.end()) if opening else None
-    if opening and closing:
-        return _Block(opening.end(), closing.start(), opening[1])
+    start = client_reading.opening(text)
+    end = _end(text, start)
+    if end is not None:
+        return _Block(start, end, "\r\n" if text.startswith("\r\n", start - 2) else "\n")
     start = 1 if text.startswith("\ufeff") else 0
     newline = "\r\n" if "\r\n" in text else "\n"
     return _Block(start, start, newline, exists=False)
 
 
-def _tree(text: str, block: _Block, file: str) -> Node | None:
-    """Return the tree of the block; ``None`` if there is nothing in it, or no block."""
-    if not block.exists:
-        return None
+def _end(text: str, start: int) -> int | None:
+    """Return where the block ends that the client sees; ``None`` if it sees none.
 
-    def unreadable(what: str, at: int) -> StateUnreadable:
-        line = text.count("\n", 0, at) + 1
+    Where that is in the middle of a line, people and other programs see the end further down; if
+    there is none, it may as well be a table in a document without any header.
+    """
+    fence = client_reading.closing(text)
+    if fence is None:
+        return None
+    line = text.rfind("\n", start, fence) + 1 or start
+    if not text[line:fence].strip(" \t"):
+        return line
+    meant = _CLOSING.search(text, fence)
+    if meant:
+        return meant.start()
+    return fence if client_reading.read(text).readable else None
+
+
+def _front_matter(text: str, file: str) -> _FrontMatter:
+    damage.refuse_utf_16(text, file)
+    block = _find(text)
+    if not block.exists:
+        return _FrontMatter(block, None)
+    damage.refuse_conflict(text, file, block.start, block.end)
+
+    def unreadable(what: str, at: int, hint: str = _BY_HAND) -> StateUnreadable:
         message = f"The front matter of {file} cannot be edited: {what}"
-        return StateUnreadable(message, hint=_BY_HAND, file=file, line=line)
+        return StateUnreadable(message, hint=hint, file=file, line=_line(text, at))
 
     try:
-        root = _parse(text, block)
+        found = _parse(text, block)
     except DuplicateKey as error:
-        raise unreadable(f"the key '{error.key}' appears twice", error.at) from None
+        first, second = _line(text, error.first), _line(text, error.at)
+        what = f"the key '{error.key}' appears twice, in lines {first} and {second}"
+        raise unreadable(what, error.at, damage.KEEP_ONE) from None
+    except Unsupported as error:
+        raise unreadable(f"it is no YAML, and {error}", error.at or block.start) from None
     except yaml.YAMLError as error:
         raise unreadable(f"it is no YAML, and {error}", block.start) from None
     except RecursionError:
         raise unreadable("it is nested too deeply", block.start) from None
-    if root is not None and root.kind != "mapping":
-        raise unreadable("it does not consist of keys and values", root.start)
-    return root
+    if found.root is not None and found.root.kind != "mapping":
+        raise unreadable("it does not consist of keys and values", found.root.start)
+    return found
 
 
-def _parse(text: str, block: _Block) -> Node | None:
+def _parse(text: str, block: _Block) -> _FrontMatter:
     try:
-        return parse(text, block.start, block.end)
+        return _FrontMatter(block, parse(text, block.start, block.end))
     except yaml.YAMLError:
-        return parse_by_lines(text, block.start, block.end)
+        pass
+    try:
+        root = client_reading.second_attempt(text, block.start, block.end)
+    except yaml.YAMLError:
+        root = parse_by_lines(text, block.start, block.end)
+    return _FrontMatter(block, root, repaired=True)
 
 
-def _changed(text: str, new_value: dict[str, object], file: str) -> str:
-    block = _find(text)
-    root = _tree(text, block, file)
-    style = Yaml(block.newline, text, root)
+def _changed(text: str, new_value: dict[str, object], file: str, *, one_line: bool) -> str:
+    found = _front_matter(text, file)
+    block, root = found.block, found.root
+    style = Yaml(block.newline, text, root, one_line=one_line or found.repaired)
     if root is None:
         added = style.block(new_value, "") + block.newline
         if not block.exists:
@@ -145,21 +209,33 @@ def _changed(text: str, new_value: dict[str, object], file: str) -> str:
             added = fence + added + fence
         return text[: block.end] + added + text[block.end :]
     if root.whole:  # a `? key`, or a key without a colon in braces
-        raise StateUnreadable(f"{file} cannot be changed safely", hint=_BY_HAND, file=file)
+        raise _unsafe(file, _line(text, root.start))
     changed = splice(text, root, new_value, style)
     if new_value or not root.block:
         return changed
     # The mapping's text ends before its last line ending, which is left over when all is gone.
-    return changed[: root.start].rstrip(" ") + _LINE_END.sub("", changed[root.start :], count=1)
+    rest = _LINE_END.sub("", changed[root.start :], count=1)
+    return _without_empty_block(changed[: root.start].rstrip(" \t") + rest)
 
 
-def _without_aliases(text: str, file: str) -> str:
-    """Return the document with every alias replaced by what it stands for."""
-    block = _find(text)
-    root = _tree(text, block, file)
-    style = Yaml(block.newline, text, root)
-    for node in reversed([node for node in root.walk() if node.alias] if root else []):
-        text = text[: node.start] + style.flow(node.value()) + text[node.end :]
+def _without_empty_block(text: str) -> str:
+    """Return the document without an empty block of the form that an edit makes.
+
+    What an edit gave to a file that had none goes away when another edit takes back its keys.
+    """
+    rest = _MADE_AND_EMPTIED.sub(r"\1", text, count=1)
+    return text if client_reading.opening(rest) else rest
+
+
+def _spelled_out(text: str, file: str) -> str:
+    """Return the document with every alias replaced by what it stands for, and raw text quoted."""
+    found = _front_matter(text, file)
+    root = found.root
+    style = Yaml(found.block.newline, text, root)
+    nodes = [] if root is None else list(root.walk())
+    for node in reversed(nodes):
+        if node.alias or (node.kind == "scalar" and node.whole):
+            text = text[: node.start] + style.flow(node.value()) + text[node.end :]
     return text
 
 
@@ -168,3 +244,54 @@ def _reads_as(text: str, wanted: object) -> bool:
         return fingerprint(load(text)) == wanted
     except StateUnreadable:
         return False
+
+
+# --- what the client makes of it -----------------------------------------------------------------
+
+
+def _refuse_open(text: str, file: str) -> None:
+    """Refuse a block that is opened and not closed: one more on top would hide it."""
+    if not _OPENED.match(text) or _find(text).exists:
+        return
+    what = "line 1 opens it, and no line closes it"
+    hint = "Write a line of three dashes below its last key; if it is none, a blank line above it."
+    if "\n" not in text:
+        what = "its lines end in CR alone, and Claude Code finds none in it"
+        hint = "Save the file with lines that end in LF, and run the command again."
+    message = f"The front matter of {file} cannot be edited: {what}"
+    raise StateUnreadable(message, hint=hint, file=file, line=1)
+
+
+def _refuse_misreading(
+    text: str,
+    changed: str,
+    old_value: dict[str, object],
+    new_value: dict[str, object],
+    file: str,
+) -> None:
+    what = client_reading.misread(text, changed, old_value, new_value)
+    if what is None:
+        return
+    block = _find(text)
+    fence = client_reading.closing(text)
+    if not block.exists or fence is None or fence >= block.end:
+        raise _unsafe(
+            file, _line(text, block.start), f": Claude Code would read {what} differently"
+        )
+    raise StateUnreadable(
+        f"The front matter of {file} cannot be edited: for Claude Code it ends in line"
+        f" {_line(text, fence)}, at the `---` in the middle of it",
+        hint="Take the three dashes out of that line,"
+        r" or write them as \x2d\x2d\x2d in double quotes.",
+        file=file,
+        line=_line(text, fence),
+    )
+
+
+def _unsafe(file: str, line: int, why: str = "") -> StateUnreadable:
+    message = f"The front matter of {file} cannot be changed safely{why}"
+    return StateUnreadable(message, hint=_BY_HAND, file=file, line=line)
+
+
+def _line(text: str, at: int) -> int:
+    return text.count("\n", 0, at) + 1

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StateUnreadable
+from . import damage
 from .files import edit_file
 from .splice import Place, splice
 from .tree import Child, Kind, Node, fingerprint
@@ -26,6 +27,8 @@ _COMMA = re.compile(r"[ \t]*,[ \t]*")
 # An escape that `ensure_ascii` would write; control characters are escaped either way.
 _ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\u(?!00[01])[0-9a-fA-F]{4}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_LINE_END = re.compile(r"\r\n?|\n")
+_MEND = "Mend that line, and run the command again."
 _SHORT = 80
 
 
@@ -60,6 +63,8 @@ def load(text: str, file: str = "the file") -> Any:
     Raises:
         StateUnreadable: it is not JSON, or a mapping has a key twice.
     """
+    damage.refuse_utf_16(text, file)
+    damage.refuse_empty(text, file)
     return _Parser(text, file).document().value()
 
 
@@ -76,6 +81,9 @@ def apply(text: str, new_value: Any, file: str = "the file") -> str:
         TypeError: ``new_value`` holds something that JSON cannot.
         ValueError: it holds NaN or an infinity.
     """
+    if _has_cr_alone(text):
+        lines = apply(text.replace("\r", "\n"), new_value, file)
+        return lines.replace("\n", "\r")
     root = _Parser(text, file).document()
     changed = splice(text, root, new_value, _Json(text, root))
     if changed != text and fingerprint(load(changed, file)) != fingerprint(new_value):
@@ -101,6 +109,7 @@ class _Parser:
             if end < len(self.text):
                 raise self._error("Extra data", end)
         except json.JSONDecodeError as error:
+            damage.refuse_conflict(self.text, self.file)
             raise self._error(error.msg, error.pos) from None
         except RecursionError:
             raise StateUnreadable(f"{self.file} is nested too deeply", file=self.file) from None
@@ -118,13 +127,13 @@ class _Parser:
         is_mapping = self.text[start] == "{"
         closing = "}" if is_mapping else "]"
         children: list[Child] = []
-        keys: set[str] = set()
+        keys: dict[str, int] = {}
         at = self._skip(start + 1)
         while not self.text.startswith(closing, at):
             child = self._entry(at) if is_mapping else Child(at, at, None, self._node(at))
             if child.key is not None and child.key in keys:
-                raise self._error(f"the key {json.dumps(child.key)} appears twice", at)
-            keys.add(child.key or "")
+                raise self._twice(child.key, keys[child.key], at)
+            keys[child.key or ""] = at
             children.append(child)
             at = self._skip(child.end)
             if self.text.startswith(",", at):
@@ -148,12 +157,26 @@ class _Parser:
         match = _TRIVIA.match(self.text, at)
         return at if match is None else match.end()
 
-    def _error(self, what: str, at: int) -> StateUnreadable:
+    def _twice(self, key: str, first: int, second: int) -> StateUnreadable:
+        lines = f"in lines {self._line(first)} and {self._line(second)}"
+        what = f"the key {json.dumps(key)} appears twice, {lines}"
+        return self._error(what, second, damage.KEEP_ONE)
+
+    def _error(self, what: str, at: int, hint: str = _MEND) -> StateUnreadable:
         return StateUnreadable(
             f"{self.file} cannot be read as JSON: {what}",
+            hint=hint,
             file=self.file,
-            line=self.text.count("\n", 0, at) + 1,
+            line=self._line(at),
         )
+
+    def _line(self, at: int) -> int:
+        return len(_LINE_END.findall(self.text, 0, at)) + 1
+
+
+def _has_cr_alone(text: str) -> bool:
+    """Tell whether a file's lines end as on the first Macs; it is edited as if they ended in LF."""
+    return "\r" in text and "\n" not in text
 
 
 class _Json:

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from difflib import SequenceMatcher
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from .pairing import pair
 from .tree import Child, Node, fingerprint, kind_of
 
 _BLANKS = re.compile(r"[ \t]*")
 _LINE_END = re.compile(r"\r?\n")
+_NO_TAB = re.compile(r"[^\t]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ class _Piece:
 
     Parameters:
         lead: whitespace and comments before it; ``None`` for the first child, because what
-            stands before that one belongs to the container and stays at the top.
+            stands before that one belongs to the container and stays at the top, if it is not
+            clearly about the child.
         before, after: what stands on its line before and behind its comma.
     """
 
@@ -184,8 +186,23 @@ class _Splicer:
             after = self._same_line(rest, last=stop == end)
             pieces.append(_Piece(lead, self.text[child.start : child.end], before, after))
             lead = rest[len(after) :]
-        head = self.text[start : node.children[0].start]
+        head, lead_of_first = self._head(self.text[start : node.children[0].start], pieces)
+        pieces[0] = replace(pieces[0], lead=lead_of_first)
         return _Cut(head, tuple(pieces), comma == ",", lead or "")
+
+    def _head(self, gap: str, pieces: list[_Piece]) -> tuple[str, str | None]:
+        """Split what stands before the first child at the comments that are about that child.
+
+        Comments on the lines above it are, if another child has such comments too; else they may
+        as well be about the whole container.
+        """
+        if not any(self.syntax.comment.search(piece.lead or "") for piece in pieces[1:]):
+            return gap, None
+        line_end = gap.find("\n") + 1
+        own = line_end + _end(_BLANKS, gap[line_end:])
+        if not line_end or not self.syntax.comment.match(gap, own):
+            return gap, None
+        return gap[:own], self.syntax.newline + gap[line_end:]
 
     def _at_comma(self, gap: str) -> tuple[str, str, str]:
         """Split at the comma; without one, everything stands behind it."""
@@ -238,7 +255,11 @@ class _Splicer:
         if node.block:
             return tail.lstrip()
         inner = self._join([self._comments(head), tail])
-        return "" if "\n" in inner and not self._comments(inner) else inner
+        if "\n" not in inner or self._comments(inner):
+            return inner
+        # One line end came with the first child, see `_opened`; only more were there before.
+        rest = inner[inner.index("\n") + 1 :]
+        return rest if "\n" in rest else ""
 
     def _opened(self, inner: str, indent: str | None) -> tuple[str, str]:
         """Return head and tail for the first child of a container that held only ``inner``."""
@@ -247,7 +268,9 @@ class _Splicer:
         rest = inner[len(comments) :]
         if "\n" in rest or (unit and indent is not None and not inner):
             outer = indent or ""
-            return f"{comments}{newline}{outer}{unit or '  '}", rest or newline + outer
+            if not comments:  # `_emptied` tells by the line ends what to give back
+                rest = newline + (rest or outer)
+            return f"{comments}{newline}{outer}{unit or '  '}", rest
         return comments + (rest or (" " if comments else "")), rest
 
     def _usual_lead(self, node: Node, head: str, pieces: tuple[_Piece, ...]) -> str:
@@ -264,7 +287,8 @@ class _Splicer:
         """Return the indentation of a child behind ``lead``, if it is the first of its line."""
         if node.block:
             first = node.children[0].start
-            return " " * (first - (self.text.rfind("\n", 0, first) + 1))
+            line = self.text[self.text.rfind("\n", 0, first) + 1 : first]
+            return _NO_TAB.sub(" ", line)  # what stands there may be the dash of a list
         _, newline, line = lead.rpartition("\n")
         return line[: _end(_BLANKS, line)] if newline else None
 
@@ -317,28 +341,8 @@ def _pair_entries(node: Node, new: dict[str, Any]) -> Iterator[tuple[str | None,
 
 
 def _pair_items(node: Node, new: list[Any]) -> Iterator[tuple[Any, int | None]]:
-    """Pair equal items; between them, pair by position, so that a changed item is entered."""
-    numbers: dict[object, int] = {}  # like items have like numbers, which are quick to compare
-
-    def number(value: object) -> int:
-        return numbers.setdefault(fingerprint(value), len(numbers))
-
-    before = [number(child.node.value()) for child in node.children]
-    after = [number(value) for value in new]
-    shortest = min(len(before), len(after))
-    start = next((i for i in range(shortest) if before[i] != after[i]), shortest)
-    same = (i for i in range(shortest - start) if before[-1 - i] != after[-1 - i])
-    end = next(same, shortest - start)
-    yield from zip(new[:start], range(start), strict=True)
-    # The matcher is quadratic for long lists of like items, so it gets only the middle.
-    matcher = SequenceMatcher(
-        None, before[start : len(before) - end], after[start : len(after) - end]
-    )
-    for _, old_start, old_end, new_start, new_end in matcher.get_opcodes():
-        for offset, value in enumerate(new[start + new_start : start + new_end]):
-            index = old_start + offset
-            yield value, start + index if index < old_end else None
-    yield from zip(new[len(new) - end :], range(len(before) - end, len(before)), strict=True)
+    before = [fingerprint(child.node.value()) for child in node.children]
+    yield from zip(new, pair(before, [fingerprint(value) for value in new]), strict=True)
 
 
 def _end(pattern: re.Pattern[str], text: str, at: int = 0) -> int:

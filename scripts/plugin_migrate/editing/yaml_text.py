@@ -1,7 +1,8 @@
 """Values to YAML text, in one file's habits.
 
 A string is written without quotes only if every reader takes it for that string: PyYAML has to
-read it back, and neither YAML 1.1 nor 1.2 may see a number, a bool, a null or a date in it.
+read it back, and neither YAML 1.1 nor 1.2 may see a number, a bool, a null or a date in it. Three
+dashes are never written: Claude Code would take them for the header's end, also in quotes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from .yaml_tree import COMMENT, DuplicateKey, parse
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _ONE_LETTER_BOOL = frozenset("yYnN")  # in the YAML 1.1 specification, though not in PyYAML
-_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+_ESCAPED = re.compile(
+    "[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]|-{3,}"
+)
 _STRING = "tag:yaml.org,2002:str"
 _YAML_1_1 = Resolver()
 _SHORT = 80
@@ -33,6 +36,8 @@ class Yaml:
         newline: the file's line ending.
         text: the file.
         root: its tree, to see whether lists are indented below their key; ``None`` if it is empty.
+        one_line: write only what the repair by `client_reading.second_attempt` leaves alone: no
+            text of several lines, and no brackets on the line of a key.
     """
 
     comment = COMMENT
@@ -40,8 +45,11 @@ class Yaml:
     inline_lead = " "
     indent_unit: str | None = None
 
-    def __init__(self, newline: str, text: str, root: Node | None) -> None:
+    def __init__(
+        self, newline: str, text: str, root: Node | None, *, one_line: bool = False
+    ) -> None:
         self.newline = newline
+        self.one_line = one_line
         self.list_indent = "" if root is not None and _lists_at_key(text, root) else "  "
 
     def label(self, key: str, old: str = "") -> str:
@@ -55,9 +63,13 @@ class Yaml:
         if gap is None or not re.fullmatch(r"[ \t]*:?[ \t]+", gap):
             gap = colon + space
         line = label + gap + self.flow(value, old, inside=not place.block)
-        if not place.block or place.comment_follows or (place.compact and len(line) <= _SHORT):
+        if not place.block or place.comment_follows:
             return line
         indent = place.indent or ""
+        if self.one_line and isinstance(value, dict | list | tuple):
+            return label + colon + self._below(value, indent, dash=label == "-")
+        if place.compact and len(line) <= _SHORT:
+            return line
         if isinstance(value, dict | list | tuple) and value:
             return label + colon + self._below(value, indent, dash=label == "-")
         if isinstance(value, str) and "\n" in value:
@@ -96,6 +108,8 @@ class Yaml:
             return self.newline + inner + self.block(value, inner)
         if isinstance(value, str) and "\n" in value:
             return " " + self._text(value, indent)
+        if self.one_line and isinstance(value, dict | list | tuple) and not dash:
+            return self.newline + indent + "  " + self.flow(value)
         return " " + self.flow(value, inside=False)
 
     def _text(self, value: str, indent: str) -> str:
@@ -105,7 +119,8 @@ class Yaml:
         literal = f"|{chomping}" + "".join(
             f"\n{indent}  {line}" if line else "\n" for line in lines
         )
-        if _reads_as(f"{indent}k: {literal}\n", value):
+        is_kept = not _ESCAPED.search(value) and _reads_as(f"{indent}k: {literal}\n", value)
+        if is_kept and not self.one_line:
             return literal.replace("\n", self.newline)
         return _double_quoted(value)
 
@@ -130,7 +145,7 @@ def _string(value: str, old: str, is_plain: Callable[[str], bool]) -> str:
     Quotes are a choice if the old string did not need them. So the quotes a person likes are
     kept, and those that only one value needed go away with it.
     """
-    if old.startswith("'") and value.isprintable():
+    if old.startswith("'") and value.isprintable() and "---" not in value:
         return "'" + value.replace("'", "''") + "'"
     by_choice = old.startswith('"') and is_plain(_read(old))
     return value if is_plain(value) and not by_choice else _double_quoted(value)
@@ -138,7 +153,12 @@ def _string(value: str, old: str, is_plain: Callable[[str], bool]) -> str:
 
 def _double_quoted(value: str) -> str:
     quoted = json.dumps(value, ensure_ascii=False)  # what JSON escapes, YAML escapes alike
-    return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)
+    return _ESCAPED.sub(lambda match: "".join(map(_escape, match[0])), quoted)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}"
 
 
 def _float(value: float) -> str:
@@ -148,7 +168,7 @@ def _float(value: float) -> str:
 
 
 def _is_plain_key(key: str) -> bool:
-    return bool(_PLAIN_KEY.fullmatch(key)) and not _looks_typed(key)
+    return bool(_PLAIN_KEY.fullmatch(key)) and _is_unambiguous(key)
 
 
 def _is_plain(value: str) -> bool:

@@ -32,6 +32,18 @@ _COLON = re.compile(r"\s*:")
 _BLANK_LINES = re.compile(r"(?:\r?\n[ \t]*)*\Z")
 _ENTRY = re.compile(r"^([A-Za-z_][\w-]*):(?=[ \t\r\n]|\Z)[ \t]*", re.MULTILINE)
 
+# Characters that PyYAML takes for the end of the text (NUL) or of a line (those of YAML 1.1), and
+# YAML 1.2 for letters like others. While it reads, private ones stand in for them.
+_LETTERS = {0x0: "\U000f0000", 0x85: "\U000f0085", 0x2028: "\U000f2028", 0x2029: "\U000f2029"}
+_LETTERS_BACK = {ord(stand_in): letter for letter, stand_in in _LETTERS.items()}
+
+_BLANKS_TO_LINE_END = re.compile(r"[ \t]*(?=[\r\n]|\Z)")
+_SPACES = re.compile(r"(?:[ \t]*[\r\n]+)*( *)[ \t]*")
+_LINE_END = re.compile(r"\r\n?|\n")
+_NO_TOKEN = re.compile(r"[ \t]*[#\r\n\0]")
+_DOCUMENT_END = re.compile(r"(?:---|\.\.\.)[ \t\r\n\0]")
+_BRACKETS = frozenset("[{")
+
 _SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _TAG = "tag:yaml.org,2002:"
 
@@ -79,11 +91,43 @@ class _Alias(yaml.Node):
 
 class _Loader(Reader, Scanner, Parser, Composer, _CoreSchema):
     def __init__(self, text: str) -> None:
-        Reader.__init__(self, text)
+        Reader.__init__(self, text.translate(_LETTERS))
         Scanner.__init__(self)
         Parser.__init__(self)
         Composer.__init__(self)
         _CoreSchema.__init__(self)
+
+    def check_printable(self, data: str) -> None:
+        """Take any character, as JavaScript's parsers do."""
+
+    def scan_to_next_token(self) -> None:
+        """Skip tabs too where they only separate; as indentation YAML forbids them."""
+        super().scan_to_next_token()
+        while self.peek() == "\t" and self._separates():
+            self.forward()
+            super().scan_to_next_token()
+
+    def _separates(self) -> bool:
+        line = self.buffer[: self.pointer].rpartition("\n")[2]
+        return bool(
+            line.strip(" \t") or self.flow_level or _NO_TOKEN.match(self.buffer, self.pointer)
+        )
+
+    def scan_plain_spaces(self, indent: int, start_mark: object) -> list[str]:
+        """Take what stands between two words of a plain text, tabs included."""
+        match = _SPACES.match(self.buffer, self.pointer)
+        assert match is not None
+        spaces, indentation = match[0], match[1]
+        lines = len(_LINE_END.findall(spaces))
+        if not lines:
+            self.forward(len(spaces))
+            return [spaces] if spaces else []
+        is_indented = self.flow_level or len(indentation) >= indent
+        self.forward(len(spaces) if is_indented else match.end(1) - match.start())
+        self.allow_simple_key = True
+        if self.column == 0 and _DOCUMENT_END.match(self.buffer, self.pointer):
+            return []
+        return ["\n" * (lines - 1) or " "]
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()  # type: ignore[no-untyped-call]
@@ -92,16 +136,24 @@ class _Loader(Reader, Scanner, Parser, Composer, _CoreSchema):
 
 
 class DuplicateKey(Exception):
-    """A mapping has a key twice; ``at`` is where the second one stands."""
+    """A mapping has a key twice: ``first`` and ``at`` are where the two stand."""
 
-    def __init__(self, key: str, at: int) -> None:
+    def __init__(self, key: str, first: int, at: int) -> None:
         super().__init__(key)
         self.key = key
+        self.first = first
         self.at = at
 
 
 class Unsupported(yaml.YAMLError):
-    """Correct YAML of a kind whose text this module cannot take apart."""
+    """YAML of a kind whose text this module cannot take apart.
+
+    ``at`` is where it stands, if that is known.
+    """
+
+    def __init__(self, what: str, at: int | None = None) -> None:
+        super().__init__(what)
+        self.at = at
 
 
 def parse(text: str, start: int = 0, end: int | None = None) -> Node | None:
@@ -120,11 +172,12 @@ def parse_by_lines(text: str, start: int, end: int) -> Node:
     """Return the tree of a mapping that is no YAML as a whole, one entry at a time.
 
     An entry begins at a line that starts with a plain key and a colon. An entry that is no YAML
-    by itself either has its raw text as its value. Claude Code reads such front matter too, and
-    agents with an unquoted ``description: Use this. Example: ...`` are common.
+    by itself either has its raw text as its value, if that begins on the line of the key: such a
+    text is an unquoted ``description: Use this. Example: ...`` of several lines. What begins below
+    is a list or a mapping, and no text.
 
     Raises:
-        Unsupported: there is something that belongs to no entry.
+        Unsupported: there is something that belongs to no entry, or a list or mapping is no YAML.
         DuplicateKey: a key appears twice.
     """
     starts = [match.start() for match in _ENTRY.finditer(text, start, end)]
@@ -151,6 +204,8 @@ def _entry(text: str, start: int, end: int) -> tuple[Child, ...]:
     raw = "".join(lines)
     value = raw.strip()
     at = label.end() + raw.index(value)
+    if "\n" in text[label.end() : at] or ("\n" in value and value[0] in _BRACKETS):
+        raise Unsupported(f"the value of '{label[1]}' is none either", start)
     node = Node("scalar", at, at + len(value), value, whole=True)
     return (Child(start, label.end(1), label[1], node),)
 
@@ -184,7 +239,9 @@ class _Builder:
         return self.offset + source.start_mark.index, self.offset + source.end_mark.index
 
     def _scalar(self, source: yaml.ScalarNode, start: int, end: int) -> Node:
-        if source.style in ("|", ">"):
+        if start == end:  # nothing, which stands behind the blanks that end its line
+            start = end = _end(_BLANKS_TO_LINE_END, self.text, end)
+        elif source.style in ("|", ">"):
             end = start + _block_scalar_length(self.text[start:end])
         return Node("scalar", start, end, _value(source))
 
@@ -214,7 +271,7 @@ def _value(source: yaml.ScalarNode) -> object:
 
 def _text(source: yaml.ScalarNode) -> str:
     """Return the text of a scalar; two escapes may spell one character, as in JSON."""
-    text: str = source.value
+    text: str = source.value.translate(_LETTERS_BACK)
     if not _SURROGATES.search(text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
@@ -250,11 +307,11 @@ def _labels_are_regular(kind: Kind, text: str, children: list[Child]) -> bool:
     """Tell keys with a colon behind them from ``? key``; raise if a key appears twice."""
     if kind == "list":
         return all(text[child.start : child.label_end] in ("-", "") for child in children)
-    seen: set[str | None] = set()
+    seen: dict[str | None, int] = {}
     for child in children:
         if child.key in seen:
-            raise DuplicateKey(str(child.key), child.start)
-        seen.add(child.key)
+            raise DuplicateKey(str(child.key), seen[child.key], child.start)
+        seen[child.key] = child.start
     return all(_COLON.match(text, child.label_end, child.node.start) for child in children)
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import base64
 import math
-from difflib import SequenceMatcher
 from typing import Any
 
+from ..editing.pairing import pair
 from ..editing.tree import EditableDict
 
 _SAFE = 2**53 - 1
@@ -92,17 +92,11 @@ def _is_moved(key: str) -> bool:
 
 
 def _merged_items(old: list[Any], new: list[Any]) -> list[Any]:
-    before, after = list(map(_likeness, old)), list(map(_likeness, new))
-    merged: list[Any] = []
-    matcher = SequenceMatcher(None, before, after, autojunk=False)
-    for what, first, last, start, end in matcher.get_opcodes():
-        if what == "equal":
-            merged += old[first:last]
-        elif last - first == end - start:
-            merged += map(merge, old[first:last], new[start:end])
-        else:
-            merged += new[start:end]
-    return merged
+    places = pair(list(map(_likeness, old)), list(map(_likeness, new)))
+    return [
+        value if place is None else merge(old[place], value)
+        for place, value in zip(places, new, strict=True)
+    ]
 
 
 def _likeness(value: Any) -> Any:
