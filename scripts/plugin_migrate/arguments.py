@@ -50,9 +50,9 @@ examples:
 _CREATE_EXAMPLES = """\
 examples:
   plugin-migrate create add-oauth
-  plugin-migrate create add-oauth --description="Add OAuth support" --bump=patch
+  plugin-migrate create add-oauth --description="Add OAuth support" --bump=minor
   plugin-migrate create split-users --template=schema --language=sql
-  plugin-migrate create hotfix --version=1.2.1
+  plugin-migrate create hotfix --version=1.1.5
 """
 _VERIFY_EXAMPLES = """\
 examples:
@@ -132,9 +132,8 @@ def make_parser(only: str | None = None) -> argparse.ArgumentParser:
         verbose=False,
     )
     # `prog` given: argparse would format a usage line to find it out.
-    commands = parser.add_subparsers(
-        prog=parser.prog, dest="command", metavar="COMMAND", required=True
-    )
+    # Not `required`: whoever gives no command is shown the help, which says more than an error.
+    commands = parser.add_subparsers(prog=parser.prog, dest="command", metavar="COMMAND")
     for name, (summary, examples, formats, add_arguments) in _COMMANDS.items():
         if only not in (None, name):
             continue
@@ -211,7 +210,7 @@ def _create(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bump",
         choices=("patch", "minor", "major"),
-        default="minor",
+        default="patch",
         help="which part of the newest version to raise (default: %(default)s)",
     )
 

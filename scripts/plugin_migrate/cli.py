@@ -82,13 +82,13 @@ def _run(arguments: list[str], environment: Mapping[str, str], most_rows: int | 
     command = _command_in(arguments)
     output = Output(command, _wants_json(arguments))
     try:
-        if not arguments:
-            make_parser().print_help(sys.stderr)
-            return UsageError.exit_code
         try:
             options = _parse(arguments, command)
         except SystemExit:  # --help and --version have printed it
             return 0
+        if options.command is None:
+            make_parser().print_help(sys.stderr)
+            return UsageError.exit_code
         output = Output(options.command, options.format == "json")
         code = VERBS[options.command](Session(options, environment, output, most_rows))
         output.finish()

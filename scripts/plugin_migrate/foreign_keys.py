@@ -64,7 +64,7 @@ class ForeignKeys:
         new = {pair: count for pair, count in violated.items() if count > known.get(pair, 0)}
         if new:
             raise StepFailed(
-                "The migration leaves rows that refer to nothing",
+                "FOREIGN KEY check failed: the migration leaves rows that refer to nothing",
                 details=tuple(
                     _sentence(pair, new[pair] - known.get(pair, 0)) for pair in sorted(new)
                 ),

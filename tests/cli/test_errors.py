@@ -65,8 +65,9 @@ def test_wrong_usage_is_one_error_with_a_hint(project, arguments):
     assert "_path" not in err
 
 
-def test_no_arguments_show_the_help(project):
-    code, out, err = project.call()
+@pytest.mark.parametrize("arguments", [[], ["--project", "."], ["--verbose"]])
+def test_without_a_command_the_help_is_shown(project, arguments):
+    code, out, err = project.call(*arguments)
     assert (code, out) == (2, "")
     assert "examples:" in err
 
