@@ -99,15 +99,22 @@ def _run(arguments: list[str], environment: Mapping[str, str], most_rows: int | 
     except BrokenPipeError:
         raise
     except Exception as error:
-        bug = MigrateError(
-            f"Internal error: {type(error).__name__}: {error}",
-            hint="This is a bug in plugin-migrate; --verbose shows where. Nothing is lost: the"
-            " next command finishes or undoes what was running.",
-        )
-        bug.code = "internal"
-        bug.__cause__ = error
-        _print_error(bug, output, verbose)
-        return bug.exit_code
+        from .translation import as_typed
+
+        told = as_typed(error) or _bug(error)
+        told.__cause__ = error
+        _print_error(told, output, verbose)
+        return told.exit_code
+
+
+def _bug(error: Exception) -> MigrateError:
+    bug = MigrateError(
+        f"Internal error: {type(error).__name__}: {error}",
+        hint="This is a bug in plugin-migrate; --verbose shows where. Nothing is lost: the"
+        " next command finishes or undoes what was running.",
+    )
+    bug.code = "internal"
+    return bug
 
 
 def _parse(arguments: list[str], command: str | None) -> Namespace:

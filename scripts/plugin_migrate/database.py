@@ -27,6 +27,7 @@ WRITE_PATIENCE = 5.0
 # How many bytes tell how a database file is written.
 HEADER_SIZE = 100
 _ATTEMPTS = 20
+_RECOVER = "Put a backup back (see: plugin-migrate restore), or try sqlite3's .recover."
 _ENVIRONMENTAL = tuple(
     f"SQLITE_{name}" for name in "READONLY CANTOPEN PERM IOERR FULL CORRUPT NOTADB".split()
 )
@@ -56,6 +57,12 @@ def read(path: str, query: Callable[[sqlite3.Connection], T]) -> T:
             if before[1] and _is_hot(error):
                 return _ask_after_recovery(path, query)
             raise unreadable(path, error) from error
+        except UnicodeError as error:  # what SQLite says of a schema that is not UTF-8
+            raise StateUnreadable(
+                "The database is damaged: it names something by what is not UTF-8",
+                file=path,
+                hint=_RECOVER,
+            ) from error
         if before[1] or fingerprint(path) == before:
             return answer
     raise Busy(
@@ -299,7 +306,7 @@ def unreadable(path: str, error: sqlite3.Error) -> Busy | StateUnreadable:
         return StateUnreadable(
             f"The database is damaged: {error}",
             file=path,
-            hint="Put a backup back (see: plugin-migrate restore), or try sqlite3's .recover.",
+            hint=_RECOVER,
         )
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
         return StateUnreadable(
@@ -309,4 +316,4 @@ def unreadable(path: str, error: sqlite3.Error) -> Busy | StateUnreadable:
         )
     if name == "SQLITE_FULL":
         return StateUnreadable("The disk is full", file=path, hint="Free some space, then go on.")
-    return StateUnreadable(f"The database cannot be used: {error}", file=path)
+    return StateUnreadable(f"The database cannot be used: {error}", file=path, hint=_RECOVER)

@@ -15,15 +15,31 @@ import secrets
 from collections.abc import Iterable, Iterator
 
 from .errors import NeedsRepair
+from .plain_file import parse_json, read_plain
 from .staging import Change
-from .tree import Node, make_folder, nodes_as_json, sync_file, sync_folder, sync_open
+from .tree import (
+    Node,
+    inside,
+    make_folder,
+    node_from_json,
+    nodes_as_json,
+    sync_file,
+    sync_folder,
+    sync_open,
+    text_of,
+)
 from .values import NamedTuple
 from .version import Version
 from .workspace import Workspace
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _CHUNK = 1 << 20
 _DONE = ".done"
 _MANIFEST = "manifest.json"
+_LARGEST_MANIFEST = 256 * 1024 * 1024
 _NAME = re.compile(r"[0-9a-f]{16}(\.done)?")
 
 
@@ -86,16 +102,19 @@ class Manifest(NamedTuple):
             ValueError: it is damaged, or a path in it leaves ``.claude/``.
         """
         try:
-            document = json.loads(text)
+            document = parse_json(text)
             return cls(
-                document["id"],
+                text_of(document["id"]),
                 Version.parse(document["version"]),
-                document["direction"],
-                document["project"],
+                text_of(document["direction"]),
+                text_of(document["project"]),
                 tuple(_entry(item) for item in document["entries"]),
                 tuple(
                     DatabaseEntry(
-                        inside(item["path"]), _name(item["copy"]), item["before"], item["after"]
+                        inside(item["path"]),
+                        _name(item["copy"]),
+                        text_of(item["before"]),
+                        text_of(item["after"]),
                     )
                     for item in document["databases"]
                 ),
@@ -107,27 +126,18 @@ class Manifest(NamedTuple):
             raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-def _entry(item: dict[str, object]) -> Entry:
-    before, after = item["before"], item["after"]
-    fields = {
-        **item,
-        "path": inside(item["path"]),
-        "before": Node(**before) if isinstance(before, dict) else None,
-        "after": Node(**after) if isinstance(after, dict) else None,
-    }
-    return Entry(**fields)  # type: ignore[arg-type]
-
-
-def inside(path: object) -> str:
-    """Return ``path`` if it stays below the folder it is joined to.
-
-    A log may come with a cloned repository: it must not reach for ``../../.bashrc``.
-    """
-    if not isinstance(path, str) or not path or os.path.isabs(path) or "\0" in path:
-        raise ValueError(f"not a path below .claude/: {path!r}")
-    if any(part in ("", ".", "..") for part in path.split("/")):
-        raise ValueError(f"not a path below .claude/: {path!r}")
-    return path
+def _entry(item: dict[str, Any]) -> Entry:
+    entry = Entry(
+        inside(item["path"]),
+        node_from_json(item["before"]),
+        node_from_json(item["after"]),
+        item["before_at"],
+        item["after_at"],
+    )
+    for at in (entry.before_at, entry.after_at):
+        if at is not None and (type(at) is not int or not 0 <= at < 1 << 62):
+            raise ValueError(f"not a place in the pack: {at!r:.60}")
+    return entry
 
 
 def _name(copy: object) -> str:
@@ -167,11 +177,10 @@ class Log:
         """
         path = os.path.join(self.folder, _MANIFEST)
         try:
-            with open(path, encoding="utf-8") as file:
-                return Manifest.from_json(file.read())
+            return Manifest.from_json(read_plain(path, _LARGEST_MANIFEST).decode())
         except (OSError, ValueError) as error:
             raise NeedsRepair(
-                f"A redo log is damaged: {error}",
+                f"A redo log is damaged: {getattr(error, 'strerror', None) or error}",
                 file=path,
                 hint=(
                     "Some files of the step it belongs to may not have arrived. Compare them with"

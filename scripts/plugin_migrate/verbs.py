@@ -419,20 +419,20 @@ def _repair(session: Session) -> int:
 
 
 def _restore(session: Session) -> int:
-    from .backup import list_backups
+    from .backup import read_shelf
     from .commands import restore
     from .render import care
 
     options = session.options
     workspace = session.workspace()
-    backups = list_backups(workspace)
+    shelf = read_shelf(workspace)
     if options.backup is None:
         session.output.result(
-            lambda style: care.backups_text(backups, style),
-            lambda: care.backups_json(backups),
+            lambda style: care.backups_text(shelf, style),
+            lambda: care.backups_json(shelf),
         )
         return 0
-    chosen = next((backup for backup in backups if backup.id == options.backup), None)
+    chosen = next((backup for backup in shelf.backups if backup.id == options.backup), None)
     if chosen is not None and not options.force:
         from .several import refuse_leaving
 

@@ -505,7 +505,9 @@ def test_migrations_and_database_may_lie_elsewhere(project, tmp_path):
         ("database: 2025-13-45\n", "The settings are not valid YAML\n"),
         ("database: " + "[" * 500 + "\n", "The settings are not valid YAML\n"),
         (b"database: \xff\n", "The settings are not UTF-8\n"),
-        ("x" * (1 << 21), "The settings must be a plain, small file\n"),
+        ("x" * (1 << 17), "The settings cannot be read: it has 128.0 KiB, over 64.0 KiB\n"),
+        ('database: "\\ud800"\n', "Setting 'database' must be a path, not '\\ud800'\n"),
+        ('exclude: ["\\ud800"]\n', "Setting 'exclude' must be a list of patterns"),
         (BOMB, "Setting 'database' must be a path, not [[["),
         (
             "exclude: &a [x]\ndatabase: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\n",
