@@ -27,10 +27,11 @@ SIZES = st.integers(0, 1 << 40)
 HASHES = st.text("0123456789abcdef", min_size=64, max_size=64)
 NODES = (
     st.builds(Node, st.just("file"), MODES, HASHES, SIZES, st.none() | NAMES)
-    | st.builds(Node, st.just("dir"), MODES, link=st.none() | NAMES)
-    | st.builds(Node, st.just("link"), link=NAMES)
+    | st.builds(Node, st.just("dir"), MODES, st.none(), st.just(0), st.none() | NAMES)
+    | st.builds(Node, st.just("link"), st.just(0), st.none(), st.just(0), NAMES)
 )
-ENTRIES = st.builds(Entry, PATHS, st.none() | NODES, st.none() | NODES, st.none() | SIZES)
+PLACES = st.none() | SIZES
+ENTRIES = st.builds(Entry, PATHS, st.none() | NODES, st.none() | NODES, PLACES, PLACES)
 DATABASES = st.builds(DatabaseEntry, PATHS, NAMES, st.text(max_size=8), st.text(max_size=8))
 
 

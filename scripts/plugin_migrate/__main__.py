@@ -30,12 +30,29 @@ def _start() -> int:
         return main()
     except KeyboardInterrupt:  # before the command line could take care of it
         return 130
-    except Exception:
+    except Exception as error:
+        _repair_and_start_again(error)
         import traceback
 
         traceback.print_exc()
         print("✗ Error: plugin-migrate itself failed, which is a bug in it", file=sys.stderr)
         return 1
+
+
+def _repair_and_start_again(error: Exception) -> None:
+    """Replace this process by a new start if damage to the environment is why it failed.
+
+    Nothing has run yet: what a command meets later, the command line itself tells.
+    """
+    sys.dont_write_bytecode, sys.pycache_prefix = True, None  # what is compiled may be damaged
+    from plugin_migrate.damage import repair
+
+    damaged = repair(error)
+    if damaged is not None and "PLUGIN_MIGRATE_REPAIRED" not in os.environ:
+        print(f"plugin-migrate: {damaged} was damaged; making it again", file=sys.stderr)
+        os.environ["PLUGIN_MIGRATE_REPAIRED"] = "1"  # once: never in circles
+        launcher = __file__.rsplit("/", 2)[0] + "/plugin-migrate"
+        os.execv(launcher, [launcher, *sys.argv[1:]])  # noqa: S606 - which is a shell script
 
 
 def _leave(code: int) -> None:

@@ -169,6 +169,13 @@ def read_shelf(workspace: Workspace) -> Shelf:
     return Shelf(tuple(backups), tuple(damaged))
 
 
+def made_at(backup_id: str) -> tuple[str, int]:
+    """Return when a backup was made, by its name: the second, and which one of that second."""
+    number = backup_id.rpartition("-")[2]
+    is_first = not number.isdigit() or backup_id.count("-") < 3
+    return backup_id[: len("20261122-170000")], 1 if is_first else int(number)
+
+
 def _is_finished(folder: str) -> bool:
     return os.path.exists(os.path.join(folder, _FINISHED))
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from .arguments import make_parser
-from .errors import MigrateError, UsageError
+from .errors import DamagedEnvironment, MigrateError, UsageError
 from .output import Output, print_cause
 from .session import Session
 from .verbs import VERBS
@@ -101,10 +101,23 @@ def _run(arguments: list[str], environment: Mapping[str, str], most_rows: int | 
     except Exception as error:
         from .translation import as_typed
 
-        told = as_typed(error) or _bug(error)
+        told = as_typed(error) or _of_environment(error) or _bug(error)
         told.__cause__ = error
         _print_error(told, output, verbose)
         return told.exit_code
+
+
+def _of_environment(error: Exception) -> MigrateError | None:
+    from .damage import repair
+
+    damaged = repair(error)
+    if damaged is None:
+        return None
+    return DamagedEnvironment(
+        "plugin-migrate's own Python environment was damaged",
+        file=damaged,
+        hint="The next command makes it again: run this one once more.",
+    )
 
 
 def _bug(error: Exception) -> MigrateError:

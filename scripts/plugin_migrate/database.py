@@ -57,12 +57,6 @@ def read(path: str, query: Callable[[sqlite3.Connection], T]) -> T:
             if before[1] and _is_hot(error):
                 return _ask_after_recovery(path, query)
             raise unreadable(path, error) from error
-        except UnicodeError as error:  # what SQLite says of a schema that is not UTF-8
-            raise StateUnreadable(
-                "The database is damaged: it names something by what is not UTF-8",
-                file=path,
-                hint=_RECOVER,
-            ) from error
         if before[1] or fingerprint(path) == before:
             return answer
     raise Busy(
@@ -96,11 +90,24 @@ def ask(connection: sqlite3.Connection, query: Callable[[sqlite3.Connection], T]
     (trusted,) = connection.execute("PRAGMA trusted_schema").fetchone()
     connection.execute("PRAGMA trusted_schema=OFF")
     # One transaction, so that several questions see one state.
-    connection.execute("BEGIN")
-    answer = query(connection)
-    connection.execute("COMMIT")
+    try:
+        connection.execute("BEGIN")
+        answer = query(connection)
+        connection.execute("COMMIT")
+    except UnicodeError as error:
+        raise _not_utf8() from error
     connection.execute(f"PRAGMA trusted_schema={trusted}")
     return answer
+
+
+def _not_utf8() -> sqlite3.DatabaseError:
+    """Return SQLite's error for a schema that is not UTF-8, of which its own message is not either.
+
+    Python then raises UnicodeDecodeError in its place.
+    """
+    error = sqlite3.DatabaseError("it names something by what is not UTF-8")
+    error.sqlite_errorname = "SQLITE_CORRUPT"
+    return error
 
 
 def _require_plain(path: str) -> None:
@@ -223,10 +230,11 @@ def open_for_writing(
         make_durable(connection, path)
         connection.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
         connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:
         # Not `connection.close()`, which a factory may have refused to migrations' code.
         sqlite3.Connection.close(connection)
-        raise unreadable(path, error) from error
+        told = error if isinstance(error, sqlite3.Error) else _not_utf8()
+        raise unreadable(path, told) from error
     return connection
 
 

@@ -16,7 +16,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from . import database, recovery
-from .backup import Backup, BackupWriter, Saved, SavedDatabase, Shelf, read_shelf
+from .backup import (
+    Backup,
+    BackupWriter,
+    Damaged,
+    Saved,
+    SavedDatabase,
+    Shelf,
+    made_at,
+    read_shelf,
+)
 from .errors import Conflict, MigrateError, StateUnreadable, UsageError
 from .exclusions import SIDE_SUFFIXES
 from .ledger import LedgerWriter, Publish, ensure_ledger, read_ledger
@@ -35,10 +44,6 @@ if TYPE_CHECKING:
     T = TypeVar("T", Saved, SavedDatabase)
     _Span = tuple[Backup, Saved, Saved]
     _DatabaseSpan = tuple[Backup, SavedDatabase, SavedDatabase]
-
-
-# How much of a backup's name says when it was made.
-_STAMP = len("20261122-170000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +71,13 @@ def restore(workspace: Workspace, backup_id: str, done_by: str, force: bool) -> 
         Conflict: files were edited since, or a later run kept no backup; lists them.
         StateUnreadable: something cannot be read or written.
     """
-    chain, gaps = _chain(workspace, backup_id)
+    shelf = read_shelf(workspace)
+    chain, gaps = _chain(shelf, backup_id)
     chosen = chain[-1]
     files = _spans(chain, lambda backup: backup.files)
     databases = _spans(chain, lambda backup: backup.databases)
     if not force:
-        _refuse_gaps(chain, gaps)
+        _refuse_gaps(chain, gaps, shelf.damaged)
         _refuse_edits(workspace, files, databases, chosen.id)
     _refuse_damaged(files.values(), databases.values(), chosen)
     is_usable = _is_usable(workspace, force)
@@ -106,24 +112,21 @@ def _writer(workspace: Workspace, is_usable: bool) -> BackupWriter:
     return BackupWriter(workspace, "restore", version, last_event=ledger.last_event, state=state)
 
 
-def _chain(workspace: Workspace, backup_id: str) -> tuple[list[Backup], list[str]]:
+def _chain(shelf: Shelf, backup_id: str) -> tuple[list[Backup], list[str]]:
     """Return the chosen backup and every later one, the newest first; and what is missing there.
 
     Every run has the next number, so a number that nobody has belongs to a backup that is gone.
     """
-    shelf = read_shelf(workspace)
     for number, backup in enumerate(shelf.backups):
         if backup.id == backup_id:
             chain = list(shelf.backups[: number + 1])
             break
     else:
         raise _unusable(shelf, backup_id)
-    since = [one for one in shelf.damaged if one.id[:_STAMP] >= backup_id[:_STAMP]]
+    since = [one for one in shelf.damaged if made_at(one.id) > made_at(backup_id)]
     gaps = [f"{one.id}: {one.why}" for one in since]
     for newer, older in pairwise(chain):
-        between = [
-            one for one in since if older.id[:_STAMP] <= one.id[:_STAMP] <= newer.id[:_STAMP]
-        ]
+        between = [one for one in since if made_at(older.id) < made_at(one.id) < made_at(newer.id)]
         if newer.sequence - older.sequence != 1 and not between:
             gaps.append(f"between {older.id} and {newer.id}: gone")
     return chain, gaps
@@ -158,7 +161,9 @@ def _spans(
     return spans
 
 
-def _refuse_gaps(chain: Sequence[Backup], missing: Sequence[str]) -> None:
+def _refuse_gaps(
+    chain: Sequence[Backup], missing: Sequence[str], damaged: Sequence[Damaged]
+) -> None:
     gaps = [backup for backup in chain if not backup.is_complete]
     if gaps:
         raise Conflict(
@@ -172,21 +177,21 @@ def _refuse_gaps(chain: Sequence[Backup], missing: Sequence[str]) -> None:
             "Backups of runs since then are damaged or gone, so the files of those runs would stay"
             " as they are",
             details=tuple(missing),
-            hint=f"{_what_can_be(chain, missing)}"
+            hint=f"{_what_can_be(chain, damaged)}"
             f"To go back all the same, to files of several versions: {_by_force(chain[-1].id)}",
         )
 
 
-def _what_can_be(chain: Sequence[Backup], missing: Sequence[str]) -> str:
+def _what_can_be(chain: Sequence[Backup], damaged: Sequence[Damaged]) -> str:
     """Return the oldest backup that can be restored without what is missing, as a sentence."""
-    latest_damaged = max((text[:_STAMP] for text in missing if text[:1].isdigit()), default="")
-    usable = []
+    latest = max((made_at(one.id) for one in damaged), default=("", 0))
+    usable = None
     for number, backup in enumerate(chain[:-1]):
         is_next = number == 0 or chain[number - 1].sequence - backup.sequence == 1
-        if not is_next or backup.id[:_STAMP] <= latest_damaged:
+        if not is_next or made_at(backup.id) <= latest:
             break
-        usable.append(backup.id)
-    return f"What can be restored whole: plugin-migrate restore {usable[-1]}\n" if usable else ""
+        usable = backup.id
+    return f"What can be restored whole: plugin-migrate restore {usable}\n" if usable else ""
 
 
 def _by_force(backup_id: str) -> str:
@@ -342,7 +347,8 @@ def _is_usable(workspace: Workspace, force: bool) -> bool:
     if not os.path.exists(workspace.database):
         return False
     try:
-        digest_of_live(workspace.database, workspace.scratch)
+        # Read-only: a connection that may write could play a log into what is to be kept as it is.
+        database.read(workspace.database, _look_at)
     except StateUnreadable as error:
         if not force:
             raise
@@ -354,6 +360,10 @@ def _is_usable(workspace: Workspace, force: bool) -> bool:
             ) from error
         return False
     return True
+
+
+def _look_at(connection: sqlite3.Connection) -> None:
+    connection.execute("SELECT count(*) FROM main.sqlite_schema").fetchall()
 
 
 def _set_aside(database_path: str) -> None:

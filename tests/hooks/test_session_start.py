@@ -385,6 +385,16 @@ def test_a_python_that_is_killed_is_no_failure(client: Client, project: Project)
     assert client.start_session() is None
 
 
+def test_whoever_ends_the_hook_ends_its_python(
+    client: Client, project: Project, folder: Path, each_shell: None
+) -> None:
+    project.sql("1.0.0", "SELECT 1;")
+    client.offer_python(before=f"echo $$ >'{folder}/pid'")
+    with client.spawn("session-start", client.session_start()) as process:
+        assert answer(process) is not None
+    assert (folder / "pid").read_text() == f"{process.pid}\n"
+
+
 def test_the_managed_environments_python_is_preferred(
     client: Client, project: Project, folder: Path
 ) -> None:
