@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from .staging import Change
 
 _MANIFEST = "manifest.json"
-_LARGEST_MANIFEST = 256 * 1024 * 1024
+# Of a run that changes 100,000 files.
+_LARGEST_MANIFEST = 64 * 1024 * 1024
 _STATE = "state.db"
 _FINISHED = "finished"
 _NAME = re.compile(r"\d{8}-\d{6}-[a-z]+(-\d+)?")

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 _DONE = ".done"
 _MANIFEST = "manifest.json"
-_LARGEST_MANIFEST = 256 * 1024 * 1024
+# Of a step that changes 100,000 files.
+_LARGEST_MANIFEST = 64 * 1024 * 1024
 _NAME = re.compile(r"[0-9a-f]{16}(\.done)?")
 
 
@@ -225,7 +226,13 @@ class Log:
         """
         try:
             status = os.lstat(self.path_of("pack"))
-            return status.st_uid == os.geteuid() and self.manifest().pack == _identity(status)
+            if status.st_uid != os.geteuid():
+                return False
+            # A look before it is parsed: one that somebody made up may be as long as they like.
+            content = read_plain(self.path_of(_MANIFEST), _LARGEST_MANIFEST)
+            if str(status.st_ctime_ns).encode() not in content:
+                return False
+            return self.manifest().pack == _identity(status)
         except (NeedsRepair, OSError):
             return False
 

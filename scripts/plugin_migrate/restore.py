@@ -68,7 +68,8 @@ def restore(workspace: Workspace, backup_id: str, done_by: str, force: bool) -> 
 
     Raises:
         UsageError: there is no such backup.
-        Conflict: files were edited since, or a later run kept no backup; lists them.
+        Conflict: files were edited since, or the backup of a later run is damaged, gone or was
+            never made; lists them.
         StateUnreadable: something cannot be read or written.
     """
     shelf = read_shelf(workspace)
@@ -105,8 +106,8 @@ def _writer(workspace: Workspace, is_usable: bool) -> BackupWriter:
     state = workspace.database if is_usable else None
     try:
         ledger = read_ledger(workspace)
-    except MigrateError:
-        return BackupWriter(workspace, "restore", None, state=state)
+    except MigrateError:  # of a history that is lost nothing comes after its beginning
+        return BackupWriter(workspace, "restore", None, last_event=0, state=state)
     current = max(ledger.applied, default=None)
     version = str(current) if current else None
     return BackupWriter(workspace, "restore", version, last_event=ledger.last_event, state=state)
