@@ -3,7 +3,7 @@
 #
 # Nothing is installed for it, and nothing is said: a hook must never get in a session's way.
 # $hooks is the folder of this file.
-# shellcheck disable=SC2154
+# shellcheck disable=SC2154,SC3044 # shopt: only bash has it, and needs it
 
 # shellcheck source=scripts/environment.sh
 . "$hooks/../scripts/environment.sh"
@@ -12,7 +12,9 @@
 # that whoever ends the hook ends Python with it, and nothing goes on that nobody waits for.
 run_hook() {
     module=$1
-    trap 'exit 0' EXIT # where it cannot be started: a hook never fails a session
+    # Where one cannot be started bash would fail unless it is told, and other shells by their trap.
+    shopt -s execfail 2>/dev/null
+    trap 'exit 0' EXIT
     if locate_environment "$hooks/../scripts" requirements.txt; then
         become "$environment/bin/python"
     fi
