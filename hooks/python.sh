@@ -3,31 +3,34 @@
 #
 # Nothing is installed for it, and nothing is said: a hook must never get in a session's way.
 # $hooks is the folder of this file.
-# shellcheck disable=SC2154
+# shellcheck disable=SC2154,SC3044 # shopt: only bash has it, and needs it
 
 # shellcheck source=scripts/environment.sh
 . "$hooks/../scripts/environment.sh"
 
-# run_hook MODULE: runs MODULE.main() with this shell's standard input and output, and exits with 0.
+# run_hook MODULE: becomes Python running MODULE.main() with this shell's standard input and output. So
+# that whoever ends the hook ends Python with it, and nothing goes on that nobody waits for.
 run_hook() {
     module=$1
-    pythons='python3 python3.13 python3.12 python3.11 python3.14'
-    locate_environment "$hooks/../scripts" requirements.txt && pythons=
-    bytecode=${cache:+pycache_prefix=$cache/pycache}
-    if [ -z "$pythons" ]; then
-        start "$environment/bin/python" && exit 0
+    # Where one cannot be started bash would fail unless it is told, and other shells by their trap.
+    shopt -s execfail 2>/dev/null
+    trap 'exit 0' EXIT
+    if locate_environment "$hooks/../scripts" requirements.txt; then
+        become "$environment/bin/python"
     fi
-    for python in $pythons; do
-        command -v "$python" >/dev/null && start "$python" && exit 0
+    for python in python3 python3.13 python3.12 python3.11 python3.14; do
+        command -v "$python" >/dev/null || continue
+        # As cheap as a start can be. It also answers for a shim that has no version behind it.
+        "$python" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 11))' </dev/null 2>/dev/null ||
+            continue
+        become "$python"
     done
     exit 0
 }
 
-# False when it is no Python, or too old a one; it has read nothing then.
-start() {
-    if [ -n "$bytecode" ]; then
-        "$1" -I -S -X utf8 -X "$bytecode" "$hooks/hook.py" "$module" 2>/dev/null
-    else
-        "$1" -I -S -B -X utf8 "$hooks/hook.py" "$module" 2>/dev/null
+become() {
+    if [ -n "$cache" ]; then
+        exec "$1" -I -S -X utf8 -X "pycache_prefix=$cache/pycache" "$hooks/hook.py" "$module" 2>/dev/null
     fi
+    exec "$1" -I -S -B -X utf8 "$hooks/hook.py" "$module" 2>/dev/null
 }

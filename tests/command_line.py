@@ -68,7 +68,9 @@ class Project(project.Project):
 
     # --- calling -------------------------------------------------------------------------------
 
-    def call(self, *arguments, cwd=None, environment=(), prefix=(), **options) -> Outcome:
+    def call(
+        self, *arguments, cwd=None, environment=(), prefix=(), most_seconds=30, **options
+    ) -> Outcome:
         """Run the command line in the project and return what it said."""
         if "input" not in options:
             options.setdefault("stdin", subprocess.DEVNULL)
@@ -78,7 +80,7 @@ class Project(project.Project):
             env=self.environment | dict(environment),
             capture_output=True,
             encoding="utf-8",
-            timeout=30,
+            timeout=most_seconds,
             **options,
         )
         return Outcome(done.returncode, done.stdout, done.stderr)

@@ -3,6 +3,9 @@
 import errno
 import json
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -278,6 +281,255 @@ def test_a_damaged_backup_is_not_offered(migrated: Project) -> None:
     Path(newest.folder, "manifest.json").write_text("{")
 
     assert newest.id not in backup_ids(migrated)
+
+
+@pytest.fixture
+def chained(migrated: Project) -> Project:
+    """A project with the backups of four runs, the newest of which changed settings.json."""
+    migrated.upgrade()
+    for version, theme in (("1.2.0", "blue"), ("1.3.0", "red")):
+        migrated.python(version, f"(ctx.claude / 'settings.json').write_text('{theme}')")
+        migrated.upgrade()
+    assert len(backup_ids(migrated)) == 4
+    return migrated
+
+
+def damage_by(kind: str, folder: Path) -> None:
+    manifest = folder / "manifest.json"
+    if kind == "truncated":
+        os.truncate(manifest, manifest.stat().st_size // 2)
+    elif kind == "garbage":
+        manifest.write_bytes(b"\xff\x00")
+    elif kind == "deep":
+        manifest.write_bytes(b"[" * 200_000)
+    elif kind == "without a manifest":
+        manifest.unlink()
+    elif kind == "missing":
+        shutil.rmtree(folder)
+    else:
+        text = manifest.read_text().replace('"settings.json"', '"../settings.json"')
+        manifest.write_text(text)
+
+
+DAMAGES = ["truncated", "garbage", "deep", "without a manifest", "missing", "a bad path"]
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_gap_in_the_chain_is_told_with_what_can_be_restored(chained: Project, kind: str) -> None:
+    newest, middle, older, _ = list_backups(chained.workspace())
+    damage_by(kind, Path(middle.folder))
+    before = chained.files()
+
+    with pytest.raises(Conflict, match="damaged or gone") as caught:
+        commands.restore(chained.workspace(), older.id, False, "tester", 0)
+
+    assert middle.id in caught.value.details[0] or newest.id in caught.value.details[0]
+    assert f"What can be restored whole: plugin-migrate restore {newest.id}" in caught.value.hint
+    assert chained.files() == before
+    commands.restore(chained.workspace(), newest.id, False, "tester", 0)
+    assert chained.read("settings.json") == "blue"
+
+
+@pytest.mark.parametrize("kind", DAMAGES[:4])
+def test_a_damaged_backup_is_listed_as_such(chained: Project, kind: str) -> None:
+    damaged = list_backups(chained.workspace())[0]
+    damage_by(kind, Path(damaged.folder))
+
+    document = json.loads(chained.cli("restore", "--format=json").stdout)
+
+    assert [one["id"] for one in document["damaged"]] == [damaged.id]
+    assert f"Damaged, and of no use:\n  {damaged.id}: " in chained.cli("restore").stdout
+    refused = chained.cli("restore", damaged.id)
+    assert refused.returncode == 1
+    assert f"✗ Error: The backup {damaged.id} is damaged: " in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("suffix", "is_there"), [("-wal", True), ("-wal", False), ("-journal", False)]
+)
+def test_a_restored_database_stands_beside_no_log_of_the_lost_one(
+    migrated: Project, suffix: str, is_there: bool
+) -> None:
+    migrated.upgrade()
+    stale = migrated.database.with_name(migrated.database.name + suffix)
+    make_log(migrated, suffix)
+    log = stale.read_bytes()
+    if is_there:
+        migrated.database.write_bytes(b"not a database" * 400)
+    else:
+        migrated.database.unlink()
+
+    commands.restore(migrated.workspace(), backup_ids(migrated)[0], True, "tester", 0)
+
+    assert migrated.applied() == ["1.0.0"]
+    assert migrated.query("PRAGMA integrity_check") == [("ok",)]
+    (aside,) = [path for path in migrated.database.parent.iterdir() if path.name.endswith(suffix)]
+    assert ".broken-" in aside.name
+    assert aside.read_bytes() == log
+
+
+def make_log(project: Project, suffix: str) -> None:
+    """Leave the log of a transaction that a killed program had begun."""
+    statements = {
+        "-journal": ("PRAGMA cache_size=1", "CREATE TABLE x (y)", "BEGIN", MANY_ROWS),
+        # No schema in it, so that what stands in the file still counts.
+        "-wal": (
+            "PRAGMA journal_mode=WAL",
+            "CREATE TABLE x (y)",
+            "INSERT INTO x VALUES (1)",
+            "PRAGMA wal_checkpoint(TRUNCATE)",
+            "UPDATE x SET y = 2",
+        ),
+    }
+    code = (
+        "import os, sqlite3, sys\n"
+        "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "for statement in sys.argv[2:]:\n    connection.execute(statement).fetchall()\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    command = [sys.executable, "-c", code, project.database, *statements[suffix]]
+    assert subprocess.run(command, check=False).returncode == -9
+
+
+MANY_ROWS = (
+    "INSERT INTO x WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 9999)"
+    " SELECT i FROM n"
+)
+
+
+def test_a_kill_while_a_broken_database_is_set_aside_loses_and_mixes_up_nothing(
+    migrated: Project,
+) -> None:
+    migrated.upgrade()
+    make_log(migrated, "-wal")
+    names = {migrated.database.name + suffix for suffix in ("", "-wal")}
+    contents = {name: (migrated.database.parent / name).read_bytes() for name in names}
+    migrated.database.write_bytes(b"broken" * 1000)
+    contents[migrated.database.name] = b"broken" * 1000
+    backup_id = backup_ids(migrated)[0]
+
+    condition = "event == 'os.rename' and '.broken-' in path and path.endswith('-wal')"
+    migrated.killed_at(condition, "restore", backup_id, "--force")
+    assert not migrated.database.exists()
+    assert migrated.database.with_name(migrated.database.name + "-wal").exists()
+    commands.restore(migrated.workspace(), backup_id, True, "tester", 0)
+
+    assert migrated.applied() == ["1.0.0"]
+    aside = [path for path in migrated.database.parent.iterdir() if ".broken-" in path.name]
+    (main,) = [path for path in aside if path.name.count("-") == 2]
+    for name, content in contents.items():
+        suffix = name.removeprefix(migrated.database.name)
+        assert main.with_name(main.name + suffix).read_bytes() == content
+
+
+def test_nothing_was_changed_is_said_only_when_it_is_true(migrated: Project) -> None:
+    migrated.upgrade()
+    newest = list_backups(migrated.workspace())[0]
+    Path(newest.state).write_bytes(b"x" * 100)
+    migrated.database.write_bytes(b"broken" * 1000)
+
+    with pytest.raises(StateUnreadable, match="The backup is damaged") as caught:
+        commands.restore(migrated.workspace(), newest.id, True, "tester", 0)
+
+    assert "Nothing was changed" in caught.value.hint
+    assert migrated.database.read_bytes() == b"broken" * 1000
+    assert {path.name for path in migrated.database.parent.iterdir()} == {migrated.database.name}
+
+
+def test_a_broken_database_outside_the_state_is_not_moved(migrated: Project, folder: Path) -> None:
+    migrated.upgrade()
+    precious = folder / "precious"
+    precious.write_bytes(b"precious" * 1000)
+    migrated.database.unlink()
+    migrated.database.symlink_to(precious)
+
+    with pytest.raises(StateUnreadable, match=r"it lies outside \.claude/"):
+        commands.restore(migrated.workspace(), backup_ids(migrated)[0], True, "tester", 0)
+
+    assert precious.read_bytes() == b"precious" * 1000
+
+
+COMMITTED = "event == 'os.rename' and path.endswith('/.claude/settings.json')"
+
+
+def killed_before_its_commit(project: Project) -> None:
+    """Kill an upgrade after its step's backup is on the disk and before its COMMIT."""
+    before = (
+        "import os, plugin_migrate.transaction as t\n"
+        "t.Transaction.commit = lambda self: os.kill(os.getpid(), 9)\n"
+    )
+    assert project.cli("upgrade", before=before).returncode == -9
+
+
+def test_the_backup_of_what_never_happened_is_discarded_by_recovery(migrated: Project) -> None:
+    before = backup_ids(migrated)
+    killed_before_its_commit(migrated)
+    assert len(backup_ids(migrated)) == len(before) + 1
+
+    migrated.write("settings.json", '{"theme": "mine"}')
+    assert migrated.cli("upgrade", "1.0.0").returncode == 0
+
+    assert backup_ids(migrated) == before
+    commands.restore(migrated.workspace(), before[0], False, "tester", 0)
+    assert migrated.read("settings.json") == '{"theme": "mine"}'
+
+
+def test_a_killed_run_keeps_the_backup_of_the_steps_that_happened(migrated: Project) -> None:
+    original = migrated.read("settings.json")
+    migrated.python("1.2.0", "(ctx.claude / 'settings.json').write_text('blue')")
+    before = (
+        "import os, plugin_migrate.transaction as t\n"
+        "commit, count = t.Transaction.commit, []\n"
+        "def second(self):\n"
+        "    count.append(1)\n"
+        "    os.kill(os.getpid(), 9) if len(count) > 1 else commit(self)\n"
+        "t.Transaction.commit = second\n"
+    )
+    assert migrated.cli("upgrade", before=before).returncode == -9
+    assert migrated.applied() == ["1.0.0", "1.1.0"]
+    assert json.loads(migrated.read("settings.json")) == {"theme": "light"}
+
+    commands.restore(migrated.workspace(), backup_ids(migrated)[0], False, "tester", 0)
+
+    assert migrated.applied() == ["1.0.0"]
+    assert migrated.read("settings.json") == original
+
+
+def test_a_failed_step_leaves_a_backup_that_restores_what_came_before(migrated: Project) -> None:
+    original = migrated.read("settings.json")
+    migrated.python("1.2.0", "(ctx.claude / 'settings.json').write_text('blue')")
+    before = (
+        "import plugin_migrate.transaction as t\n"
+        "from plugin_migrate.errors import Busy\n"
+        "commit, count = t.Transaction.commit, []\n"
+        "def second(self):\n"
+        "    count.append(1)\n"
+        "    if len(count) > 1:\n"
+        "        raise Busy('held')\n"
+        "    commit(self)\n"
+        "t.Transaction.commit = second\n"
+    )
+    assert migrated.cli("upgrade", before=before).returncode == 1
+    assert json.loads(migrated.read("settings.json")) == {"theme": "light"}
+
+    commands.restore(migrated.workspace(), backup_ids(migrated)[0], False, "tester", 0)
+
+    assert migrated.read("settings.json") == original
+
+
+def test_a_lost_database_and_half_published_files_are_restored_together(
+    migrated: Project,
+) -> None:
+    original = migrated.read("settings.json")
+    migrated.killed_at(COMMITTED.replace("settings.json", "new/file.md"), "upgrade")
+    migrated.database.unlink()
+    first = backup_ids(migrated)[0]
+
+    commands.restore(migrated.workspace(), first, True, "tester", 0)
+
+    assert migrated.read("settings.json") == original
+    assert migrated.applied() == ["1.0.0"]
+    assert migrated.cli("upgrade").returncode == 0
 
 
 def test_a_backup_cannot_reach_outside_the_state(migrated: Project) -> None:

@@ -14,7 +14,7 @@ from plugin_migrate.errors import (
     InvalidVersion,
     StateUnreadable,
 )
-from plugin_migrate.migration import LARGEST_FILE, load, parse_name, title_of
+from plugin_migrate.migration import largest_of, load, parse_name, title_of
 from plugin_migrate.version import Version
 
 
@@ -113,11 +113,13 @@ def test_bytes_that_are_no_utf_8_are_an_error_with_its_line(folder):
     assert caught.value.line == 3
 
 
-def test_a_file_may_be_large_but_not_endless(folder):
-    path = folder.path / "1.0.0-a.sql"
+@pytest.mark.parametrize("suffix", ["sql", "py", "ts", "mjs"])
+def test_a_file_may_be_large_but_not_endless(folder, suffix):
+    path = folder.path / f"1.0.0-a.{suffix}"
     with path.open("wb") as file:
-        file.truncate(LARGEST_FILE + 1)
-    with pytest.raises(BrokenMigration, match="at most 64 MiB"):
+        file.truncate(largest_of(path.name) + 1)
+    most = "64.0 MiB" if suffix == "sql" else "512.0 KiB"
+    with pytest.raises(BrokenMigration, match=f"at most {most}: it has {most}, over {most}"):
         folder()
 
 

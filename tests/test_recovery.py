@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -472,3 +474,39 @@ def test_leftover_staging_is_removed(project: Project) -> None:
 
 def test_refusing_nothing_is_silent() -> None:
     recovery.refuse(())
+
+
+@pytest.fixture
+def unreplaceable(stepping: Project) -> Iterator[Project]:
+    """A committed step, killed before a file whose folder nobody may change is in place."""
+    stepping.killed_at(FIRST_FILE)
+    if subprocess.run(["chattr", "+i", stepping.claude / "b"], check=False).returncode:
+        pytest.skip("no file can be made immutable here")
+    yield stepping
+    subprocess.run(["chattr", "-i", stepping.claude / "b"], check=True)
+
+
+def test_a_file_that_cannot_be_replaced_is_told_with_the_ways_out(unreplaceable: Project) -> None:
+    for command in ("upgrade", "downgrade", "repair"):
+        failed = unreplaceable.cli(command)
+        assert failed.returncode == 1
+        assert "is committed, but cannot be finished: Operation not permitted" in failed.stderr
+        assert "lsattr" in failed.stderr
+        assert "repair --keep-live" in failed.stderr
+        assert "Internal error" not in failed.stderr
+    taken = unreplaceable.cli("repair", "--take-migrated")
+    assert taken.returncode == 1
+    assert "✗ Error: The state cannot be read or written: Operation not permitted" in taken.stderr
+
+
+def test_a_file_that_cannot_be_replaced_can_be_kept(unreplaceable: Project) -> None:
+    assert unreplaceable.cli("repair", "--keep-live").returncode == 0
+    assert unreplaceable.read("b") == "old"
+    assert unreplaceable.cli("upgrade").returncode == 0
+
+
+def test_a_file_that_can_be_replaced_again_is(unreplaceable: Project) -> None:
+    assert unreplaceable.cli("upgrade").returncode == 1
+    subprocess.run(["chattr", "-i", unreplaceable.claude / "b"], check=True)
+    assert unreplaceable.cli("upgrade").returncode == 0
+    assert unreplaceable.read("b") == "new"

@@ -22,15 +22,15 @@ NAMES = st.text(min_size=1, max_size=8).filter(
     lambda name: "/" not in name and "\0" not in name and name not in (".", "..")
 )
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
-NODES = st.builds(
-    Node,
-    st.sampled_from(["file", "dir", "link"]),
-    st.integers(0, 0o7777),
-    st.none() | st.text(max_size=64),
-    st.integers(0, 1 << 40),
-    st.none() | st.text(max_size=8),
+MODES = st.integers(0, 0o7777)
+SIZES = st.integers(0, 1 << 40)
+HASHES = st.text("0123456789abcdef", min_size=64, max_size=64)
+NODES = (
+    st.builds(Node, st.just("file"), MODES, HASHES, SIZES, st.none() | NAMES)
+    | st.builds(Node, st.just("dir"), MODES, st.none(), st.just(0), st.none() | NAMES)
+    | st.builds(Node, st.just("link"), st.just(0), st.none(), st.just(0), NAMES)
 )
-OFFSETS = st.none() | st.integers(0, (1 << 63) - 1)
+OFFSETS = st.none() | SIZES
 ENTRIES = st.builds(Entry, PATHS, st.none() | NODES, st.none() | NODES, OFFSETS)
 DATABASES = st.builds(DatabaseEntry, PATHS, NAMES, st.text(max_size=8), st.text(max_size=8))
 

@@ -17,7 +17,8 @@ def main() -> int:
         return run()
     except KeyboardInterrupt:
         return 130
-    except Exception:  # before the command line could say what is wrong
+    except Exception as error:  # before the command line could say what is wrong
+        _repair_and_start_again(error)
         import traceback
 
         traceback.print_exc()
@@ -30,6 +31,22 @@ def _find_packages() -> None:
     environment = sys.executable.rsplit("/", 2)[0]
     version = "{}.{}".format(*sys.version_info)
     sys.path += [scripts, f"{environment}/lib/python{version}/site-packages"]
+
+
+def _repair_and_start_again(error: Exception) -> None:
+    """Replace this process by a new start if damage to the environment is why it failed.
+
+    Nothing has run yet: what a command meets later, the command line itself tells.
+    """
+    sys.dont_write_bytecode, sys.pycache_prefix = True, None  # what is compiled may be damaged
+    from plugin_migrate.damage import repair
+
+    damaged = repair(error)
+    if damaged is not None and "PLUGIN_MIGRATE_REPAIRED" not in os.environ:
+        print(f"plugin-migrate: {damaged} was damaged; making it again", file=sys.stderr)
+        os.environ["PLUGIN_MIGRATE_REPAIRED"] = "1"  # once: never in circles
+        launcher = __file__.rsplit("/", 2)[0] + "/plugin-migrate"
+        os.execv(launcher, [launcher, *sys.argv[1:]])  # noqa: S606 - which is a shell script
 
 
 def _leave(code: int) -> None:

@@ -57,9 +57,9 @@ examples:
 _CREATE_EXAMPLES = """\
 examples:
   plugin-migrate create add-oauth
-  plugin-migrate create add-oauth --description="Add OAuth support" --bump=patch
+  plugin-migrate create add-oauth --description="Add OAuth support" --bump=minor
   plugin-migrate create split-users --template=schema --language=sql
-  plugin-migrate create hotfix --version=1.2.1
+  plugin-migrate create hotfix --version=1.1.5
 """
 _VERIFY_EXAMPLES = """\
 examples:
@@ -139,7 +139,8 @@ def make_parser() -> argparse.ArgumentParser:
         lock_timeout=None,
         verbose=False,
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    # Not `required`: whoever gives no command is shown the help, which says more than an error.
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for command in COMMANDS:
         subparser = commands.add_parser(
             command.name,
@@ -218,7 +219,7 @@ def _create(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bump",
         choices=("patch", "minor", "major"),
-        default="minor",
+        default="patch",
         help="which part of the newest version to raise (default: %(default)s)",
     )
 

@@ -14,22 +14,27 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from . import __version__, database
 from .errors import InvalidVersion, StateUnreadable
+from .ledger import has_run_since
 from .live_database import copy_live
+from .plain_file import read_json
 from .tree import (
     Node,
     discard,
+    inside,
     make_folder,
+    node_from_json,
     nodes_as_json,
     observe,
     start_sync,
     sync_file,
     sync_folder,
     sync_open,
+    text_of,
 )
 from .values import NamedTuple
 from .version import Version
@@ -37,9 +42,13 @@ from .workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .staging import Change
 
 _MANIFEST = "manifest.json"
+# Of a run that changes 100,000 files.
+_LARGEST_MANIFEST = 64 * 1024 * 1024
 _STATE = "state.db"
 _FINISHED = "finished"
 _NAME = re.compile(r"\d{8}-\d{6}-[a-z]+(-\d+)?")
@@ -50,22 +59,28 @@ _SPARE_BYTES = 4 << 20
 class Saved(NamedTuple):
     """A path that the run changed.
 
-    ``before`` is what stood there first, ``after`` what the run's last step put there; ``content``
-    names the file in the backup that holds the earlier content, if there was any.
+    ``before`` is what stood there first, ``after`` what the run's last step put there, and
+    ``between`` what that step found; ``content`` names the file in the backup that holds the
+    earlier content, if there was any.
     """
 
     path: str
     before: Node | None
     after: Node | None
     content: str | None
+    between: Node | None = None
 
 
 class SavedDatabase(NamedTuple):
-    """A further database that the run changed; ``after`` is its digest behind the last step."""
+    """A further database that the run changed.
+
+    ``after`` is its digest after the last step that changed it, ``between`` the one before that.
+    """
 
     path: str
     content: str
     after: str
+    between: str | None = None
 
 
 class Backup(NamedTuple):
@@ -73,7 +88,8 @@ class Backup(NamedTuple):
 
     ``is_complete`` is false for a run with ``--no-backup``, which only left a note;
     ``has_state`` tells whether there was a state database before the run, ``is_finished`` that the
-    run came to its end and changed something, ``database`` is the database's path as users see it.
+    run came to its end and changed something, ``database`` is the database's path as users see it,
+    ``last_event`` the number of the last row that the history had before the run, if known.
     """
 
     sequence: int
@@ -88,6 +104,7 @@ class Backup(NamedTuple):
     database: str | None
     files: tuple[Saved, ...]
     databases: tuple[SavedDatabase, ...]
+    last_event: int | None = None
 
     @property
     def state(self) -> str:
@@ -104,66 +121,221 @@ def backups_folder(workspace: Workspace) -> str:
     return os.path.join(workspace.home, "backups")
 
 
+class Damaged(NamedTuple):
+    """A backup that cannot be used, and why."""
+
+    id: str
+    why: str
+
+
+class Shelf(NamedTuple):
+    """Everything in the folder of backups, the newest first."""
+
+    backups: tuple[Backup, ...]
+    damaged: tuple[Damaged, ...]
+
+
 def list_backups(workspace: Workspace) -> list[Backup]:
-    """Return every readable backup, the newest first; unfinished and damaged ones are left out."""
+    """Return every readable backup, the newest first; unfinished and damaged ones are left out.
+
+    Raises:
+        OSError: their folder cannot be read.
+    """
+    return list(read_shelf(workspace).backups)
+
+
+def read_shelf(workspace: Workspace) -> Shelf:
+    """Return every backup, and those that are damaged.
+
+    A folder without a manifest was left by a command that was killed while it made its backup.
+
+    Raises:
+        OSError: their folder cannot be read.
+    """
     try:
         names = os.listdir(backups_folder(workspace))
     except FileNotFoundError:
-        return []
-    found = (_read(os.path.join(backups_folder(workspace), name)) for name in names)
-    readable = [backup for backup in found if backup is not None]
-    return sorted(readable, key=lambda backup: backup.sequence, reverse=True)
+        return Shelf((), ())
+    backups, damaged = [], []
+    for name in names:
+        folder = os.path.join(backups_folder(workspace), name)
+        try:
+            backups.append(_read(folder))
+        except (OSError, ValueError) as error:
+            is_unfinished = isinstance(error, FileNotFoundError) and not _is_finished(folder)
+            if _NAME.fullmatch(name) and not is_unfinished:
+                damaged.append(Damaged(name, getattr(error, "strerror", None) or str(error)))
+    backups.sort(key=lambda backup: backup.sequence, reverse=True)
+    damaged.sort(reverse=True)
+    return Shelf(tuple(backups), tuple(damaged))
 
 
-def _read(folder: str) -> Backup | None:
-    import json
+def made_at(backup_id: str) -> tuple[str, int]:
+    """Return when a backup was made, by its name: the second, and which one of that second."""
+    number = backup_id.rpartition("-")[2]
+    is_first = not number.isdigit() or backup_id.count("-") < 3
+    return backup_id[: len("20261122-170000")], 1 if is_first else int(number)
 
-    path = os.path.join(folder, _MANIFEST)
-    if not os.path.isfile(path):  # opening a named pipe would wait for ever
-        return None
+
+def _is_finished(folder: str) -> bool:
+    return os.path.exists(os.path.join(folder, _FINISHED))
+
+
+def _read(folder: str) -> Backup:
+    """Return the backup in a folder.
+
+    Raises:
+        OSError: its manifest cannot be read.
+        ValueError: it is damaged.
+    """
+    document = read_json(os.path.join(folder, _MANIFEST), _LARGEST_MANIFEST)
     try:
-        with open(path, encoding="utf-8") as file:
-            document = json.load(file)
-        version = document["current_version"]
+        version, event = document["current_version"], document.get("last_event")
+        database = document.get("database")
         return Backup(
-            int(document["sequence"]),
+            _number(document["sequence"]),
             os.path.basename(folder),
             folder,
-            str(document["created_at"]),
-            str(document["command"]),
+            text_of(document["created_at"]),
+            text_of(document["command"]),
             None if version is None else str(Version.parse(version)),
             bool(document["is_complete"]),
             bool(document["has_state"]),
-            os.path.exists(os.path.join(folder, _FINISHED)),
-            document.get("database"),
-            tuple(_saved(item) for item in document["files"]),
-            tuple(
-                SavedDatabase(**{**item, "path": _inside(item["path"])})
-                for item in document["databases"]
-            ),
+            _is_finished(folder),
+            None if database is None else text_of(database),
+            tuple(map(_saved, document["files"])),
+            tuple(map(_saved_database, document["databases"])),
+            None if event is None else _number(event),
         )
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, InvalidVersion):
-        return None
+    except (KeyError, TypeError, AttributeError, InvalidVersion) as error:
+        raise ValueError(f"its manifest is not one: {error!r:.100}") from None
 
 
-def _saved(item: dict[str, object]) -> Saved:
-    before, after = item["before"], item["after"]
+def _number(value: object) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 62:
+        raise ValueError(f"not a number: {value!r:.60}")
+    return value
+
+
+def _saved(item: dict[str, Any]) -> Saved:
+    content = item["content"]
     return Saved(
-        _inside(item["path"]),
-        Node(**before) if isinstance(before, dict) else None,
-        Node(**after) if isinstance(after, dict) else None,
-        _inside(item["content"]) if item["content"] else None,
+        inside(item["path"]),
+        node_from_json(item["before"]),
+        node_from_json(item["after"]),
+        inside(content) if content is not None else None,
+        node_from_json(item.get("between")),
+    )
+
+
+def _saved_database(item: dict[str, Any]) -> SavedDatabase:
+    between = item.get("between")
+    return SavedDatabase(
+        inside(item["path"]),
+        inside(item["content"]),
+        text_of(item["after"]),
+        None if between is None else text_of(between),
     )
 
 
 def _as_document(saved: Saved) -> dict[str, object]:
-    return saved._asdict() | nodes_as_json(saved.before, saved.after)
+    between = saved.between and saved.between._asdict()
+    return saved._asdict() | nodes_as_json(saved.before, saved.after) | {"between": between}
 
 
-def _inside(path: object) -> str:
-    from .redo import inside
+def settle_killed(workspace: Workspace) -> None:
+    """Bring the backups of killed runs in line with what those runs came to do.
 
-    return inside(path)
+    A backup is on the disk before its step commits. Of a run that was killed before its first
+    commit there is nothing to go back from, and its backup would stand in the way of a restore:
+    what it says was changed never was. Of a later step that did not commit the same is true for
+    what the backup says of that step. The run lock must be held and recovery done.
+
+    Raises:
+        OSError: the folder of backups cannot be read or written.
+        StateUnreadable, Busy: a database cannot be read.
+    """
+    for backup in list_backups(workspace):
+        if backup.is_finished or backup.last_event is None:
+            continue
+        if not _has_happened(workspace, backup):
+            discard(backup.folder)
+            continue
+        _rewrite(workspace, backup)
+        _mark_finished(backup.folder)
+
+
+def _has_happened(workspace: Workspace, backup: Backup) -> bool:
+    """Return whether a step of the backup's run took effect: by the history, or by what stands."""
+    if os.path.exists(workspace.database) and has_run_since(workspace, backup.last_event or 0):
+        return True
+    # A history that somebody put back knows nothing; the files may.
+    return any(
+        saved.after != saved.before and _is_there(workspace, saved, saved.after)
+        for saved in backup.files
+    )
+
+
+def _rewrite(workspace: Workspace, backup: Backup) -> None:
+    """Correct what the manifest says of a last step that never was."""
+    from .live_database import digest_of_live
+
+    files = tuple(_as_it_came(workspace, saved) for saved in backup.files)
+    databases = tuple(
+        saved._replace(after=saved.between)
+        if saved.between is not None
+        and digest_of_live(os.path.join(workspace.claude, saved.path), workspace.scratch)
+        == saved.between
+        else saved
+        for saved in backup.databases
+    )
+    if (files, databases) == (backup.files, backup.databases):
+        return
+    document = read_json(os.path.join(backup.folder, _MANIFEST), _LARGEST_MANIFEST)
+    _write_manifest(backup.folder, document | _changes_as_json(files, databases))
+
+
+def _as_it_came(workspace: Workspace, saved: Saved) -> Saved:
+    """Return what a run did to a path; what stands there tells whether its last step ever was."""
+    if _is_there(workspace, saved, saved.after) or not _is_there(workspace, saved, saved.between):
+        return saved
+    return saved._replace(after=saved.between)
+
+
+def _is_there(workspace: Workspace, saved: Saved, node: Node | None) -> bool:
+    from .publish import stands
+    from .redo import Entry
+
+    return stands(workspace, Entry(saved.path, saved.before, saved.after), node)
+
+
+def _changes_as_json(
+    files: Iterable[Saved], databases: Iterable[SavedDatabase]
+) -> dict[str, object]:
+    return {
+        "files": [_as_document(saved) for saved in files],
+        "databases": [saved._asdict() for saved in databases],
+    }
+
+
+def _write_manifest(folder: str, document: dict[str, Any], unsynced: Iterable[str] = ()) -> None:
+    import json
+
+    path = os.path.join(folder, _MANIFEST)
+    part = path + ".part"
+    with open(part, "w", encoding="utf-8") as file:
+        json.dump(document, file)
+        for kept in unsynced:
+            sync_file(kept)
+        sync_open(file, part)
+    os.replace(part, path)
+    sync_folder(folder)
+
+
+def _mark_finished(folder: str) -> None:
+    # That it is there says it all, and no kill can leave half of it.
+    with open(os.path.join(folder, _FINISHED), "xb"):
+        pass
 
 
 @contextmanager
@@ -186,6 +358,8 @@ class BackupWriter:
         command: ``upgrade``, ``downgrade`` or ``restore``.
         current_version: the version before the run.
         is_complete: ``False`` for a run that the user wants no backup of.
+        last_event: the number of the last row in the history, ``None`` when that is unknown.
+        state: the database to keep a copy of; ``None`` when there is none that can be read.
 
     Raises:
         StateUnreadable: there is not enough free space, the state cannot be read, or (by every
@@ -198,10 +372,12 @@ class BackupWriter:
         command: str,
         current_version: str | None,
         is_complete: bool = True,
+        last_event: int | None = None,
+        state: str | None = None,
     ) -> None:
         self._workspace = workspace
         self._is_complete = is_complete
-        has_state = is_complete and os.path.exists(workspace.database)
+        has_state = is_complete and state is not None and os.path.exists(state)
         if has_state:
             _require_space(workspace)
         self._document: dict[str, object] = {
@@ -213,7 +389,10 @@ class BackupWriter:
             "is_complete": is_complete,
             "has_state": has_state,
             "database": workspace.shown(workspace.database),
+            "last_event": last_event,
         }
+        # What the step that is about to commit changes.
+        self._latest: set[str] = set()
         self._files: dict[str, Saved] = {}
         self._databases: dict[str, SavedDatabase] = {}
         # The newest first; read while the system writes the copy of the database.
@@ -229,12 +408,13 @@ class BackupWriter:
     @_writing()
     def add_files(self, changes: Sequence[Change]) -> None:
         """Keep the earlier content of files before the step that changes them commits."""
+        self._latest = {change.path for change in changes}
         for change in changes:
             known = self._files.get(change.path)
             if known is None:
                 content = self._save_file(change) if self._is_complete else None
                 known = Saved(change.path, change.before, None, content)
-            self._files[change.path] = Saved(change.path, known.before, change.after, known.content)
+            self._files[change.path] = known._replace(after=change.after, between=change.before)
 
     @_writing()
     def add_database(self, path: str, after: str) -> None:
@@ -243,38 +423,35 @@ class BackupWriter:
         content = known.content if known else f"database-{len(self._databases)}.db"
         if known is None and self._is_complete:
             self._copy_database(os.path.join(self._workspace.claude, path), content)
-        self._databases[path] = SavedDatabase(path, content, after)
+        self._databases[path] = SavedDatabase(path, content, after, known and known.after)
 
     @_writing()
     def commit(self) -> None:
         """Bring all that is kept to the disk; what it was kept for may happen now."""
-        import json
-
         if self._earlier is None:
             self._earlier = list_backups(self._workspace)
         document = self._document | {
             # Names sort by second and command only, and several runs can fit into one second.
             "sequence": 1 + max((backup.sequence for backup in self._earlier), default=0),
-            "files": [_as_document(saved) for saved in self._files.values()],
-            "databases": [saved._asdict() for saved in self._databases.values()],
         }
-        path = os.path.join(self.folder, _MANIFEST)
-        part = path + ".part"
-        with open(part, "w", encoding="utf-8") as file:
-            json.dump(document, file)
-            for kept in self._unsynced:
-                sync_file(kept)
-            sync_open(file, part)
-        os.replace(part, path)
-        sync_folder(self.folder)
+        changes = _changes_as_json(self._files.values(), self._databases.values())
+        _write_manifest(self.folder, document | changes, self._unsynced)
         self._unsynced.clear()
+
+    @_writing()
+    def retract(self) -> None:
+        """Note that the step which the last :meth:`commit` was made for did not come to pass."""
+        latest = {path: self._files[path] for path in self._latest}
+        came = {path: _as_it_came(self._workspace, saved) for path, saved in latest.items()}
+        if came != latest:
+            self._files |= came
+            self.commit()
 
     def finish(self) -> None:
         """Note that the run is over, and remove all but as many backups as the settings keep."""
         # What cannot be written or removed now can be by the next run; this one's work is done.
         with suppress(OSError):
-            with open(os.path.join(self.folder, _FINISHED), "xb"):
-                pass  # that it is there says it all, and no kill can leave half of it
+            _mark_finished(self.folder)
             folders = [self.folder, *(backup.folder for backup in self._earlier or ())]
             for folder in folders[self._workspace.config.backups_keep :]:
                 discard(folder)

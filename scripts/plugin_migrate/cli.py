@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from .arguments import COMMANDS, make_parser
-from .errors import MigrateError, UsageError
+from .errors import DamagedEnvironment, MigrateError, UsageError
 from .invocation import Invocation
 from .output import Output, print_cause
 
@@ -73,9 +73,6 @@ def _run_slash(text: str) -> int:
 
 def _run(arguments: list[str], environment: Mapping[str, str], most_rows: int | None = None) -> int:
     parser = make_parser()
-    if not arguments:
-        parser.print_help(sys.stderr)
-        return UsageError.exit_code
     try:
         options = parser.parse_args(arguments)
     except SystemExit:  # --help and --version have printed it
@@ -83,6 +80,9 @@ def _run(arguments: list[str], environment: Mapping[str, str], most_rows: int | 
     except UsageError as error:
         output = Output(_command_in(arguments), _wants_json(arguments))
         return _give_up(error, output, "--verbose" in arguments)
+    if options.command is None:
+        parser.print_help(sys.stderr)
+        return UsageError.exit_code
     output = Output(options.command, options.format == "json")
     try:
         code = options.run(Invocation(options, environment, output, most_rows))
@@ -96,15 +96,34 @@ def _run(arguments: list[str], environment: Mapping[str, str], most_rows: int | 
 
 def _explained(error: Exception) -> MigrateError:
     """Return the error that tells the user about any exception."""
-    if isinstance(error, MigrateError):
-        return error
+    from .translation import as_typed
+
+    told = as_typed(error) or _of_environment(error) or _bug(error)
+    if told is not error:
+        told.__cause__ = error
+    return told
+
+
+def _of_environment(error: Exception) -> MigrateError | None:
+    from .damage import repair
+
+    damaged = repair(error)
+    if damaged is None:
+        return None
+    return DamagedEnvironment(
+        "plugin-migrate's own Python environment was damaged",
+        file=damaged,
+        hint="The next command makes it again: run this one once more.",
+    )
+
+
+def _bug(error: Exception) -> MigrateError:
     bug = MigrateError(
         f"Internal error: {type(error).__name__}: {error}",
         hint="This is a bug in plugin-migrate; --verbose shows where. Nothing is lost: the"
         " next command finishes or undoes what was running.",
     )
     bug.code = "internal"
-    bug.__cause__ = error
     return bug
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from . import database
-from .errors import Busy, LedgerLost, MigrateError, NeedsRepair, Place
+from .errors import Busy, LedgerLost, MigrateError, NeedsRepair, Place, Unpublished
 from .ledger import Ledger, read_ledger
 from .look import Look, look, look_ahead, look_by
 from .plan import Entry, Plan
@@ -115,6 +115,7 @@ def _recovered(workspace: Workspace, done_by: str) -> Look:
     from . import recovery
 
     recovery.refuse(recovery.recover(workspace, done_by))
+    _settle_backups(workspace)
     return look(workspace)
 
 
@@ -137,12 +138,14 @@ def _settle_siblings(workspace: Workspace, done_by: str) -> None:
     if workspace.source is None and not os.path.isdir(workspace.sources):
         return  # as in most projects, which then need not import what follows
     from .siblings import left_behind
+    from .translation import state_errors
 
     for sibling in left_behind(workspace):
         from . import recovery
 
         try:
-            recovery.refuse(recovery.recover(sibling, done_by))
+            with state_errors():
+                recovery.refuse(recovery.recover(sibling, done_by))
         except (Busy, NeedsRepair) as error:
             error.source = sibling.source
             raise
@@ -168,10 +171,25 @@ def _unfinishable(source: Workspace, error: MigrateError) -> NeedsRepair:
 
 
 def _left_behind(workspace: Workspace, ledger: Ledger) -> bool:
-    """Return whether a killed command left publishes, redo logs or staged copies."""
+    """Return whether a killed command left publishes, redo logs, staged copies or backups."""
     scratch = workspace.scratch
     has_scratch = os.path.isdir(scratch) and bool(os.listdir(scratch))
-    return bool(ledger.publishes) or workspace.has_logs or has_scratch
+    has_files = bool(ledger.publishes) or workspace.has_logs or has_scratch
+    return has_files or _has_unfinished_backups(workspace)
+
+
+def _has_unfinished_backups(workspace: Workspace) -> bool:
+    folder = os.path.join(workspace.home, "backups")
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return any(not os.path.exists(os.path.join(folder, name, "finished")) for name in names)
+
+
+def _settle_backups(workspace: Workspace) -> None:
+    """Bring the backups of killed runs in line with what came of them; recovery must be done."""
+    if _has_unfinished_backups(workspace):
+        from .backup import settle_killed
+
+        settle_killed(workspace)
 
 
 def _execute(
@@ -193,7 +211,9 @@ def _execute(
     error: MigrateError | None = None
     started = time.perf_counter()
     current = str(seen.current) if seen.current else None
-    backup = BackupWriter(workspace, command, current, with_backup)
+    backup = BackupWriter(
+        workspace, command, current, with_backup, seen.ledger.last_event, workspace.database
+    )
     from .engine import Engine  # meanwhile the system writes what was copied
 
     engine = Engine(workspace, done_by, signals, reporter, backup, seen.ledger)
@@ -207,6 +227,9 @@ def _execute(
             results.append(result)  # noqa: PERF402 - keeps those before a failure
     except MigrateError as caught:
         error = caught
+        if not isinstance(error, Unpublished):  # which is committed
+            with suppress(MigrateError, OSError):
+                backup.retract()
     finally:
         if engine.has_changed:
             backup.finish()
@@ -317,6 +340,7 @@ def repair(
         done += repairs.settle_files(
             workspace, done_by, problems, decisions.keep_live, decisions.take_migrated
         )
+        _settle_backups(workspace)
         seen = look(workspace)
         if seen.ledger.applied:
             make_ledger(workspace)
@@ -347,6 +371,7 @@ def restore(
         _settle_siblings(workspace, done_by)
         if not _may_skip_recovery(workspace, force):
             recovery.refuse(recovery.recover(workspace, done_by))
+            _settle_backups(workspace)
         return restoring.restore(workspace, backup_id, done_by, force)
 
 

@@ -47,7 +47,7 @@ def create(
     template: str = "empty",
     language: str = "python",
     version: Version | None = None,
-    bump: str = "minor",
+    bump: str = "patch",
 ) -> Created:
     """Write a new migration file and return where it is.
 
@@ -59,7 +59,7 @@ def create(
         template: one of :data:`TEMPLATES`.
         language: one of :data:`LANGUAGES`.
         version: the new version; else the newest known one is raised by ``bump``.
-        bump: ``major``, ``minor`` or ``patch``.
+        bump: ``patch``, ``minor`` or ``major``.
 
     Raises:
         InvalidName: the name is no slug.

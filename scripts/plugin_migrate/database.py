@@ -27,6 +27,7 @@ WRITE_PATIENCE = 5.0
 # How many bytes tell how a database file is written.
 HEADER_SIZE = 100
 _ATTEMPTS = 20
+_RECOVER = ("Put a backup back (see: ", Call("restore"), "), or try sqlite3's .recover.")
 _ENVIRONMENTAL = tuple(
     f"SQLITE_{name}" for name in "READONLY CANTOPEN PERM IOERR FULL CORRUPT NOTADB".split()
 )
@@ -147,11 +148,24 @@ def ask(connection: sqlite3.Connection, query: Callable[[sqlite3.Connection], T]
     (trusted,) = connection.execute("PRAGMA trusted_schema").fetchone()
     connection.execute("PRAGMA trusted_schema=OFF")
     # One transaction, so that several questions see one state.
-    connection.execute("BEGIN")
-    answer = query(connection)
-    connection.execute("COMMIT")
+    try:
+        connection.execute("BEGIN")
+        answer = query(connection)
+        connection.execute("COMMIT")
+    except UnicodeError as error:
+        raise _not_utf8() from error
     connection.execute(f"PRAGMA trusted_schema={trusted}")
     return answer
+
+
+def _not_utf8() -> sqlite3.DatabaseError:
+    """Return SQLite's error for a schema that is not UTF-8, of which its own message is not either.
+
+    Python then raises UnicodeDecodeError in its place.
+    """
+    error = sqlite3.DatabaseError("it names something by what is not UTF-8")
+    error.sqlite_errorname = "SQLITE_CORRUPT"
+    return error
 
 
 def quoted_name(name: str) -> str:
@@ -224,10 +238,11 @@ def open_for_writing(
         make_durable(connection, path)
         connection.execute(f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}")
         connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:
         # Not `connection.close()`, which a factory may have refused to migrations' code.
         sqlite3.Connection.close(connection)
-        raise unreadable(path, error) from error
+        told = error if isinstance(error, sqlite3.Error) else _not_utf8()
+        raise unreadable(path, told) from error
     return connection
 
 
@@ -312,7 +327,7 @@ def unreadable(path: str, error: sqlite3.Error) -> Busy | StateUnreadable:
         return StateUnreadable(
             f"The database is damaged: {error}",
             file=path,
-            hint=("Put a backup back (see: ", Call("restore"), "), or try sqlite3's .recover."),
+            hint=_RECOVER,
         )
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
         return StateUnreadable(
@@ -322,4 +337,4 @@ def unreadable(path: str, error: sqlite3.Error) -> Busy | StateUnreadable:
         )
     if name == "SQLITE_FULL":
         return StateUnreadable("The disk is full", file=path, hint="Free some space, then go on.")
-    return StateUnreadable(f"The database cannot be used: {error}", file=path)
+    return StateUnreadable(f"The database cannot be used: {error}", file=path, hint=_RECOVER)

@@ -269,6 +269,12 @@ class StepFailed(MigrateError):
         self.completed = completed
 
 
+class DamagedEnvironment(MigrateError):
+    """Files of the Python environment that the launcher made are gone or changed."""
+
+    code = "damaged_environment"
+
+
 class Interrupted(MigrateError):
     """The user or the system asked the process to stop."""
 

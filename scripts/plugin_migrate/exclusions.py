@@ -70,5 +70,10 @@ class Exclusions:
 
 def holds_database(path: str) -> bool:
     """Return whether the file at ``path`` is an SQLite database."""
-    with open(path, "rb", buffering=0) as file:
-        return file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        # As in tree.py, nothing is read of what says that it is empty.
+        size = os.fstat(descriptor).st_size
+        return size > 0 and os.read(descriptor, len(_SQLITE_MAGIC)) == _SQLITE_MAGIC
+    finally:
+        os.close(descriptor)

@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from . import database
-from .ledger import load_ledger
+from .ledger import load_ledger, require_texts
 from .version import Version
 from .workspace import Workspace
 
@@ -52,6 +52,15 @@ def read_history(
             " WHERE ?1 IS NULL OR version = ?1 ORDER BY id DESC LIMIT ?2",
             (str(version) if version else None, -1 if limit is None else limit),
         )
-        return tuple(Event(*row) for row in rows)
+        return tuple(_event(workspace, row) for row in rows)
 
     return database.read(workspace.database, query)
+
+
+def _event(workspace: Workspace, row: tuple[object, ...]) -> Event:
+    event = Event(*row)  # type: ignore[arg-type]
+    texts = (event.action, event.outcome, event.at, event.done_by, event.tool_version)
+    may_lack = (event.version, event.description, event.error)
+    given = [text for text in may_lack if text is not None]
+    require_texts(workspace, "plugin_migrate_history", (*texts, *given))
+    return event

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 
 from . import __version__, database
@@ -91,7 +91,8 @@ class Ledger(NamedTuple):
 
     ``started`` holds the versions whose ``transaction:false`` step began and never ended, with
     its direction. ``is_ours`` is false while the database lacks our tables, ``is_ready``
-    while :func:`ensure_ledger` has anything to do.
+    while :func:`ensure_ledger` has anything to do. ``last_event`` is the number of the history's
+    last row.
     """
 
     applied: dict[Version, Applied]
@@ -99,6 +100,7 @@ class Ledger(NamedTuple):
     started: dict[Version, str] | None = None
     is_ours: bool = False
     is_ready: bool = False
+    last_event: int = 0
 
     @property
     def interrupted(self) -> frozenset[Version]:
@@ -179,10 +181,37 @@ def load_ledger(connection: sqlite3.Connection, workspace: Workspace) -> Ledger:
     return Ledger(
         _load_applied(connection, workspace),
         publishes=_load_publishes(connection, workspace) if is_ours else (),
-        started=_load_started(connection) if is_ours else None,
+        started=_load_started(connection, workspace) if is_ours else None,
         is_ours=is_ours,
         is_ready=is_ours and _is_ready(connection, workspace),
+        last_event=_last_event(connection) if is_ours else 0,
     )
+
+
+def _last_event(connection: sqlite3.Connection) -> int:
+    query = "SELECT coalesce(max(id), 0) FROM main.plugin_migrate_history"
+    return int(connection.execute(query).fetchone()[0])
+
+
+def has_run_since(workspace: Workspace, event: int) -> bool:
+    """Return whether a step or a restore took effect after the history's row number ``event``.
+
+    Raises:
+        StateUnreadable, Busy: see :func:`plugin_migrate.database.read`.
+    """
+
+    def query(connection: sqlite3.Connection) -> bool:
+        found = (
+            _has_table(connection, "plugin_migrate_history")
+            and connection.execute(
+                "SELECT 1 FROM main.plugin_migrate_history WHERE id > ? AND outcome != 'failed'"
+                " AND action IN ('up', 'down', 'restore') LIMIT 1",
+                (event,),
+            ).fetchone()
+        )
+        return bool(found)
+
+    return database.read(workspace.database, query)
 
 
 def _is_ready(connection: sqlite3.Connection, workspace: Workspace) -> bool:
@@ -265,7 +294,8 @@ def _load_applied(connection: sqlite3.Connection, workspace: Workspace) -> dict[
             raise _impossible(workspace, f"version {version} is applied twice")
         # SQLite itself takes any value in any column.
         texts = type(description) is type(applied_at) is type(checksum) is str
-        if not texts or type(duration) not in (int, float):
+        is_known = applied_by is None or type(applied_by) is str
+        if not texts or not is_known or type(duration) not in (int, float):
             raise _impossible(workspace, f"row {number} has values of wrong types")
         applied[version] = Applied(
             number,
@@ -296,19 +326,58 @@ def _load_publishes(connection: sqlite3.Connection, workspace: Workspace) -> tup
         "SELECT id, version, project, manifest FROM main.plugin_migrate_publishes"
     )
     return tuple(
-        Publish(row_id, Version.parse(version), project, manifest)
+        Publish(row_id, _version(workspace, "plugin_migrate_publishes", version), project, manifest)
         for row_id, version, project, manifest in rows
         if workspace.owns_database or project == workspace.project
+        if require_texts(workspace, "plugin_migrate_publishes", (row_id, project, manifest))
     )
 
 
-def _load_started(connection: sqlite3.Connection) -> dict[Version, str]:
+def _load_started(connection: sqlite3.Connection, workspace: Workspace) -> dict[Version, str]:
+    # The last row of every version that ever started: the other columns are those of max(id)
+    # (https://www.sqlite.org/lang_select.html, 2.5). One look at every row, however many started.
     rows = connection.execute(
-        "SELECT version, action FROM main.plugin_migrate_history h WHERE outcome = 'started'"
-        " AND NOT EXISTS (SELECT 1 FROM main.plugin_migrate_history l"
-        " WHERE l.version = h.version AND l.id > h.id)"
+        "SELECT version, action, outcome, max(id) FROM main.plugin_migrate_history"
+        " WHERE version IN (SELECT version FROM main.plugin_migrate_history"
+        " WHERE outcome = 'started') GROUP BY version"
     )
-    return {Version.parse(version): action for version, action in rows}
+    return {
+        _version(workspace, "plugin_migrate_history", version): action
+        for version, action, outcome, _ in rows
+        if outcome == "started"
+        if require_texts(workspace, "plugin_migrate_history", (action,))
+    }
+
+
+def _version(workspace: Workspace, table: str, value: Any) -> Version:
+    """Return the version that a row of ours holds.
+
+    Raises:
+        NotALedger: it is none.
+    """
+    try:
+        return Version.parse(value)
+    except (InvalidVersion, TypeError):
+        raise _damaged(workspace, table, f"a row has the version {value!r:.60}") from None
+
+
+def require_texts(workspace: Workspace, table: str, values: Iterable[object]) -> bool:
+    """Make sure that values of a row of ours are texts: SQLite itself takes anything anywhere.
+
+    Raises:
+        NotALedger: one is something else.
+    """
+    if not all(type(value) is str for value in values):
+        raise _damaged(workspace, table, "a row holds something else where a text belongs")
+    return True
+
+
+def _damaged(workspace: Workspace, table: str, what: str) -> NotALedger:
+    return NotALedger(
+        f"The ledger's table '{table}' cannot be right: {what}",
+        file=workspace.database,
+        hint=("Put a backup back: ", Call("restore", "ID --force"), ". Nothing was run."),
+    )
 
 
 def _has_table(connection: sqlite3.Connection, table: str) -> bool:
@@ -445,7 +514,9 @@ def read_sources(workspace: Workspace, versions: Sequence[Version]) -> dict[Vers
     """
     if not versions or not os.path.exists(workspace.database):
         return {}
-    return database.read(workspace.database, lambda connection: _load_sources(connection, versions))
+    return database.read(
+        workspace.database, lambda connection: _load_sources(connection, workspace, versions)
+    )
 
 
 def read_headers(workspace: Workspace) -> dict[str, Header]:
@@ -473,7 +544,7 @@ def _load_headers(connection: sqlite3.Connection, table: str) -> dict[str, Heade
 
 
 def _load_sources(
-    connection: sqlite3.Connection, versions: Sequence[Version]
+    connection: sqlite3.Connection, workspace: Workspace, versions: Sequence[Version]
 ) -> dict[Version, StoredSource]:
     if not _has_table(connection, _SOURCES):
         return {}
@@ -481,7 +552,11 @@ def _load_sources(
     rows = (
         (version, connection.execute(query, (str(version),)).fetchone()) for version in versions
     )
-    return {version: StoredSource(*row) for version, row in rows if row is not None}
+    return {
+        version: StoredSource(*row)
+        for version, row in rows
+        if row is not None and require_texts(workspace, _SOURCES, row)
+    }
 
 
 def ensure_ledger(connection: sqlite3.Connection, workspace: Workspace) -> None:

@@ -14,10 +14,11 @@ from contextlib import contextmanager, suppress
 
 from . import database, own_folder
 from .errors import Busy, StateUnreadable
+from .plain_file import read_plain
 from .workspace import Workspace
 
 _POLL_SECONDS = 0.05
-# Characters shown of what the file beside the lock says.
+# Bytes that what stands in the file beside the lock may have.
 _LONGEST_HOLDER = 400
 
 
@@ -91,8 +92,7 @@ def _write_holder(path: str, command: str) -> None:
 
 def _already_running(path: str) -> Busy:
     try:
-        with open(_holder_path(path), encoding="utf-8") as file:
-            who = " ".join(file.read(_LONGEST_HOLDER).split())
+        who = " ".join(read_plain(_holder_path(path), _LONGEST_HOLDER).decode().split())
     except (OSError, ValueError):
         who = ""
     return Busy(

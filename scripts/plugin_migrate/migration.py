@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import stat
 from collections.abc import Mapping
 
 from .checksum import checksum_of
 from .errors import BrokenMigration, DuplicateVersion, InvalidVersion, StateUnreadable
 from .languages import language_of
+from .plain_file import read_plain, size_of
 from .values import NamedTuple
 from .version import Version
 
-# A migration is source text that a person wrote; anything larger is data in the wrong place, and
-# reading it whole would only use up the memory.
-LARGEST_FILE = 64 * 1024 * 1024
+# A migration is source text that a person wrote; anything larger is data in the wrong place. SQL is
+# read to its first marker only, but of a program everything has to be understood before its header
+# is known, and `status` has to end within two seconds also in a repository that came from anywhere.
+_LARGEST_SQL = 64 * 1024 * 1024
+_LARGEST_PROGRAM = 512 * 1024
 _USUAL_SIZE = 16 * 1024
 # O_NONBLOCK: opening a named pipe must not hang a session; plain files ignore it.
 _OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
@@ -130,25 +133,29 @@ def read_source(path: str) -> bytes:
         BrokenMigration: not a plain file (opening a pipe would wait for ever) or too large.
         StateUnreadable: it cannot be read.
     """
+    largest = largest_of(path)
     try:
-        descriptor = os.open(path, _OPEN)
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise BrokenMigration("A migration must be a plain file", file=path)
-            if status.st_size > LARGEST_FILE:
-                raise BrokenMigration(
-                    f"A migration file may have at most {LARGEST_FILE >> 20} MiB", file=path
-                )
-            return os.read(descriptor, status.st_size + 1)
-        finally:
-            os.close(descriptor)
+        return read_plain(path, largest)
     except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise BrokenMigration("A migration must be a plain file", file=path) from None
+        if error.errno == errno.EFBIG:
+            raise BrokenMigration(
+                f"A migration in this language may have at most {size_of(largest)}:"
+                f" {error.strerror}",
+                file=path,
+                hint="Put data that it needs into a file beside it, or into SQL.",
+            ) from None
         raise StateUnreadable(
             f"The migration cannot be read: {error.strerror}",
             file=path,
             hint="Make the file readable, or remove it from the folder.",
         ) from None
+
+
+def largest_of(path: str) -> int:
+    """Return how many bytes a migration's file may have."""
+    return _LARGEST_SQL if language_of(path) == "sql" else _LARGEST_PROGRAM
 
 
 def _is_plain(entry: os.DirEntry[str]) -> bool:

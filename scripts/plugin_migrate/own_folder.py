@@ -42,10 +42,12 @@ def prepare(workspace: Workspace) -> None:
 
 def unwritable(path: str, error: OSError) -> StateUnreadable:
     """Return the error that says why ``path`` in the folder cannot be written."""
+    from .translation import way_out
+
     return StateUnreadable(
         f"The state cannot be written: {error.strerror}",
         file=path,
-        hint="Check the folder's permissions, and that the disk is writable and not full.",
+        hint=way_out(error, path),
     )
 
 
@@ -53,8 +55,15 @@ def refuse_strangers(workspace: Workspace) -> None:
     """Refuse links and special files in our folder, below which only plain ones are ours.
 
     Raises:
-        StateUnreadable: names the first.
+        StateUnreadable: names the first, or what cannot be read.
     """
+    from .translation import state_errors
+
+    with state_errors():
+        _refuse_strangers(workspace)
+
+
+def _refuse_strangers(workspace: Workspace) -> None:
     if not os.path.lexists(workspace.bookkeeping):
         return
     for path, mode in _everything(workspace):

@@ -8,14 +8,13 @@ left out, because one broken file must not stand in the way of everything else.
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from .plain_file import read_json
 from .workspace import is_source_name
 
 TYPE_CHECKING = False  # `typing` costs 4 ms at run time
@@ -355,16 +354,6 @@ def _names_in(folder: str) -> list[str]:
 def _read(path: str) -> dict[str, Any]:
     """Return the JSON object in the file at ``path``; nothing when there is none."""
     try:
-        # O_NONBLOCK: opening a named pipe must not hang a session; plain files ignore it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        return _mapping(read_json(path, _LARGEST_FILE))
     except (OSError, ValueError):
         return {}
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_FILE:
-            return {}
-        return _mapping(json.loads(os.read(descriptor, status.st_size + 1).decode("utf-8-sig")))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    finally:
-        os.close(descriptor)

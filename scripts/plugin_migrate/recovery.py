@@ -7,6 +7,7 @@ everything else only the user can decide.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from . import database
@@ -15,9 +16,10 @@ from .ledger import Publish, read_ledger
 from .publish import has_arrived, has_started, publish
 from .redo import Log, Manifest, logs
 from .transaction import in_own_transaction
+from .translation import way_out
 from .tree import discard
 from .version import Version
-from .workspace import Workspace
+from .workspace import Workspace, is_inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class Unsettled:
     """A step whose files recovery must not touch on its own.
 
     ``why`` is one sentence; ``paths`` are relative to ``.claude/``; ``log`` and ``row`` are what
-    is left of it, ``manifest`` what they hold if that can still be read.
+    is left of it, ``manifest`` what they hold if that can still be read; ``way_out`` says what
+    would let recovery go on by itself.
     """
 
     why: str
@@ -34,6 +37,7 @@ class Unsettled:
     log: Log | None
     row: Publish | None
     manifest: Manifest | None = None
+    way_out: str | None = None
 
 
 def recover(workspace: Workspace, done_by: str) -> tuple[Unsettled, ...]:
@@ -70,7 +74,8 @@ def refuse(unsettled: tuple[Unsettled, ...]) -> None:
         first.why,
         details=tuple(f".claude/{path}" for path in first.paths),
         hint=(
-            "Decide for the files above, then go on:\n  ",
+            f"{first.way_out}\nOr decide" if first.way_out else "Decide",
+            " for the files above, then go on:\n  ",
             Call("repair", "--keep-live"),
             "       keep them as they are now\n  ",
             Call("repair", "--take-migrated"),
@@ -140,6 +145,8 @@ def _settle_log(
     except ValueError as error:
         why = f"The record of migration {version}'s files is damaged: {error}"
         return Unsettled(why, version, (), log, row)
+    except OSError as error:
+        return _obstructed(workspace, error, log, row, manifest)
     if kept:
         why = (
             f"Migration {version} is committed, but somebody edited {len(kept)} of its file(s)"
@@ -148,6 +155,24 @@ def _settle_log(
         return Unsettled(why, version, tuple(kept), log, row, manifest)
     finish(workspace, done_by, log, row)
     return None
+
+
+def _obstructed(
+    workspace: Workspace, error: OSError, log: Log, row: Publish | None, manifest: Manifest
+) -> Unsettled:
+    """Return a step that the system does not let recovery finish: permissions, a broken disk."""
+    path = error.filename if isinstance(error.filename, str) else workspace.claude
+    what = "is committed, but cannot be finished" if row else "did not commit, but cannot be undone"
+    inside = os.path.relpath(path, workspace.claude)
+    return Unsettled(
+        f"Migration {manifest.version} {what}: {error.strerror or error}",
+        manifest.version,
+        (inside,) if is_inside(path, workspace.claude) else (),
+        log,
+        row,
+        manifest,
+        way_out(error, path),
+    )
 
 
 def _settle_orphan(
@@ -171,6 +196,9 @@ def _settle_row(workspace: Workspace, done_by: str, row: Publish) -> Unsettled |
         if has_arrived(workspace, manifest):
             finish(workspace, done_by, None, row)
             return None
+    except OSError as error:
+        why = f"Migration {row.version} cannot be finished: {error.strerror or error}"
+        return Unsettled(why, row.version, (), None, row, None, way_out(error, error.filename))
     except (ValueError, MigrateError) as error:
         why = f"The record of migration {row.version}'s files is damaged: {error}"
         return Unsettled(why, row.version, (), None, row)

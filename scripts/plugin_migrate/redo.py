@@ -16,15 +16,32 @@ import secrets
 from collections.abc import Iterable, Iterator
 
 from .errors import Call, NeedsRepair
+from .plain_file import parse_json, read_plain
 from .staging import Change
-from .tree import Node, make_folder, nodes_as_json, sync_file, sync_folder, sync_open
+from .tree import (
+    Node,
+    inside,
+    make_folder,
+    node_from_json,
+    nodes_as_json,
+    sync_file,
+    sync_folder,
+    sync_open,
+    text_of,
+)
 from .values import NamedTuple
 from .version import Version
 from .workspace import Workspace
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _CHUNK = 1 << 20
 _DONE = ".done"
 _MANIFEST = "manifest.json"
+# Of a step that changes 100,000 files.
+_LARGEST_MANIFEST = 64 * 1024 * 1024
 _NAME = re.compile(r"[0-9a-f]{16}(\.done)?")
 
 
@@ -84,16 +101,19 @@ class Manifest(NamedTuple):
             ValueError: it is damaged, or a path in it leaves ``.claude/``.
         """
         try:
-            document = json.loads(text)
+            document = parse_json(text)
             return cls(
-                document["id"],
+                text_of(document["id"]),
                 Version.parse(document["version"]),
-                document["direction"],
-                document["project"],
+                text_of(document["direction"]),
+                text_of(document["project"]),
                 tuple(_entry(item) for item in document["entries"]),
                 tuple(
                     DatabaseEntry(
-                        inside(item["path"]), _name(item["copy"]), item["before"], item["after"]
+                        inside(item["path"]),
+                        _name(item["copy"]),
+                        text_of(item["before"]),
+                        text_of(item["after"]),
                     )
                     for item in document["databases"]
                 ),
@@ -105,28 +125,13 @@ class Manifest(NamedTuple):
             raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-def _entry(item: dict[str, object]) -> Entry:
-    before, after, after_at = item["before"], item["after"], item["after_at"]
-    if after_at is not None and not (isinstance(after_at, int) and 0 <= after_at < 1 << 63):
-        raise ValueError(f"not an offset: {after_at!r}")
+def _entry(item: dict[str, Any]) -> Entry:
+    at = item["after_at"]
+    if at is not None and (type(at) is not int or not 0 <= at < 1 << 62):
+        raise ValueError(f"not a place in the pack: {at!r:.60}")
     return Entry(
-        inside(item["path"]),
-        Node(**before) if isinstance(before, dict) else None,
-        Node(**after) if isinstance(after, dict) else None,
-        after_at,
+        inside(item["path"]), node_from_json(item["before"]), node_from_json(item["after"]), at
     )
-
-
-def inside(path: object) -> str:
-    """Return ``path`` if it stays below the folder it is joined to.
-
-    A log may come with a cloned repository: it must not reach for ``../../.bashrc``.
-    """
-    if not isinstance(path, str) or not path or os.path.isabs(path) or "\0" in path:
-        raise ValueError(f"not a path below .claude/: {path!r}")
-    if any(part in ("", ".", "..") for part in path.split("/")):
-        raise ValueError(f"not a path below .claude/: {path!r}")
-    return path
 
 
 def _name(copy: object) -> str:
@@ -166,11 +171,10 @@ class Log:
         """
         path = os.path.join(self.folder, _MANIFEST)
         try:
-            with open(path, encoding="utf-8") as file:
-                return Manifest.from_json(file.read())
+            return Manifest.from_json(read_plain(path, _LARGEST_MANIFEST).decode())
         except (OSError, ValueError) as error:
             raise NeedsRepair(
-                f"A redo log is damaged: {error}",
+                f"A redo log is damaged: {getattr(error, 'strerror', None) or error}",
                 file=path,
                 hint=(
                     "Some files of the step it belongs to may not have arrived. Compare them with",
@@ -216,7 +220,13 @@ class Log:
         """
         try:
             status = os.lstat(self.path_of("pack"))
-            return status.st_uid == os.geteuid() and self.manifest().pack == _identity(status)
+            if status.st_uid != os.geteuid():
+                return False
+            # A look before it is parsed: one that somebody made up may be as long as they like.
+            content = read_plain(self.path_of(_MANIFEST), _LARGEST_MANIFEST)
+            if str(status.st_ctime_ns).encode() not in content:
+                return False
+            return self.manifest().pack == _identity(status)
         except (NeedsRepair, OSError):
             return False
 

@@ -7,12 +7,12 @@ there is none. Everything is decided before anything runs.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .errors import BrokenMigration, RequirementUnmet
 from .ledger import Header
+from .plain_file import parse_json
 from .plan import Entry
 from .prepare import describe
 from .version import Version
@@ -76,7 +76,7 @@ def _required_by(header: Header | None) -> Mapping[str, str]:
     if header is None or "requires" not in header.metadata:
         return {}
     try:
-        requires = json.loads(header.metadata).get("requires")
+        requires = parse_json(header.metadata).get("requires")
     except (ValueError, AttributeError):
         return {}
     return requires if _problem_in(requires) is None else {}

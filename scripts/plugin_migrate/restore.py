@@ -7,20 +7,32 @@ and its recovery hold here too. History is never taken back: what happened since
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from . import database, recovery
-from .backup import Backup, BackupWriter, Saved, SavedDatabase, list_backups
+from .backup import (
+    Backup,
+    BackupWriter,
+    Damaged,
+    Saved,
+    SavedDatabase,
+    Shelf,
+    made_at,
+    read_shelf,
+)
 from .errors import Call, Conflict, MigrateError, StateUnreadable, UsageError
+from .exclusions import SIDE_SUFFIXES
 from .ledger import LedgerWriter, Publish, ensure_ledger, read_ledger
 from .live_database import LiveDatabase, digest_of_closed, digest_of_live, pad_to_two_pages
 from .names import observe_spelled
 from .publish import stands
-from .redo import DatabaseEntry, Entry, Log, LogWriter, Manifest
+from .redo import DatabaseEntry, Entry, Log, LogWriter, Manifest, logs
 from .staging import Change
 from .tree import Node, discard, make_folder, observe, sync_file, sync_folder
 from .version import Version
@@ -57,22 +69,25 @@ def restore(workspace: Workspace, backup_id: str, done_by: str, force: bool) -> 
 
     Raises:
         UsageError: there is no such backup.
-        Conflict: files were edited since, or a later run kept no backup; lists them.
+        Conflict: files were edited since, or the backup of a later run is damaged, gone or was
+            never made; lists them.
         StateUnreadable: something cannot be read or written.
     """
-    chain = _chain(workspace, backup_id)
+    shelf = read_shelf(workspace)
+    chain, gaps = _chain(shelf, backup_id)
     chosen = chain[-1]
     files = _spans(chain, lambda backup: backup.files)
     databases = _spans(chain, lambda backup: backup.databases)
     if not force:
-        _refuse_gaps(chain)
+        _refuse_gaps(chain, gaps, shelf.damaged)
         _refuse_edits(workspace, files, databases, chosen.id)
-    else:
-        _set_broken_state_aside(workspace)
     _refuse_damaged(files.values(), databases.values(), chosen)
-    writer = BackupWriter(workspace, "restore", _version_now(workspace))
+    is_usable = _is_usable(workspace, force)
+    # Of a ledger that is lost or given up nothing can be recovered; their files are restored too.
+    lost_logs = logs(workspace)
+    writer = _writer(workspace, is_usable)
     try:
-        _swap(workspace, chosen, files, databases, done_by, writer)
+        _swap(workspace, chosen, files, databases, done_by, writer, is_usable, lost_logs)
     except OSError as error:
         raise StateUnreadable(
             f"The backup could not be restored: {error.strerror}",
@@ -87,13 +102,46 @@ def restore(workspace: Workspace, backup_id: str, done_by: str, force: bool) -> 
     return Restored(chosen, paths, max(read_ledger(workspace).applied, default=None))
 
 
-def _chain(workspace: Workspace, backup_id: str) -> list[Backup]:
-    """Return the chosen backup and every later one, the newest first."""
-    backups = list_backups(workspace)
-    for number, backup in enumerate(backups):
+def _writer(workspace: Workspace, is_usable: bool) -> BackupWriter:
+    """Return the writer of the backup that lets this restore be taken back."""
+    state = workspace.database if is_usable else None
+    try:
+        ledger = read_ledger(workspace)
+    except MigrateError:  # of a history that is lost nothing comes after its beginning
+        return BackupWriter(workspace, "restore", None, last_event=0, state=state)
+    current = max(ledger.applied, default=None)
+    version = str(current) if current else None
+    return BackupWriter(workspace, "restore", version, last_event=ledger.last_event, state=state)
+
+
+def _chain(shelf: Shelf, backup_id: str) -> tuple[list[Backup], list[str]]:
+    """Return the chosen backup and every later one, the newest first; and what is missing there.
+
+    Every run has the next number, so a number that nobody has belongs to a backup that is gone.
+    """
+    for number, backup in enumerate(shelf.backups):
         if backup.id == backup_id:
-            return backups[: number + 1]
-    raise UsageError(
+            chain = list(shelf.backups[: number + 1])
+            break
+    else:
+        raise _unusable(shelf, backup_id)
+    since = [one for one in shelf.damaged if made_at(one.id) > made_at(backup_id)]
+    gaps = [f"{one.id}: {one.why}" for one in since]
+    for newer, older in pairwise(chain):
+        between = [one for one in since if made_at(older.id) < made_at(one.id) < made_at(newer.id)]
+        if newer.sequence - older.sequence != 1 and not between:
+            gaps.append(f"between {older.id} and {newer.id}: gone")
+    return chain, gaps
+
+
+def _unusable(shelf: Shelf, backup_id: str) -> MigrateError:
+    for damaged in shelf.damaged:
+        if damaged.id == backup_id:
+            return StateUnreadable(
+                f"The backup {backup_id} is damaged: {damaged.why}",
+                hint=("Nothing was changed. Choose another backup: ", Call("restore")),
+            )
+    return UsageError(
         f"There is no backup {backup_id}",
         hint=("List them with: ", Call("restore")),
     )
@@ -115,7 +163,9 @@ def _spans(
     return spans
 
 
-def _refuse_gaps(chain: Sequence[Backup]) -> None:
+def _refuse_gaps(
+    chain: Sequence[Backup], missing: Sequence[str], damaged: Sequence[Damaged]
+) -> None:
     gaps = [backup for backup in chain if not backup.is_complete]
     if gaps:
         raise Conflict(
@@ -124,6 +174,29 @@ def _refuse_gaps(chain: Sequence[Backup]) -> None:
             details=tuple(f"{gap.id} ({gap.command} at {gap.created_at})" for gap in gaps),
             hint=("To go back all the same: ", _by_force(chain[-1].id)),
         )
+    if missing:
+        raise Conflict(
+            "Backups of runs since then are damaged or gone, so the files of those runs would stay"
+            " as they are",
+            details=tuple(missing),
+            hint=(
+                *_what_can_be(chain, damaged),
+                "To go back all the same, to files of several versions: ",
+                _by_force(chain[-1].id),
+            ),
+        )
+
+
+def _what_can_be(chain: Sequence[Backup], damaged: Sequence[Damaged]) -> tuple[str | Call, ...]:
+    """Return what names the oldest backup that can be restored without what is missing."""
+    latest = max((made_at(one.id) for one in damaged), default=("", 0))
+    usable = None
+    for number, backup in enumerate(chain[:-1]):
+        is_next = number == 0 or chain[number - 1].sequence - backup.sequence == 1
+        if not is_next or made_at(backup.id) <= latest:
+            break
+        usable = backup.id
+    return ("What can be restored whole: ", Call("restore", usable), "\n") if usable else ()
 
 
 def _by_force(backup_id: str) -> Call:
@@ -202,6 +275,8 @@ def _swap(
     databases: dict[str, _DatabaseSpan],
     done_by: str,
     writer: BackupWriter,
+    is_usable: bool,
+    lost_logs: Sequence[Log],
 ) -> None:
     """Log the earlier files, then put the earlier state database in place: that is the commit."""
     make_folder(workspace.scratch)
@@ -221,15 +296,18 @@ def _swap(
     writer.commit()
     copy = os.path.join(workspace.scratch, "state.db")
     make_folder(os.path.dirname(workspace.database))
-    live = LiveDatabase(workspace.database) if os.path.exists(workspace.database) else None
+    live = LiveDatabase(workspace.database) if is_usable else None
     try:
         if live is not None:
             live.copy_to(os.path.join(workspace.scratch, "now.db"))
         _make_state(workspace, chosen, copy, done_by, manifest)
+        for lost in lost_logs:
+            lost.close()  # or it would be taken for a step of the database that comes now
         if live is not None:
             live.replace_by(copy, lambda: None)
         else:
             sync_file(copy)
+            _set_aside(workspace.database)
             os.replace(copy, workspace.database)
             sync_folder(os.path.dirname(workspace.database))
     finally:
@@ -266,18 +344,60 @@ def _log_database(
     return DatabaseEntry(oldest.path, name, before, digest_of_closed(log.path_of(name)))
 
 
-def _set_broken_state_aside(workspace: Workspace) -> None:
-    """Rename a state database that cannot be read, so that nothing of it is lost."""
+def _is_usable(workspace: Workspace, force: bool) -> bool:
+    """Return whether there is a state database to go on from; one that is broken needs force.
+
+    Raises:
+        StateUnreadable: it is broken, and not this project's to be set aside.
+    """
     if not os.path.exists(workspace.database):
-        return
+        return False
     try:
-        digest_of_live(workspace.database, workspace.scratch)
-    except StateUnreadable:
-        aside = f"{workspace.database}.broken-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            # An old log beside a new database would bring the old content back.
-            if os.path.exists(workspace.database + suffix):
-                os.rename(workspace.database + suffix, aside + suffix)
+        # Read-only: a connection that may write could play a log into what is to be kept as it is.
+        database.read(workspace.database, _look_at)
+    except StateUnreadable as error:
+        if not force:
+            raise
+        if not workspace.owns_database:
+            raise StateUnreadable(
+                f"The state database cannot be read, and it lies outside .claude/: {error.message}",
+                file=workspace.database,
+                hint="Nothing was changed. Move it away yourself if it is this project's.",
+            ) from error
+        return False
+    return True
+
+
+def _look_at(connection: sqlite3.Connection) -> None:
+    connection.execute("SELECT count(*) FROM main.sqlite_schema").fetchall()
+
+
+def _set_aside(database_path: str) -> None:
+    """Rename whatever stands at a database's names, so that nothing of it is lost or mixed up.
+
+    An old log beside a new database would bring the old content back. The database goes first: a
+    kill in between leaves logs without it, which the next restore puts beside it.
+    """
+    names = ["", *SIDE_SUFFIXES]
+    left = [suffix for suffix in names if os.path.lexists(database_path + suffix)]
+    if not left:
+        return
+    aside = f"{database_path}.broken-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+    if "" not in left:
+        aside = max(_earlier_aside(database_path), default=aside)
+    base, number = aside, 1
+    while any(os.path.lexists(aside + suffix) for suffix in left):
+        number += 1
+        aside = f"{base}.{number}"
+    for suffix in left:
+        os.rename(database_path + suffix, aside + suffix)
+    sync_folder(os.path.dirname(database_path))
+
+
+def _earlier_aside(database_path: str) -> list[str]:
+    folder, name = os.path.split(database_path)
+    pattern = re.compile(re.escape(name) + r"\.broken-\d{8}-\d{6}(\.\d+)?")
+    return [os.path.join(folder, one) for one in os.listdir(folder) if pattern.fullmatch(one)]
 
 
 def _make_state(
@@ -306,26 +426,23 @@ def _make_state(
 def _carry_history_over(connection: sqlite3.Connection, now: str) -> None:
     if not os.path.exists(now):
         return
+    columns = (
+        "id, version, description, action, outcome, at, duration_ms, done_by, tool_version, error"
+    )
     source = database.open_closed(now)
     try:
         (last,) = connection.execute(
             "SELECT coalesce(max(id), 0) FROM main.plugin_migrate_history"
         ).fetchone()
         rows = source.execute(
-            "SELECT * FROM plugin_migrate_history WHERE id > ? ORDER BY id", (last,)
+            f"SELECT {columns} FROM plugin_migrate_history WHERE id > ? ORDER BY id", (last,)
         ).fetchall()
-    except sqlite3.OperationalError:
+    except sqlite3.Error:
         return
     finally:
         source.close()
-    for row in rows:
-        marks = ", ".join("?" * len(row))
-        connection.execute(f"INSERT INTO main.plugin_migrate_history VALUES ({marks})", row)
-
-
-def _version_now(workspace: Workspace) -> str | None:
-    try:
-        current = max(read_ledger(workspace).applied, default=None)
-    except MigrateError:
-        return None
-    return str(current) if current else None
+    connection.executemany(
+        f"INSERT INTO main.plugin_migrate_history ({columns})"
+        f" VALUES ({', '.join('?' * len(columns.split()))})",
+        rows,
+    )

@@ -28,6 +28,7 @@ from .requirements import (
     refuse_needed,
 )
 from .sources import workspace_of
+from .translation import state_errors
 from .version import Version
 from .workspace import Workspace
 
@@ -87,7 +88,8 @@ def _has_own(own: Workspace) -> bool:
 def _code_of(invocation: Invocation, workspace: Workspace, run: Callable[[], int]) -> int:
     """Return the exit code of ``run``; its error is told as that of one source among several."""
     try:
-        return run()
+        with state_errors():
+            return run()
     except MigrateError as error:
         invocation.output.error(error, workspace.shown)
         return error.exit_code

@@ -21,7 +21,7 @@ from .ledger import read_ledger
 from .live_database import copy_live
 from .own_folder import refuse_strangers
 from .siblings import left_behind
-from .tree import CHUNK, copy_open, discard, open_plainly
+from .tree import LinkAllowance, copy_open, discard, open_plainly, read_beginning, require_copyable
 from .workspace import Workspace, is_inside
 
 
@@ -42,7 +42,14 @@ def shadow_of(workspace: Workspace) -> Iterator[Workspace]:
         raise StateUnreadable(
             f"The state cannot be copied: {error.strerror}",
             file=error.filename,
-            hint="Make it readable; for more room set TMPDIR to a folder on a larger disk.",
+            hint="Make it readable, or add it to `exclude` in .claude/plugin-migrate.yaml; for more"
+            " room set TMPDIR to a folder on a larger disk.",
+        ) from error
+    except RecursionError as error:
+        raise StateUnreadable(
+            "The state cannot be copied: folders are nested too deep",
+            file=".claude",
+            hint="Move them away, or add them to `exclude` in .claude/plugin-migrate.yaml.",
         ) from error
     finally:
         discard(folder)
@@ -56,6 +63,8 @@ class _Copier:
         self._claude = os.path.join(folder, "project", ".claude")
         self._exclusions = Exclusions(workspace)
         self._outside: dict[str, str] = {}
+        self._allowance = LinkAllowance()
+        self._is_outside = False
 
     def copy(self) -> Workspace:
         """Copy everything and return the copy as a workspace."""
@@ -119,6 +128,9 @@ class _Copier:
             copied = os.path.join(target, entry.name)
             if self._exclusions.reason(path, entry):
                 continue
+            if self._is_outside:
+                size = entry.stat().st_size if entry.is_file() else 0
+                self._allowance.take(entry.path, size)
             if entry.is_symlink():
                 self._copy_link(entry, copied, trail)
             elif entry.is_dir():
@@ -132,9 +144,10 @@ class _Copier:
         original = open_plainly(entry.path)
         try:
             status = os.fstat(original)
-            first = os.read(original, CHUNK)
+            first = read_beginning(original, status)
             is_database = first and self._exclusions.is_database(path, entry.name, first)
             if not is_database:
+                require_copyable(entry.path, status, self._folder)
                 copy_open(original, status, first, copied)
         finally:
             os.close(original)
@@ -157,7 +170,13 @@ class _Copier:
         copied = self._outside.get(real)
         if copied is None:
             copied = self._outside[real] = self._new_place(real)
-            shutil.copy2(real, copied)
+            original = open_plainly(real)
+            try:
+                status = os.fstat(original)
+                require_copyable(real, status, self._folder)
+                copy_open(original, status, read_beginning(original, status), copied)
+            finally:
+                os.close(original)
         return copied
 
     def _copy_outside_folder(self, real: str, trail: tuple[str, ...]) -> str:
@@ -165,7 +184,9 @@ class _Copier:
         if copied is None:
             copied = self._outside[real] = self._new_place(real)
             os.mkdir(copied)
+            was_outside, self._is_outside = self._is_outside, True
             self._copy_folder(real, copied, "", (*trail, real))
+            self._is_outside = was_outside
             shutil.copystat(real, copied)
         return copied
 

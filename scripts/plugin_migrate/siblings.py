@@ -11,12 +11,14 @@ import json
 import os
 from collections.abc import Iterator
 
+from .plain_file import read_json
 from .tree import make_folder, sync_file, sync_folder
 from .workspace import Workspace, is_inside, is_ledger_table, is_source_name
 
 _NOTE = "source.json"
 # The folder may have come with a cloned repository, and is looked at when a session starts.
 _MOST_SOURCES = 100
+_LARGEST_NOTE = 64 * 1024
 
 
 def remember(workspace: Workspace) -> None:
@@ -114,11 +116,8 @@ def _noted(own: Workspace, database: object) -> str | None:
 
 def _read(path: str) -> dict[str, object] | None:
     """Return a note, or ``None`` where there is none that can be used."""
-    if not os.path.isfile(path):  # opening a named pipe would wait for ever
-        return None
     try:
-        with open(path, encoding="utf-8") as file:
-            note = json.load(file)
-    except (OSError, ValueError, RecursionError):
+        note = read_json(path, _LARGEST_NOTE)
+    except (OSError, ValueError):
         return None
     return note if isinstance(note, dict) else None

@@ -13,8 +13,8 @@ from .errors import Conflict, ForbiddenStatement, StateUnreadable
 from .exclusions import SIDE_SUFFIXES, Exclusions, holds_database
 from .names import finds_one_of, is_spelled, is_taken
 from .tree import (
-    CHUNK,
     RACY_NS,
+    LinkAllowance,
     Node,
     Signature,
     copy_open,
@@ -22,6 +22,8 @@ from .tree import (
     discard,
     observe,
     open_plainly,
+    read_beginning,
+    require_copyable,
     signature_of,
     signatures_in,
 )
@@ -90,6 +92,7 @@ class Staging:
         self._excluded: dict[str, str] = {}
         self._begun_ns = 0
         self._exclusions = Exclusions(workspace)
+        self._allowance = LinkAllowance()
 
     def refresh(self) -> None:
         """Make the copy equal to the live state; copies only what changed since the last time.
@@ -102,6 +105,7 @@ class Staging:
             os.makedirs(self.claude, mode=0o700, exist_ok=True)
             self._excluded = {}
             self._exclusions = Exclusions(self._workspace)
+            self._allowance = LinkAllowance()
             self._earlier, self._folders, self._copied = self._folders, {}, []
             self._begun_ns = self._now_ns()
             self._copy_folder(self._live, "", None, (self._live,))
@@ -111,6 +115,13 @@ class Staging:
                 f"The state cannot be copied: {error.strerror}",
                 file=error.filename,
                 hint="Make it readable, or add it to `exclude` in .claude/plugin-migrate.yaml.",
+            ) from error
+        except RecursionError as error:
+            deepest = max(self._folders, key=lambda path: path.count("/"))
+            raise StateUnreadable(
+                "The state cannot be copied: folders are nested too deep",
+                file=os.path.join(".claude", deepest.partition("/")[0]),
+                hint="Move it away, or add it to `exclude` in .claude/plugin-migrate.yaml.",
             ) from error
 
     def changes(self) -> tuple[Change, ...]:
@@ -182,7 +193,11 @@ class Staging:
         reason = self._exclusions.reason(path, entry)
         if reason:
             self._excluded[path] = reason
-        elif entry.is_symlink():
+            return
+        if fixed is not None:  # reached through a link
+            size = entry.stat().st_size if entry.is_file() else 0
+            self._allowance.take(entry.path, size)
+        if entry.is_symlink():
             self._copy_link(entry, path, fixed, trail)
         elif entry.is_dir():
             self._copy_whole(entry.path, path, fixed, None, trail)
@@ -285,9 +300,10 @@ class Staging:
             status = os.fstat(original)
             if not stat.S_ISREG(status.st_mode):
                 return "neither a file nor a folder"
-            first = os.read(original, CHUNK)
+            first = read_beginning(original, status)
             if self._exclusions.is_database(path, source, first):
                 return "a database; use ctx.database(path)"
+            require_copyable(source, status, self.project)
             try:
                 digest, copied = copy_open(original, status, first, staged)
             except FileExistsError:

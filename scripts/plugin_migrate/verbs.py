@@ -438,20 +438,20 @@ def run_repair(invocation: Invocation) -> int:
 
 def run_restore(invocation: Invocation) -> int:
     """List the automatic backups, or go back to one."""
-    from .backup import list_backups
+    from .backup import read_shelf
     from .commands import restore
     from .render import care
 
     options = invocation.options
     workspace = invocation.workspace()
-    backups = list_backups(workspace)
+    shelf = read_shelf(workspace)
     if options.backup is None:
         invocation.output.result(
-            lambda style: care.backups_text(backups, style),
-            lambda: care.backups_json(backups),
+            lambda style: care.backups_text(shelf, style),
+            lambda: care.backups_json(shelf),
         )
         return 0
-    chosen = next((backup for backup in backups if backup.id == options.backup), None)
+    chosen = next((backup for backup in shelf.backups if backup.id == options.backup), None)
     if chosen is not None and not options.force:
         from .several import refuse_leaving
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Mapping
 
 from .errors import BadConfig, NoProject
+from .plain_file import read_plain
 from .values import NamedTuple
 
 TYPE_CHECKING = False  # `typing` costs 4 ms at run time
@@ -22,7 +22,9 @@ BOOKKEEPING_NAME = ".plugin-migrate"
 SOURCES_NAME = "sources"
 DEFAULT_MIGRATIONS = "core/versioning/migrations"
 DEFAULT_DATABASE = "orchestration/db/orchestration.db"
-_LARGEST_CONFIG = 1024 * 1024
+# Of YAML, 64 KiB take half a second.
+_LARGEST_CONFIG = 64 * 1024
+_DEEPEST = 100
 
 
 class Config(NamedTuple):
@@ -245,27 +247,19 @@ def read_settings(path: str, known: frozenset[str]) -> Config:
         BadConfig: as for :func:`read_config`.
     """
     try:
-        content = _read_plain_file(path)
+        content = read_plain(path, _LARGEST_CONFIG)
         text = content.decode("utf-8-sig")
     except FileNotFoundError:
         return Config()
     except OSError as error:
-        raise BadConfig(f"The settings cannot be read: {error.strerror}", file=path) from None
+        raise BadConfig(
+            f"The settings cannot be read: {error.strerror}",
+            file=path,
+            hint="They are one small plain file, which holds settings only.",
+        ) from None
     except UnicodeDecodeError:
         raise BadConfig("The settings are not UTF-8", file=path) from None
     return _parse_config(text, path, known)
-
-
-def _read_plain_file(path: str) -> bytes:
-    """Return a small file's bytes; a cloned project may hold a pipe or a link to a device."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_CONFIG:
-            raise BadConfig("The settings must be a plain, small file", file=path)
-        return os.read(descriptor, status.st_size + 1)
-    finally:
-        os.close(descriptor)
 
 
 def _parse_config(text: str, path: str, known: frozenset[str]) -> Config:
@@ -276,6 +270,8 @@ def _parse_config(text: str, path: str, known: frozenset[str]) -> Config:
     except ModuleNotFoundError:  # a hook may run before our environment exists
         from . import plain_yaml as yaml  # type: ignore[no-redef]
     try:
+        if _is_deep(text):
+            raise ValueError
         given = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
@@ -303,6 +299,16 @@ def _parse_config(text: str, path: str, known: frozenset[str]) -> Config:
     return Config(**values)
 
 
+def _is_deep(text: str) -> bool:
+    """Return whether brackets are nested deeper than settings need: PyYAML's time is the square."""
+    depth = 0
+    for bracket in re.findall(r"[\[{}\]]", text):
+        depth += 1 if bracket in "[{" else -1
+        if depth > _DEEPEST:
+            return True
+    return False
+
+
 def _flatten(given: dict[object, object]) -> dict[str, object]:
     flat: dict[str, object] = {}
     for key, value in given.items():
@@ -314,7 +320,17 @@ def _flatten(given: dict[object, object]) -> dict[str, object]:
 
 
 def _is_path(value: object) -> bool:
-    return isinstance(value, str) and bool(value) and "\0" not in value
+    # JSON and YAML can spell half a surrogate pair, which no path and no database holds.
+    return isinstance(value, str) and bool(value) and "\0" not in value and is_utf8(value)
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether ``text`` can be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_source_name(name: str) -> bool:
@@ -332,7 +348,7 @@ def is_ledger_table(value: object) -> bool:
 
 
 def _is_patterns(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) and item for item in value)
+    return isinstance(value, list) and all(map(_is_path, value))
 
 
 def _is_count(value: object) -> bool:

@@ -15,8 +15,8 @@ from plugin_migrate.create import LANGUAGES
 def test_a_new_migration_is_told_in_the_contracts_words(project):
     project.tables("1.1.0")
     assert project.ok("create", "add-oauth") == (
-        "✓ Created migration: 1.2.0-add-oauth.py\n"
-        "  Path: .claude/core/versioning/migrations/1.2.0-add-oauth.py\n"
+        "✓ Created migration: 1.1.1-add-oauth.py\n"
+        "  Path: .claude/core/versioning/migrations/1.1.1-add-oauth.py\n"
         "\n"
         "Next steps:\n"
         "  1. Edit the migration file\n"
@@ -50,7 +50,7 @@ def test_the_document_has_version_and_path(project):
 @pytest.mark.parametrize(
     ("options", "version"),
     [
-        ([], "1.3.0"),
+        ([], "1.2.4"),
         (["--bump=minor"], "1.3.0"),
         (["--bump=patch"], "1.2.4"),
         (["--bump", "major"], "2.0.0"),
@@ -67,7 +67,7 @@ def test_the_next_version_is_above_the_applied_ones_too(project):
     project.tables("1.0.0", "2.0.0")
     project.ok("upgrade")
     (project.migrations / "2.0.0-step.sql").unlink()
-    assert project.json("create", "x")["version"] == "2.1.0"
+    assert project.json("create", "x")["version"] == "2.0.1"
 
 
 def test_a_version_below_the_current_one_is_pointed_out(project):
@@ -84,7 +84,7 @@ def test_a_version_that_exists_is_refused(project):
     assert project.fails("create", "x", "--version=1.0.0", code=2) == (
         "✗ Error: Version 1.0.0 exists already\n"
         f"  {FOLDER}/{path.name}\n"
-        "  The next free one is 1.1.0; leave --version out.\n"
+        "  The next free one is 1.0.1; leave --version out.\n"
     )
     assert project.snapshot() == before
 
@@ -119,8 +119,8 @@ def test_0_0_0_is_no_version_to_create(project):
 
 
 def test_a_number_that_cannot_grow_is_told(project):
-    project.sql("1.999999999.0")
-    assert "Invalid version format: '1.1000000000.0'" in project.fails("create", "x", code=2)
+    project.sql("1.0.999999999")
+    assert "Invalid version format: '1.0.1000000000'" in project.fails("create", "x", code=2)
 
 
 @pytest.mark.parametrize("description", ["a\nb", "\x1b[2J", b"a\xffb"])
@@ -180,6 +180,11 @@ def test_plugin_migrations_are_python(project):
     assert "--template=plugin --language=python" in err
 
 
+def test_three_in_a_row_count_patches(project):
+    versions = [project.json("create", name)["version"] for name in ("one", "two", "three")]
+    assert versions == ["1.0.0", "1.0.1", "1.0.2"]
+
+
 @pytest.mark.parametrize("option", ["--template=other", "--language=cobol", "--bump=huge"])
 def test_what_is_no_choice_is_refused(project, option):
     assert "invalid choice" in project.fails("create", "x", option, code=2)
@@ -236,7 +241,7 @@ def test_a_fresh_file_runs_and_takes_back_what_it_did(project, node, template, l
     project.ok("create", "x", f"--template={template}", f"--language={language}")
     project.ok("upgrade")
     project.ok("downgrade")
-    next(project.migrations.glob("0.2.0*")).unlink()
+    next(project.migrations.glob("0.1.1*")).unlink()
     (project.migrations.parent / "types.ts").unlink(missing_ok=True)
     assert project.query("SELECT sql FROM sqlite_schema") == schema
     assert project.files() == files

@@ -1,5 +1,6 @@
 """One clear error for everything a user can meet: file, way out, exit code, nothing changed."""
 
+import json
 import os
 import socket
 import subprocess
@@ -65,8 +66,9 @@ def test_wrong_usage_is_one_error_with_a_hint(project, arguments):
     assert "_path" not in err
 
 
-def test_no_arguments_show_the_help(project):
-    code, out, err = project.call()
+@pytest.mark.parametrize("arguments", [[], ["--project", "."], ["--verbose"]])
+def test_without_a_command_the_help_is_shown(project, arguments):
+    code, out, err = project.call(*arguments)
     assert (code, out) == (2, "")
     assert "examples:" in err
 
@@ -519,7 +521,9 @@ def test_migrations_and_database_may_lie_elsewhere(project, tmp_path):
         ("database: 2025-13-45\n", "The settings are not valid YAML\n"),
         ("database: " + "[" * 500 + "\n", "The settings are not valid YAML\n"),
         (b"database: \xff\n", "The settings are not UTF-8\n"),
-        ("x" * (1 << 21), "The settings must be a plain, small file\n"),
+        ("x" * (1 << 17), "The settings cannot be read: it has 128.0 KiB, over 64.0 KiB\n"),
+        ('database: "\\ud800"\n', "Setting 'database' must be a path, not '\\ud800'\n"),
+        ('exclude: ["\\ud800"]\n', "Setting 'exclude' must be a list of patterns"),
         (BOMB, "Setting 'database' must be a path, not [[["),
         (
             "exclude: &a [x]\ndatabase: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\n",
@@ -577,3 +581,112 @@ def test_settings_may_be_empty(project, text):
     project.config(text)
     project.tables("1.0.0")
     project.ok("upgrade")
+
+
+# --- what others wrote --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("statement", "command"),
+    [
+        ("UPDATE migrations SET applied_by = x'00ff'", ["status"]),
+        ("UPDATE migrations SET description = x'00ff'", ["upgrade"]),
+        ("UPDATE plugin_migrate_history SET done_by = x'00ff'", ["history"]),
+        ("UPDATE plugin_migrate_history SET error = x'00'", ["history", "--format=json"]),
+        ("UPDATE plugin_migrate_sources SET text = x'00ff'", ["downgrade"]),
+        ("INSERT INTO plugin_migrate_publishes VALUES ('a', '1.0.0', 'p', x'00')", ["status"]),
+        ("INSERT INTO plugin_migrate_publishes VALUES ('a', x'00', 'p', 'm')", ["upgrade"]),
+        ("INSERT INTO plugin_migrate_publishes VALUES ('a', '1', 'p', 'm')", ["check"]),
+        ("UPDATE plugin_migrate_history SET outcome = 'started', version = x'00'", ["status"]),
+    ],
+)
+def test_a_blob_where_the_ledger_has_texts_is_a_damaged_ledger(project, statement, command):
+    project.tables("1.0.0")
+    project.ok("upgrade")
+    (project.migrations / "1.0.0-step.sql").unlink()
+    project.setup(statement)
+    code, out, err = project.call(*command)
+    said = json.loads(out)["error"]["message"] if "--format=json" in command else err
+    assert code == 1
+    assert "cannot be right" in said
+
+
+def test_a_schema_that_is_not_utf_8_is_a_damaged_database(project):
+    project.tables("1.0.0")
+    project.ok("upgrade")
+    project.setup(
+        "PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql = CAST(x'435245ff' AS TEXT)"
+        " WHERE name = 'plugin_migrate_history'"
+    )
+    for command in ("status", "upgrade", "history", "repair"):
+        assert "✗ Error: The database is damaged: " in project.fails(command)
+
+
+def test_a_folder_of_another_users_is_told_with_its_owner(project):
+    if os.geteuid() != 0 or not unprivileged():
+        pytest.skip("only root can give files away")
+    project.tables("1.0.0")
+    project.ok("upgrade")
+    project.tables("1.1.0")
+    for path in [project.root, *project.root.rglob("*")]:
+        if project.bookkeeping not in (path, *path.parents):
+            os.chown(path, 65534, 65534)
+    project.bookkeeping.chmod(0o700)
+    other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    place = project.root.parent
+    place.chmod(0o755)
+    for command in (["upgrade"], ["restore"], ["repair"], ["upgrade", "--preview"]):
+        err = project.fails(*command, prefix=other, environment={"HOME": "/nonexistent"})
+        assert "Permission denied" in err
+        assert "belongs to root, perhaps after a run with sudo" in err
+
+
+def test_names_of_files_steer_no_terminal(project):
+    project.migration("1.0.0-a\x1b[2Jb.sql", "CREATE TABLE a (x);\nVACUUM;\n")
+    _, out, err = project.call("verify")
+    assert "\x1b" not in out + err
+    project.migration("1.0.0-a\x1b[2Jb.sql", "DELETE FROM a;\n")
+    _, out, err = project.call("verify", "--lint-only")
+    assert ".sql" in out
+    assert "\x1b" not in out + err
+
+
+def test_an_error_of_the_system_is_a_sentence_with_file_and_way_out(project):
+    project.tables("1.0.0")
+    (project.bookkeeping / "backups").mkdir(parents=True)
+    os.symlink("/nowhere", project.bookkeeping / "sources")
+    err = project.fails("upgrade")
+    assert "a link or special file" in err.lower()
+
+
+def test_only_a_bug_is_called_an_internal_error(project):
+    project.tables("1.0.0")
+    before = "import plugin_migrate.look as l; l.read_ledger = lambda workspace: 1 / 0"
+    done = project.child("status", before=before)
+    _, err = done.communicate()
+    assert "✗ Error: Internal error: ZeroDivisionError: " in err
+    before = (
+        "import plugin_migrate.look as l, errno\n"
+        "def broken(workspace):\n    raise OSError(errno.EIO, 'Input/output error', '/a/b')\n"
+        "l.read_ledger = broken"
+    )
+    done = project.child("status", before=before)
+    _, err = done.communicate()
+    assert err == (
+        "✗ Error: The state cannot be read or written: Input/output error\n"
+        "  /a/b\n"
+        "  Check the file and the disk, then run the command again.\n"
+    )
+    for kind, words in (
+        ("RecursionError", "nested too deep"),
+        ("MemoryError", "more memory than there is"),
+        ("UnicodeError", "not the text it should be"),
+        ("sqlite3.ProgrammingError", "Internal error: ProgrammingError"),
+    ):
+        before = (
+            "import plugin_migrate.look as l, sqlite3\n"
+            f"def broken(workspace):\n    raise {kind}\n"
+            "l.read_ledger = broken"
+        )
+        done = project.child("status", before=before)
+        assert words in done.communicate()[1]

@@ -517,7 +517,7 @@ def test_a_plugin_under_development_is_named_by_its_folder(project, shelf, keepe
 
 def test_a_new_migration_can_be_written_into_a_plugin_under_development(project, keeper):
     project.ok("create", "more", "--plugin-dir", keeper.parent)
-    assert (keeper / "1.2.0-more.py").exists()
+    assert (keeper / "1.1.1-more.py").exists()
 
 
 def test_a_folder_that_is_no_plugin_with_migrations_is_refused(project, tmp_path):

@@ -46,7 +46,10 @@ class Client:
     def offer_python(self, name: str = "python3", before: str = "") -> None:
         """Put a Python on PATH that notes when it is started, after some shell commands."""
         self.put_on_path(
-            name, f"echo {name} >>'{self.started}'\n{before}\nexec '{REAL_PYTHON}' \"$@\"\n"
+            name,
+            # That it is asked for its version is no start of the hook.
+            f"case $* in *version_info*) ;; *) echo {name} >>'{self.started}' ;; esac\n"
+            f"{before}\nexec '{REAL_PYTHON}' \"$@\"\n",
         )
 
     def put_on_path(self, name: str, script: str) -> None:

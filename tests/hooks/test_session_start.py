@@ -423,6 +423,29 @@ def test_a_python_that_is_killed_is_no_failure(client: Client, project: Project)
     assert client.start_session() is None
 
 
+def test_whoever_ends_the_hook_ends_its_python(
+    client: Client, project: Project, folder: Path, each_shell: None
+) -> None:
+    project.sql("1.0.0", "SELECT 1;")
+    client.offer_python(before=f"echo $$ >'{folder}/pid'")
+    with client.spawn("session-start", client.session_start()) as process:
+        assert answer(process) is not None
+    assert (folder / "pid").read_text() == f"{process.pid}\n"
+
+
+def test_a_python_that_cannot_be_started_is_no_failure(
+    client: Client, project: Project, folder: Path, each_shell: None
+) -> None:
+    project.sql("1.0.0", "SELECT 1;")
+    client.variables["PLUGIN_MIGRATE_CACHE"] = str(folder / "cache")
+    link_environment(folder / "cache")
+    (python,) = (folder / "cache").glob("*/bin/python")
+    python.unlink()
+    python.write_bytes(b"\x7fELF garbage")
+    python.chmod(0o755)
+    client.start_session()  # which fails if anything is said or the exit code is not 0
+
+
 def test_the_managed_environments_python_is_preferred(
     client: Client, project: Project, folder: Path
 ) -> None:

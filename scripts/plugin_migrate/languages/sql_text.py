@@ -74,6 +74,8 @@ _HEADER_COMMENT = re.compile(_COMMENT, re.DOTALL)
 _KNOWN_KEYS = ("description", "author", "created_at", "tags", "version", "requires", "name")
 # Compiled when it is needed, which is seldom.
 _KNOWN_KEY = rf"(?m:^[ \t]*(?:{'|'.join(_KNOWN_KEYS)})[ \t]*:)"
+# YAML of this length takes a tenth of a second.
+_LONGEST_HEADER = 64 * 1024
 _HEADER_HINT = (
     "The comments at the top of a migration are YAML: `-- key: value`, one per line.\n"
     "Quote a value that holds `: ` or ` #`, and move remarks below `-- migrate:up`."
@@ -450,6 +452,10 @@ def _header(head: str, file: str) -> dict[str, object]:
         return BrokenMigration(message, file=file, line=line, hint=_HEADER_HINT)
 
     known = re.search(_KNOWN_KEY, body)
+    if len(body) > _LONGEST_HEADER:
+        if known is None:
+            return {}
+        raise broken(f"The header has over {_LONGEST_HEADER} characters", known.start())
     try:
         entries = _entries(body)
     # What PyYAML lets through: ValueError for `0x_`, LookupError for `!!bool x`, RecursionError for

@@ -9,7 +9,7 @@ from .style import Style, _cut, indented, one_line, printable, table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..backup import Backup
+    from ..backup import Backup, Shelf
     from ..history import Event
     from ..plan import Entry
     from ..repair import Repair
@@ -111,8 +111,14 @@ def repair_json(done: Sequence[Repair]) -> dict[str, object]:
     }
 
 
-def backups_text(backups: Sequence[Backup], style: Style) -> str:
-    """Return the list of backups, the newest first."""
+def backups_text(shelf: Shelf, style: Style) -> str:
+    """Return the list of backups, the newest first, and which are damaged."""
+    damaged = [f"  {one_line(one.id)}: {one_line(one.why)}" for one in shelf.damaged]
+    lines = ["", "Damaged, and of no use:", *damaged] if damaged else []
+    return "\n".join([_usable_text(shelf.backups, style), *lines])
+
+
+def _usable_text(backups: Sequence[Backup], style: Style) -> str:
     if not backups:
         return "There are no backups yet: each upgrade and downgrade makes one"
     headers = ["Backup", "Version before", "Files", "Databases", "Created"]
@@ -134,7 +140,7 @@ def backups_text(backups: Sequence[Backup], style: Style) -> str:
     )
 
 
-def backups_json(backups: Sequence[Backup]) -> dict[str, object]:
+def backups_json(shelf: Shelf) -> dict[str, object]:
     """Return the keys of the document of ``restore`` without an argument."""
     return {
         "backups": [
@@ -147,8 +153,9 @@ def backups_json(backups: Sequence[Backup]) -> dict[str, object]:
                 "files": [saved.path for saved in backup.files],
                 "databases": [saved.path for saved in backup.databases],
             }
-            for backup in backups
-        ]
+            for backup in shelf.backups
+        ],
+        "damaged": [{"id": one.id, "why": one.why} for one in shelf.damaged],
     }
 
 

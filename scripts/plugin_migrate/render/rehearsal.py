@@ -181,8 +181,12 @@ def _reasons(item: Verified, shown: Callable[[str], str], style: Style) -> list[
 
 
 def _finding_lines(finding: Finding, shown: Callable[[str], str]) -> list[str]:
-    place = f"{shown(finding.file)}:{finding.line}"
-    return [f"  {place}: {finding.code}: {finding.message}", f"    {finding.advice}"]
+    # Names of files and of what stands in them come with a repository, and steer no terminal.
+    place = f"{one_line(shown(finding.file))}:{finding.line}"
+    return [
+        f"  {place}: {finding.code}: {one_line(finding.message)}",
+        f"    {one_line(finding.advice)}",
+    ]
 
 
 def verified_json(verified: Sequence[Verified], shown: Callable[[str], str]) -> dict[str, object]:

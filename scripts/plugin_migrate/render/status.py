@@ -263,10 +263,10 @@ def _metadata(entry: Entry, header: Header | None) -> Mapping[str, object]:
         from ..prepare import describe
 
         return describe(entry.migration).metadata if entry.migration else {}
-    import json
+    from ..plain_file import parse_json
 
     try:
-        metadata = json.loads(header.metadata) if header else {}
+        metadata = parse_json(header.metadata) if header else {}
     except ValueError:
         return {}
     return metadata if isinstance(metadata, dict) else {}
