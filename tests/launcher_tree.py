@@ -26,7 +26,7 @@ def copy_plugin(target: Path, program: str) -> Path:
     for file in SCRIPTS.iterdir():
         if file.is_file():
             shutil.copy2(file, target / "scripts")
-    for name in ("__init__.py", "__main__.py"):
+    for name in ("__init__.py", "__main__.py", "damage.py"):
         shutil.copy2(SCRIPTS / "plugin_migrate" / name, package)
     write_program(target, program)
     return target / "scripts/plugin-migrate"

@@ -96,11 +96,12 @@ def _run(arguments: list[str], environment: Mapping[str, str], most_rows: int | 
 
 def _explained(error: Exception) -> MigrateError:
     """Return the error that tells the user about any exception."""
+    if isinstance(error, MigrateError):
+        return error
     from .translation import as_typed
 
     told = as_typed(error) or _of_environment(error) or _bug(error)
-    if told is not error:
-        told.__cause__ = error
+    told.__cause__ = error
     return told
 
 
