@@ -21,7 +21,7 @@ def _start() -> int:
     try:
         from plugin_migrate import startup
 
-        startup.defer("inspect", "copy")
+        startup.defer("inspect", "copy", "wcwidth")
         startup.defer_call("html", "escape")
         startup.import_untranslated("argparse")
         startup.import_with_c_datetime("sqlite3")

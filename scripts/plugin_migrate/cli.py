@@ -70,7 +70,7 @@ def _run_slash(text: str) -> int:
         project, arguments = slash.read_command(text)
     except UsageError as error:
         with slash.fitted_output([], is_json=False):
-            _print_error(error, Output(None, is_json=False), verbose=False)
+            _print_error(error, Output(None, False, os.environ), verbose=False)
         return error.exit_code
     environment = {**os.environ, "CLAUDE_PROJECT_DIR": project, "CLAUDECODE": "1"}
     with slash.fitted_output(arguments, _wants_json(arguments)):
@@ -80,7 +80,7 @@ def _run_slash(text: str) -> int:
 def _run(arguments: list[str], environment: Mapping[str, str], most_rows: int | None = None) -> int:
     verbose = "--verbose" in arguments
     command = _command_in(arguments)
-    output = Output(command, _wants_json(arguments))
+    output = Output(command, _wants_json(arguments), environment)
     try:
         if not arguments:
             make_parser().print_help(sys.stderr)
@@ -89,7 +89,7 @@ def _run(arguments: list[str], environment: Mapping[str, str], most_rows: int | 
             options = _parse(arguments, command)
         except SystemExit:  # --help and --version have printed it
             return 0
-        output = Output(options.command, options.format == "json")
+        output = Output(options.command, options.format == "json", environment)
         code = VERBS[options.command](Session(options, environment, output, most_rows))
         output.finish()
         return int(code)

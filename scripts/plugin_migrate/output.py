@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from .errors import MigrateError
 
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 
     Text = Callable[[Style], str]
     Document = Callable[[], dict[str, object]]
+
+_OF_CLAUDE_CODE = 76
 
 # Compiled when first used, which most commands never do.
 _CALL = (
@@ -31,10 +32,12 @@ class Output:
     Parameters:
         command: its name, for the document; ``None`` while it is unknown.
         is_json: one JSON document instead of text.
+        environment: the process's environment variables.
     """
 
-    def __init__(self, command: str | None, is_json: bool) -> None:
+    def __init__(self, command: str | None, is_json: bool, environment: Mapping[str, str]) -> None:
         self.is_json = is_json
+        self._environment = environment
         # What calls that we propose need, so that they concern the source that is shown.
         self.option = ""
         self._command = command
@@ -59,7 +62,9 @@ class Output:
             self._add(document(), ok)
         else:
             self._has_text = True
-            print(for_source(text(style_of(sys.stdout)), self.option), flush=True)
+            told = for_source(text(style_of(sys.stdout, self._environment)), self.option)
+            if not (sys.stdout.isatty() and _paged(told)):
+                print(told, flush=True)
 
     def failure(
         self,
@@ -80,7 +85,9 @@ class Output:
         else:
             self._has_text = True
             sys.stdout.flush()
-            print(for_source(text(style_of(sys.stderr)), option), file=sys.stderr)
+            print(
+                for_source(text(style_of(sys.stderr, self._environment)), option), file=sys.stderr
+            )
 
     def error(self, error: MigrateError, shown: Callable[[str], str]) -> None:
         """Print an error that is all there is to say of a source."""
@@ -123,16 +130,28 @@ def for_source(text: str, option: str) -> str:
     return re.sub(_CALL, lambda call: f"{call[1]} {option}", text) if option else text
 
 
-def style_of(stream: TextIO) -> Style:
-    """Return how text looks on ``stream``."""
+def style_of(stream: TextIO, environment: Mapping[str, str]) -> Style:
+    """Return how text looks on ``stream``: as wide as its terminal, or as ``COLUMNS`` says.
+
+    What is written elsewhere is as wide as it gets, but Claude Code shows it to a person in some 76
+    columns.
+    """
     from .render.style import Style
 
     if not stream.isatty():
-        return Style()
+        columns = environment.get("COLUMNS", "")
+        given = int(columns) if columns.isascii() and columns.isdigit() else 0
+        return Style(width=given or (_OF_CLAUDE_CODE if environment.get("CLAUDECODE") else None))
     import shutil
 
-    color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    color = not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
     return Style(color, shutil.get_terminal_size().columns)
+
+
+def _paged(text: str) -> bool:
+    from .pager import page
+
+    return page(text)
 
 
 def print_json(document: dict[str, object]) -> None:

@@ -257,7 +257,7 @@ def _migrate(session: Session, workspace: Workspace, planner: Planner) -> int:
         return 0
     if options.preview:
         return _preview(session, workspace, planner)
-    narrator = Narrator(sys.stderr, style_of(sys.stderr), options.verbose)
+    narrator = Narrator(sys.stderr, style_of(sys.stderr, session.environment), options.verbose)
     with stdout_kept_clean(), narrator:
         done = run(
             workspace,
@@ -268,11 +268,14 @@ def _migrate(session: Session, workspace: Workspace, planner: Planner) -> int:
             session.lock_timeout(workspace),
             with_backup=not options.no_backup,
         )
+    is_named = narrator.names_steps_on_screen
     if done.error is None:
-        session.output.result(lambda style: runs.run_text(done, style), lambda: runs.run_json(done))
+        session.output.result(
+            lambda style: runs.run_text(done, style, is_named), lambda: runs.run_json(done)
+        )
         return 0
     if done.results and not session.output.is_json:
-        session.output.result(lambda style: runs.run_text(done, style), dict)
+        session.output.result(lambda style: runs.run_text(done, style, is_named), dict)
     session.output.failure(
         done.error,
         lambda style: runs.failure_text(done, workspace.shown, style),
@@ -283,12 +286,15 @@ def _migrate(session: Session, workspace: Workspace, planner: Planner) -> int:
 
 
 def _preview(session: Session, workspace: Workspace, planner: Planner) -> int:
+    from .narrator import Progress
+    from .output import style_of
     from .preview import preview
     from .render import rehearsal, runs
     from .stdout import stdout_kept_clean
 
-    with stdout_kept_clean():
-        rehearsed = preview(workspace, planner, session.options.command)
+    progress = Progress(sys.stderr, style_of(sys.stderr, session.environment))
+    with stdout_kept_clean(), progress:
+        rehearsed = preview(workspace, planner, session.options.command, progress)
     error = rehearsed.run.error
     if error is None or not session.output.is_json:
         session.output.result(
