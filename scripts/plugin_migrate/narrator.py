@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from .prepare import Prepared
     from .relay import Relay
-    from .version import Version
 
 _SECONDS_BETWEEN_UPDATES = 0.1
 _BAR_LENGTH = 20
@@ -40,7 +39,7 @@ class Progress(Reporter):
         self._began = time.monotonic()
         self._updated = 0.0
         self._steps = 0
-        self._started: set[Version] = set()  # of several that failed together, each runs again
+        self._finished = 0
 
     def __enter__(self) -> Progress:
         if self._is_terminal:
@@ -60,19 +59,24 @@ class Progress(Reporter):
 
     def started(self, prepared: Prepared) -> None:
         """Show what runs now, until something else is to be shown."""
-        self._started.add(prepared.version)
-        what = _what(prepared)
-        if self._steps > 1:
-            what = self._bar(len(self._started) - 1, self._steps) + what
-        self._show(f"{what} …")
+        self._show(f"{self._bar_of_run()}{_what(prepared)} …")
+
+    def finished(self, result: StepResult) -> None:
+        """Move the bar on."""
+        self._finished += 1
+        if self._finished < self._steps:
+            self._show(self._bar_of_run())
 
     def progress(self, prepared: Prepared, done: int, total: int | None) -> None:
         """Show how far a loop has come, at most ten times a second."""
         now = time.monotonic()
         if now - self._updated >= _SECONDS_BETWEEN_UPDATES:
             self._updated = now
-            of = f", step {len(self._started)} of {self._steps}" if self._steps > 1 else ""
+            of = f", step {self._finished + 1} of {self._steps}" if self._steps > 1 else ""
             self._show(f"{self._bar(done, total)}{_what(prepared)}{of}")
+
+    def _bar_of_run(self) -> str:
+        return self._bar(self._finished, self._steps) if self._steps > 1 else ""
 
     def _bar(self, done: int, total: int | None) -> str:
         seconds = int(time.monotonic() - self._began)
@@ -120,6 +124,7 @@ class Narrator(Progress):
                 f"  {tick} {verb} {result.version} - {one_line(result.description)}"
                 f" ({result.duration_ms} ms{source})"
             )
+        super().finished(result)
 
     def _write(self, line: str) -> None:
         if self._relay is not None:

@@ -132,7 +132,7 @@ def backups_text(backups: Sequence[Backup], style: Style) -> str:
     return (
         "Backups, in UTC:\n"
         + table_text(headers, rows, style, None, ("Databases", "Files"))
-        + "\n\nTo go back to the state before one: plugin-migrate restore "
+        + "\n\nTo go back to the state before one:\n  plugin-migrate restore "
         + newest
     )
 
