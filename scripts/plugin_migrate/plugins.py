@@ -79,6 +79,17 @@ def ships_migrations(plugin: Plugin) -> bool:
     return os.path.isfile(os.path.join(plugin.root, OPT_IN))
 
 
+def files_about_plugins(project: str, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the user's and the project's files that installing or switching a plugin changes."""
+    places = _Places(project, environment)
+    return (
+        os.path.join(places.configuration, "settings.json"),
+        os.path.join(project, ".claude", "settings.json"),
+        os.path.join(project, ".claude", "settings.local.json"),
+        os.path.join(places.plugins, "installed_plugins.json"),
+    )
+
+
 class _Places:
     """Where the client keeps what it knows."""
 

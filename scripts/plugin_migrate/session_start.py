@@ -1,4 +1,6 @@
-"""What a session begins with: a killed command's files are put in place, and one line is told.
+"""What a session is told, at its start and later: one line about what needs attention.
+
+At the start a killed command's files are put in place as well.
 
 Runs no migration and applies none. It finishes only redo logs that were written where they stand
 (``Log.is_native``): a log that came with a cloned repository waits for a command of the user's.
@@ -12,28 +14,71 @@ import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 
-from .errors import Busy, MigrateError
+from . import plain_yaml
+from .errors import BadConfig, Busy, MigrateError
 from .news import News, news_of
 from .sources import shipping_plugins, workspace_of
 from .startup import defer
+from .told import is_to_be_told, watched
 from .workspace import Workspace, locate
+
+_START = "SessionStart"
+# Which events' hooks the client lets speak to Claude, and name files to watch (2.1.330, 2.1.332).
+_WITH_CONTEXT = frozenset({_START, "UserPromptSubmit"})
+_WITH_FILES = frozenset({_START, "CwdChanged"})
+_LONGEST_REASON = 200
 
 
 def main() -> str | None:
     """Return the document that tells Claude Code what needs attention; ``None`` when nothing does.
 
+    The client describes the event on standard input.
+
     Raises:
         Exception: whatever went wrong; nobody is told.
     """
-    workspaces = tuple(sources(os.environ))
+    event = json.load(sys.stdin)
+    name, session = str(event["hook_event_name"]), str(event["session_id"])
     try:
-        _finish(workspaces[0])
+        workspaces = tuple(sources(os.environ))
+    except BadConfig as error:
+        settings = error.file or ""
+        project, lines, facts = os.path.dirname(os.path.dirname(settings)), *_unusable(error)
+    else:
+        project, lines, facts = workspaces[0].project, *_read(workspaces, name == _START)
+    files = watched(project, os.environ)
+    if not is_to_be_told(lines, files, project, session, os.environ, name == _START):
+        lines = facts = ""
+    return _document(name, lines, facts, files)
+
+
+def _read(workspaces: tuple[Workspace, ...], at_start: bool) -> tuple[str, str]:
+    """Return what there is to tell the user, and Claude; empty when there is nothing."""
+    try:
+        if at_start:
+            _finish(workspaces[0])
     except Busy:
-        return None  # a run is going on, and what it leaves is not known yet
+        return "", ""  # a run is going on, and what it leaves is not known yet
     except (MigrateError, OSError):
         pass  # `status` says what is wrong
     told = [news for news in _news(workspaces) if not news.is_quiet]
-    return _document(told) if told else None
+    return "; ".join(map(_line, told)), ", and ".join(map(_fact, told))
+
+
+def _unusable(error: BadConfig) -> tuple[str, str]:
+    """Return that the project's settings cannot be used, unless PyYAML might make sense of them.
+
+    The reason may quote the file, and that may have come with a clone: it is for the user alone.
+    """
+    if isinstance(error.__context__, plain_yaml.YAMLError):
+        return "", ""
+    from .render.style import one_line
+
+    reason = one_line(error.message)[:_LONGEST_REASON]
+    return (
+        f".claude/plugin-migrate.yaml cannot be used: {reason}. Run /plugin-migrate status",
+        "this project's settings for plugin-migrate cannot be used",
+    )
 
 
 def sources(environment: Mapping[str, str]) -> Iterator[Workspace]:
@@ -44,8 +89,6 @@ def sources(environment: Mapping[str, str]) -> Iterator[Workspace]:
     """
     defer("yaml")
     if "yaml" not in sys.modules:
-        from . import plain_yaml
-
         sys.modules["yaml"] = plain_yaml
     own = locate(environment=environment)
     yield own
@@ -108,21 +151,27 @@ def _news(workspaces: Iterable[Workspace]) -> Iterator[News]:
         yield news
 
 
-def _document(told: list[News]) -> str:
-    lines = "; ".join(map(_line, told))
-    facts = ", and ".join(map(_fact, told))
-    return json.dumps(
-        {
-            "systemMessage": f"plugin-migrate: {lines}",
-            "hookSpecificOutput": {
-                "hookEventName": "SessionStart",
-                "additionalContext": (
-                    f"{facts[0].upper()}{facts[1:]}; plugin-migrate changes nothing of it unless"
-                    " the user asks for that."
-                ),
-            },
-        }
-    )
+def _document(name: str, lines: str, facts: str, files: list[str]) -> str | None:
+    """Return what the hook prints for the client.
+
+    Parameters:
+        name: the event's.
+        lines: for the user.
+        facts: for Claude.
+        files: what the client is to watch.
+    """
+    document: dict[str, object] = {"systemMessage": f"plugin-migrate: {lines}"} if lines else {}
+    special: dict[str, object] = {}
+    if facts and name in _WITH_CONTEXT:
+        special["additionalContext"] = (
+            f"{facts[0].upper()}{facts[1:]}; plugin-migrate changes nothing of it unless the user"
+            " asks for that."
+        )
+    if name in _WITH_FILES:
+        special["watchPaths"] = files
+    if special:
+        document["hookSpecificOutput"] = {"hookEventName": name} | special
+    return json.dumps(document) if document else None
 
 
 def _line(news: News) -> str:
