@@ -41,7 +41,7 @@ def release(repository, git, version):
 
 def told(talk: Conversation) -> str:
     """Return what the start of the session told the user."""
-    return "\n".join(document["systemMessage"] for document in talk.hooks)
+    return "\n".join(document.get("systemMessage", "") for document in talk.hooks)
 
 
 def versions(project):
