@@ -54,6 +54,11 @@ examples:
   plugin-migrate create split-users --template=schema --language=sql
   plugin-migrate create hotfix --version=1.2.1
 """
+_INIT_PLUGIN_EXAMPLES = """\
+examples:
+  plugin-migrate init-plugin                  the plugin in this folder
+  plugin-migrate init-plugin note-keeper      a new plugin, or one that is there
+"""
 _VERIFY_EXAMPLES = """\
 examples:
   plugin-migrate verify                       rehearse what is pending, on a copy
@@ -216,6 +221,17 @@ def _create(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _init_plugin(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        metavar="DIR",
+        default=".",
+        type=_path,
+        help="the plugin's folder (default: this one)",
+    )
+
+
 def _verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("versions", nargs="*", metavar="X.Y.Z", help="these (default: pending)")
     parser.add_argument(
@@ -340,6 +356,12 @@ _COMMANDS = {
     "downgrade": ("roll migrations back", _DOWNGRADE_EXAMPLES, _TEXT, _downgrade),
     "status": ("show every migration and its state", _STATUS_EXAMPLES, _TABLE, _status),
     "create": ("write a new migration file", _CREATE_EXAMPLES, _TEXT, _create),
+    "init-plugin": (
+        "prepare a plugin that is to ship migrations",
+        _INIT_PLUGIN_EXAMPLES,
+        _TEXT,
+        _init_plugin,
+    ),
     "verify": (
         "rehearse migrations on a copy: up, down, up; and lint them",
         _VERIFY_EXAMPLES,

@@ -385,6 +385,28 @@ def _create(session: Session) -> int:
     return 0
 
 
+def _init_plugin(session: Session) -> int:
+    import os
+
+    from .identity import user
+    from .init_plugin import init_plugin
+    from .render.created import plugin_json, plugin_text
+
+    options = session.options
+    chosen = ("project", "database", "migrations", "plugin", "plugin_dir")
+    if any(getattr(options, name) for name in chosen):
+        raise UsageError(
+            "init-plugin takes the plugin's folder and no other",
+            hint="For example: plugin-migrate init-plugin note-keeper",
+        )
+    prepared = init_plugin(options.folder, user())
+    shown = os.path.relpath(prepared.root)
+    session.output.result(
+        lambda style: plugin_text(prepared, shown, style), lambda: plugin_json(prepared)
+    )
+    return 0
+
+
 # --- care ---------------------------------------------------------------------------------------
 
 
@@ -458,6 +480,7 @@ VERBS = {
     "downgrade": _downgrade,
     "status": _status,
     "create": _create,
+    "init-plugin": _init_plugin,
     "verify": _verify,
     "sync": _sync,
     "history": _history,
