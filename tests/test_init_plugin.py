@@ -11,7 +11,7 @@ from launcher_tree import ROOT
 FILES = {
     ".claude-plugin/plugin.json",
     "migrations/plugin-migrate.yaml",
-    "migrations/1.0.0-settings.sql",
+    "migrations/1.0.0-initial.sql",
     "tests/check-migrations.sh",
     "tests/project/.claude/.gitkeep",
 }
@@ -58,7 +58,7 @@ def test_an_empty_folder_becomes_a_plugin_whose_migrations_are_proved(project):
     options = ("--project", root / "tests/project", "--plugin-dir", root)
     project.ok(*options, "upgrade")
     assert check(project, root) == 0
-    file = root / "migrations/1.0.0-settings.sql"
+    file = root / "migrations/1.0.0-initial.sql"
     file.write_text(file.read_text() + "-- edited\n")
     assert check(project, root) == 1
 
@@ -78,7 +78,7 @@ def test_what_is_there_is_kept_and_what_is_missing_said(project):
         one for one in FILES if one.startswith(("tests", "migrations/p"))
     }
     assert manifest.read_text() == '{"name": "keeper"}'
-    assert not (root / "migrations/1.0.0-settings.sql").exists()
+    assert not (root / "migrations/1.0.0-initial.sql").exists()
     out = project.ok("init-plugin", ".")
     assert '"dependencies": ["plugin-migrate@plugin-migrate"]' in out
     assert project.json("init-plugin")["created"] == []

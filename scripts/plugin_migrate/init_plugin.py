@@ -18,7 +18,7 @@ DEPENDENCY = "plugin-migrate@plugin-migrate"
 """This plugin, as a manifest's ``dependencies`` name it: ``plugin@marketplace``."""
 
 _MANIFEST = ".claude-plugin/plugin.json"
-_FIRST = "migrations/1.0.0-settings.sql"
+_FIRST = "migrations/1.0.0-initial.sql"
 _PROJECT = "tests/project/.claude/.gitkeep"
 _CHECK = "tests/check-migrations.sh"
 
