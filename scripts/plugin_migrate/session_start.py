@@ -19,8 +19,8 @@ from .errors import BadConfig, Busy, MigrateError
 from .news import News, news_of
 from .sources import shipping_plugins, workspace_of
 from .startup import defer
-from .told import is_to_be_told, watched
-from .workspace import Workspace, locate
+from .told import Note
+from .workspace import Workspace, locate, nearest_project
 
 _START = "SessionStart"
 # Which events' hooks the client lets speak to Claude, and name files to watch (2.1.330, 2.1.332).
@@ -39,21 +39,30 @@ def main() -> str | None:
     """
     event = json.load(sys.stdin)
     name, session = str(event["hook_event_name"]), str(event["session_id"])
+    project = nearest_project(os.environ)
+    note = Note(project, session, os.environ)
+    if name == _START:
+        lines, facts = _news_for(at_start=True)
+        note.keep(lines)
+    elif note.is_outdated:
+        lines, facts = _news_for(at_start=False)
+        if not note.keep(lines):
+            lines = facts = ""
+    else:
+        lines = facts = ""
+    return _document(name, lines, facts, note.files)
+
+
+def _news_for(at_start: bool) -> tuple[str, str]:
+    """Return what there is to tell the user, and Claude; empty when there is nothing."""
     try:
         workspaces = tuple(sources(os.environ))
     except BadConfig as error:
-        settings = error.file or ""
-        project, lines, facts = os.path.dirname(os.path.dirname(settings)), *_unusable(error)
-    else:
-        project, lines, facts = workspaces[0].project, *_read(workspaces, name == _START)
-    files = watched(project, os.environ)
-    if not is_to_be_told(lines, files, project, session, os.environ, name == _START):
-        lines = facts = ""
-    return _document(name, lines, facts, files)
+        return _unusable(error)
+    return _read(workspaces, at_start)
 
 
 def _read(workspaces: tuple[Workspace, ...], at_start: bool) -> tuple[str, str]:
-    """Return what there is to tell the user, and Claude; empty when there is nothing."""
     try:
         if at_start:
             _finish(workspaces[0])

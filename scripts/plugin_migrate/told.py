@@ -1,9 +1,9 @@
-"""What a session was told last, and what has to move outside of it before it is told again.
+"""What a session was told last, and what has to move before it is looked for news again.
 
-The news of a session's start is told in any case. Later it is told when two things hold: there is
-other news than was told last, and something moved that the session's own commands do not move, such
-as git's HEAD or the plugins that are installed. So nobody hears twice of a pull, and who writes a
-migration or rolls one back does not hear that it is pending.
+The news of a session's start is told in any case. Later it is looked for only when something moved
+that the session's own commands do not move, such as git's HEAD or the plugins that are installed,
+and told only if it is other news. So nobody hears twice of a pull, who writes a migration or rolls
+one back does not hear that it is pending, and a prompt costs a few calls of ``stat``.
 """
 
 from __future__ import annotations
@@ -51,60 +51,61 @@ def _git_heads(project: str) -> Iterator[str]:
         yield os.path.normpath(os.path.join(git, name))
 
 
-def is_to_be_told(
-    news: str,
-    files: list[str],
-    project: str,
-    session: str,
-    environment: Mapping[str, str],
-    at_start: bool,
-) -> bool:
-    """Return whether a session is to hear the news now, and note that it has.
+class Note:
+    """What a session was told last of a project, in the folder that the client keeps for us.
 
     Parameters:
-        news: as it would be told; empty when there is none.
-        files: see :func:`watched`.
         project: the folder that holds ``.claude/``.
         session: the client's id of the session.
-        at_start: whether the session begins.
+        environment: the hook's environment variables.
     """
-    note: dict[str, object] = {"news": news, "moved": [_stamp(file) for file in files]}
-    try:
-        return _exchange(note, project, session, environment, at_start)
-    except (OSError, ValueError):
-        # Without a place to note it, it would be told again and again.
-        return at_start and bool(news)
 
+    def __init__(self, project: str, session: str, environment: Mapping[str, str]) -> None:
+        self.files = watched(project, environment)
+        self._moved = [_stamp(file) for file in self.files]
+        self._folder = os.path.join(environment.get("CLAUDE_PLUGIN_DATA", ""), "told")
+        self._path = os.path.join(self._folder, _name(session, project))
 
-def _exchange(
-    note: dict[str, object],
-    project: str,
-    session: str,
-    environment: Mapping[str, str],
-    at_start: bool,
-) -> bool:
-    import fcntl
+    @property
+    def is_outdated(self) -> bool:
+        """Whether something moved since, or nothing was noted at all."""
+        try:
+            with open(self._path, encoding="utf-8") as file:
+                before = _parsed(file.read())
+        except OSError:
+            return True
+        return before is None or before.get("moved") != self._moved
 
-    folder = os.path.join(environment.get("CLAUDE_PLUGIN_DATA", ""), "told")
-    if not os.path.isabs(folder):
-        raise ValueError(folder)
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    if at_start:
-        _forget_old(folder)
-    path = os.path.join(folder, _name(session, project))
-    with open(path, "a+", encoding="utf-8") as file:
-        # A pull moves several files, and the client runs a hook for each at once.
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        before = _parsed(file.read())
-        if before != note:
-            file.truncate(0)
-            file.write(json.dumps(note))
-    if not note["news"]:
-        return False
-    if at_start or before is None:
-        return True
-    return before.get("news") != note["news"] and before.get("moved") != note["moved"]
+    def keep(self, news: str) -> bool:
+        """Note the news, and return whether it is other news than was noted, and to be told.
+
+        Parameters:
+            news: as it is told; empty when there is none.
+        """
+        try:
+            before = self._exchange({"news": news, "moved": self._moved})
+        except OSError:
+            return False  # without a place to note it, it would be told again and again
+        return bool(news) and (before is None or before.get("news") != news)
+
+    def _exchange(self, note: dict[str, object]) -> dict[str, object] | None:
+        """Put a note in the place of the one before, which is returned."""
+        import fcntl
+
+        if not os.path.isabs(self._folder):
+            raise FileNotFoundError(self._folder)
+        os.makedirs(self._folder, mode=0o700, exist_ok=True)
+        with open(self._path, "a+", encoding="utf-8") as file:
+            # A pull moves several files, and the client runs a hook for each at once.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            before = _parsed(file.read())
+            if before is None:
+                _forget_old(self._folder)
+            if before != note:
+                file.truncate(0)
+                file.write(json.dumps(note))
+        return before
 
 
 def _parsed(text: str) -> dict[str, object] | None:

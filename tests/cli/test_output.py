@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import termios
@@ -184,6 +185,27 @@ def test_what_a_migration_prints_does_not_stand_behind_a_progress_line(project):
     project.python("1.0.0", "for i in ctx.progress([1]):\n    pass\nctx.log('one')\nctx.log('two')")
     _, written = on_a_terminal(project, "upgrade")
     assert screen(written).startswith("  1.0.0: one\n  1.0.0: two\n  ✓ applied")
+
+
+def test_a_child_that_lives_on_does_not_keep_the_run_waiting(project):
+    project.python(
+        "1.0.0",
+        "import subprocess\nctx.log(f\"child {subprocess.Popen(['sleep', '60']).pid}\")",
+    )
+    code, written = on_a_terminal(project, "upgrade")
+    child = int(re.search(r"1\.0\.0: child (\d+)", written)[1])
+    os.kill(child, signal.SIGKILL)  # it is alive
+    assert code == 0
+    assert "✓ Applied 1 migration(s)" in written
+
+
+def test_a_preview_shows_its_bar_and_nothing_of_it_stays(project):
+    project.tables("1.0.0")
+    project.python("1.1.0")
+    code, written = on_a_terminal(project, "upgrade", "--preview")
+    assert code == 0
+    assert re.search(r"\r\x1b\[K  █{10}░{10}  1/2  0:\d\d  1\.1\.0 - Step …", written)
+    assert screen(written).startswith("Preview: would apply 2 migration(s)\n")
 
 
 def test_a_progress_line_is_not_wrapped(project):

@@ -98,7 +98,7 @@ class _Table:
             [self._cell(self.headers[number], row[number], room) for number in numbers]
             for row in self.rows
         ]
-        # Documented switches; measuring in columns is for those texts only that need it.
+        # Switches of tabulate's. Only texts that need it are measured in columns, by wcwidth.
         tabulate.WIDE_CHARS_MODE = not all(cell.isascii() for row in self.rows for cell in row)
         tabulate.MIN_PADDING = blanks
         return tabulate.tabulate(
