@@ -196,7 +196,7 @@ def test_a_child_that_lives_on_does_not_keep_the_run_waiting(project):
     child = int(re.search(r"1\.0\.0: child (\d+)", written)[1])
     os.kill(child, signal.SIGKILL)  # it is alive
     assert code == 0
-    assert "✓ Applied 1 migration(s)" in written
+    assert "✓ Applied 1 migration(s)" in screen(written)
 
 
 def test_a_preview_shows_its_bar_and_nothing_of_it_stays(project):
