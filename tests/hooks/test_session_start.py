@@ -724,6 +724,8 @@ def test_a_pull_is_told_once_however_many_hooks_hear_of_it(
             answers.append(answer(process))
     assert [one for one in answers if one] == [{"systemMessage": message}]
     assert client.later("UserPromptSubmit", prompt="Hello") is None
+    git("commit", "--quiet", "--allow-empty", "--message=more", cwd=cloned.root)
+    assert client.later("FileChanged") is None, "something moved, and it is the same news"
 
 
 def test_the_next_prompt_tells_what_no_hook_has_told(client: Client, cloned: Project, git) -> None:
