@@ -4,6 +4,9 @@ From the files that the client keeps and reads itself (its own rules, as of 2.1.
 settings come with a cloned repository: they may only switch on or off what the user has installed,
 for the folders of plugins come from the user's own configuration alone. Whatever cannot be read is
 left out, because one broken file must not stand in the way of everything else.
+
+One thing is not looked at: the client does not load a plugin that lacks a dependency. That is most
+likely ``plugin-migrate`` itself, and whoever runs its command line has it.
 """
 
 from __future__ import annotations
