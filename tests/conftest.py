@@ -1,9 +1,11 @@
 """Lets the tests import the package from ``scripts/``, as the launcher does."""
 
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,3 +37,27 @@ settings.load_profile("plugin-migrate")
 def project(folder: Path) -> Project:
     """A project with an empty ``.claude/``."""
     return Project(folder / "project")
+
+
+@pytest.fixture
+def git(folder: Path) -> Callable[..., str]:
+    """A function that runs git as somebody whose own settings do not matter."""
+    program = shutil.which("git")
+    if program is None:
+        pytest.skip("no git here")
+    variables = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        **{f"GIT_{who}_NAME": "A" for who in ("AUTHOR", "COMMITTER")},
+        **{f"GIT_{who}_EMAIL": "a@example.org" for who in ("AUTHOR", "COMMITTER")},
+    }
+
+    def run(*arguments: object, cwd: Path) -> str:
+        done = subprocess.run(
+            [program, *map(str, arguments)], cwd=cwd, env=variables, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

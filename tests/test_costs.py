@@ -14,8 +14,8 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace
 # What `status` may import of ours. One more is a millisecond on every session's start.
 OF_STATUS = set(
     "arguments checksum cli database database_files disposable errors invocation languages ledger"
-    " look migration output plain_file plan render render.status render.style values verbs version"
-    " workspace".split()
+    " look migration output plain_file plan render render.status render.style render.table"
+    " render.width values verbs version workspace".split()
 )
 # What costs milliseconds, and is imported by what needs it only.
 COSTLY = set(

@@ -5,6 +5,7 @@ import pytest
 from plugin_migrate.news import News
 from plugin_migrate.render.status import news_text
 from plugin_migrate.session_start import _line
+from plugin_migrate.version import Version
 
 MOST_PRESSING = [
     ({"pending": 2}, "upgrade"),
@@ -30,4 +31,9 @@ def test_a_source_that_cannot_be_read_is_shown_by_its_status():
 
 def test_of_files_that_went_back_the_projects_own_are_left_to_git():
     assert News(None, ahead=1).way_out is None
-    assert News(None, ahead=1, pending=1).way_out == "upgrade"
+    assert News(None, Version(1, 0, 0), ahead=1, pending=1).way_out == "upgrade"
+
+
+def test_who_has_never_applied_anything_looks_first():
+    assert News(None, pending=1).way_out == "status"
+    assert News("keeper", pending=1).way_out == "upgrade"

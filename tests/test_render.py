@@ -1,23 +1,23 @@
 """Results as text: what fits, what is safe to print, what is counted."""
 
 import re
-import unicodedata
-from unicodedata import category, east_asian_width
+from unicodedata import category
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tabulate import tabulate
+from wcwidth import iter_graphemes, wcswidth
 
 from plugin_migrate.errors import Call, MigrateError, Place
 from plugin_migrate.render.errors import error_json, error_text
-from plugin_migrate.render.style import Style, cut_text, one_line, printable, table_text
+from plugin_migrate.render.style import Style, one_line, printable
+from plugin_migrate.render.table import table_text
+from plugin_migrate.render.width import clip, columns_of
 
 WORDS = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=40)
 
 
-def columns(line):
-    return sum(2 if east_asian_width(char) in "WF" else 1 for char in line)
+FAMILY = "\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL}"
 
 
 @given(st.text())
@@ -39,57 +39,93 @@ def test_ordinary_text_is_shown_as_it_is():
     assert one_line("  a\n\n b ") == "a b"
 
 
-@given(st.lists(st.tuples(WORDS, WORDS), max_size=5), st.integers(44, 120))
-@example([("漢" * 30, "x")], 50)
-def test_every_table_fits_its_width_in_even_lines(texts, width):
-    headers = ["Version", "Description", "Status", "Applied At", "Checksum"]
-    rows = [
-        ["10.20.30", one_line(one), "Out of order", "2025-12-12 10:00:00", "0123456789ab"]
-        for one, _ in texts
+HEADERS = ["Version", "Description", "Status", "Applied At", "Checksum"]
+
+
+def status_row(description):
+    return ["1.0.0", description, "Applied", "2025-12-12 10:00:00", "0123456789ab"]
+
+
+def drawn(descriptions, width, color=False):
+    """Return the lines of a table of migrations."""
+    rows = [status_row(description) for description in descriptions]
+    style = Style(color, width)
+    gone = ("Checksum", "Applied At")
+    colors = {"Status": {"Applied": "green"}}
+    return table_text(HEADERS, rows, style, "Description", gone, colors).split("\n")
+
+
+@given(st.lists(WORDS, min_size=1, max_size=5), st.integers(50, 120), st.booleans())
+@example(["漢" * 30], 50, False)
+@example(
+    [FAMILY * 20, "e\u0301" * 40, "\N{THUMBS UP SIGN}\N{EMOJI MODIFIER FITZPATRICK TYPE-5}"],
+    60,
+    True,
+)
+def test_every_table_fits_its_width_in_even_lines(descriptions, width, color):
+    lines = [re.sub(r"\x1b\[\d+m", "", line) for line in drawn(descriptions, width, color)]
+    assert {wcswidth(line) for line in lines} == {wcswidth(lines[0])}
+    assert wcswidth(lines[0]) <= width
+    assert len(lines) == len(descriptions) + 4
+
+
+@given(st.lists(WORDS, min_size=1, max_size=5), st.integers(20, 49))
+def test_below_fifty_columns_a_list_takes_the_place_of_a_table(descriptions, width):
+    lines = drawn(descriptions, width)
+    assert not set("".join(lines)) & set("┌│└")
+    assert all(wcswidth(line) <= width for line in lines)
+
+
+def test_a_list_shows_every_cell_under_its_header():
+    assert drawn(["Initial schema of everything", "x"], 40) == [
+        "1.0.0  Initial schema of everything",
+        "  Status: Applied",
+        "  Applied At: 2025-12-12 10:00:00",
+        "  Checksum: 0123456789ab",
+        "1.0.0  x",
+        "  Status: Applied",
+        "  Applied At: 2025-12-12 10:00:00",
+        "  Checksum: 0123456789ab",
     ]
-    table = table_text(headers, rows, width).split("\n")
-    assert max(map(columns, table)) <= width
-    assert len(set(map(columns, table))) == 1
-    assert len(table) == len(rows) + 4
+    assert "\x1b[32mApplied\x1b[0m" in "".join(drawn(["x"], 40, color=True))
 
 
-@given(st.lists(st.tuples(WORDS, WORDS, st.text(max_size=9)), max_size=5))
-@example([("", "x", ""), ("y", "", ""), ("", "", "")])
-@example([("a", "b\n\u2028c", "\x85\x0b")])
-def test_a_table_is_the_one_that_tabulate_makes_of_the_same_rows(texts):
-    headers = ["Version", "Description", "Status"]
-    rows = [[unicodedata.normalize("NFC", one_line(cell)) for cell in row] for row in texts]
-    expected = tabulate(
-        [[in_columns(cell) for cell in row] for row in rows],
-        headers=headers,
-        tablefmt="simple_outline",
-        disable_numparse=True,
+def test_a_table_with_room_is_as_wide_as_its_texts():
+    wide = drawn(["Add OAuth support"], None)
+    assert wide == drawn(["Add OAuth support"], 200)
+    assert wide[1] == (
+        "│ Version   │ Description       │ Status   │ Applied At          │ Checksum     │"
     )
-    assert table_text(headers, [list(row) for row in texts], None) == expected.replace("\0", "")
+    assert wide[3] == (
+        "│ 1.0.0     │ Add OAuth support │ Applied  │ 2025-12-12 10:00:00 │ 0123456789ab │"
+    )
 
 
-def in_columns(text):
-    return "".join(char + "\0" * (columns(char) - 1) for char in text)
-
-
-def test_descriptions_are_cut_before_columns_are_dropped():
-    headers = ["Version", "Description", "Status", "Applied At", "Checksum"]
-    rows = [["1.0.0", "A description of some length", "Applied", "2025-12-12 10:00:00", "abc"]]
-    full = table_text(headers, rows, None)
-    assert table_text(headers, rows, columns(full.split("\n")[0])) == full
-    cut = table_text(headers, rows, columns(full.split("\n")[0]) - 5)
-    assert "A description of some …" in cut
-    assert "2025-12-12 10:00:00" in cut
-    narrow = table_text(headers, rows, 50)
-    assert "Checksum" not in narrow
-    assert "Status" in narrow
+def test_what_gives_way_first_is_what_people_read_least():
+    text = "A description of some length"
+    first = wcswidth(drawn([text], None)[0])
+    # The blanks behind headers, then a column, and only then the text.
+    assert drawn([text], first - 1)[1].startswith("│ Version │ Description ")
+    assert "Checksum" in drawn([text], first - 3)[1]
+    (_, header, _, row, _) = drawn([text], 80)
+    assert "Checksum" not in header
+    assert text in row
+    (_, header, _, row, _) = drawn([text], 60)
+    assert "Applied At" not in header
+    assert text in row
+    (_, header, _, row, _) = drawn([text * 2], 60)
+    assert wcswidth(row) == 60, "what a column leaves goes to the text"
+    assert "A description of some lengthA descr…" in row
 
 
 @given(WORDS, st.integers(2, 50))
-def test_a_cut_text_fits(text, width):
-    shown = cut_text(text, width)
-    assert columns(shown) <= width or shown == text[:1]
-    assert "\0" not in shown
+@example(FAMILY * 3, 5)
+def test_a_clipped_text_fits_and_no_grapheme_is_torn(text, width):
+    shown = clip(text, width)
+    assert columns_of(shown) <= width
+    whole = list(iter_graphemes(text))
+    kept = list(iter_graphemes(shown.removesuffix("…")))
+    assert shown == text or kept == whole[: len(kept)]
 
 
 @pytest.mark.parametrize(

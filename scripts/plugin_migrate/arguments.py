@@ -61,6 +61,11 @@ examples:
   plugin-migrate create split-users --template=schema --language=sql
   plugin-migrate create hotfix --version=1.1.5
 """
+_INIT_PLUGIN_EXAMPLES = """\
+examples:
+  plugin-migrate init-plugin                  the plugin in this folder
+  plugin-migrate init-plugin note-keeper      a new plugin, or one that is there
+"""
 _VERIFY_EXAMPLES = """\
 examples:
   plugin-migrate verify                       rehearse what is pending, on a copy
@@ -224,6 +229,17 @@ def _create(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _init_plugin(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        metavar="DIR",
+        default=".",
+        type=_path,
+        help="the plugin's folder (default: this one)",
+    )
+
+
 def _verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("versions", nargs="*", metavar="X.Y.Z", help="these (default: pending)")
     parser.add_argument(
@@ -370,6 +386,13 @@ COMMANDS = (
         _TABLE,
     ),
     Command("create", "write a new migration file", verbs.run_create, _create, _CREATE_EXAMPLES),
+    Command(
+        "init-plugin",
+        "prepare a plugin that is to ship migrations",
+        verbs.run_init_plugin,
+        _init_plugin,
+        _INIT_PLUGIN_EXAMPLES,
+    ),
     Command(
         "verify",
         "rehearse migrations on a copy: up, down, up; and lint them",

@@ -65,7 +65,7 @@ def _run_slash(text: str) -> int:
         project, arguments = slash.read_command(text)
     except UsageError as error:
         with slash.fitted_output([], is_json=False):
-            return _give_up(error, Output(None, is_json=False), verbose=False)
+            return _give_up(error, Output(None, False, os.environ), verbose=False)
     environment = {**os.environ, "CLAUDE_PROJECT_DIR": project, "CLAUDECODE": "1"}
     with slash.fitted_output(arguments, _wants_json(arguments)):
         return _run(arguments, environment, slash.MOST_ROWS)
@@ -78,12 +78,12 @@ def _run(arguments: list[str], environment: Mapping[str, str], most_rows: int | 
     except SystemExit:  # --help and --version have printed it
         return 0
     except UsageError as error:
-        output = Output(_command_in(arguments), _wants_json(arguments))
+        output = Output(_command_in(arguments), _wants_json(arguments), environment)
         return _give_up(error, output, "--verbose" in arguments)
     if options.command is None:
         parser.print_help(sys.stderr)
         return UsageError.exit_code
-    output = Output(options.command, options.format == "json")
+    output = Output(options.command, options.format == "json", environment)
     try:
         code = options.run(Invocation(options, environment, output, most_rows))
         output.finish()

@@ -207,6 +207,7 @@ def _execute(
     workspace = seen.workspace
     prepared = prepare(workspace, plan)
     require_all(workspace, prepared)
+    reporter.planned(len(prepared))
     results: list[StepResult] = []
     error: MigrateError | None = None
     started = time.perf_counter()

@@ -90,7 +90,7 @@ def create(
         told = title_of(name)
     text = _filled(template, language, version, told, author)
     path = os.path.join(workspace.migrations, f"{version}-{name}.{_SUFFIXES[language]}")
-    _write(path, text)
+    write_new(path, text)
     types = _write_types(workspace.migrations) if language == "typescript" else None
     is_late = any(entry.applied and entry.version > version for entry in entries)
     return Created(version, path, language, is_late, types)
@@ -116,7 +116,7 @@ def require_slug(name: str) -> None:
 def _filled(template: str, language: str, version: Version, description: str, author: str) -> str:
     if not _is_plain_line(description):
         raise UsageError("A description is one line of text, without control characters")
-    path = _template(f"{template}.{_SUFFIXES[language]}.txt")
+    path = template_path(f"{template}.{_SUFFIXES[language]}.txt")
     if not os.path.exists(path):
         raise UsageError(
             f"The template '{template}' changes files, which SQL cannot",
@@ -133,7 +133,8 @@ def _filled(template: str, language: str, version: Version, description: str, au
     )
 
 
-def _template(name: str) -> str:
+def template_path(name: str) -> str:
+    """Return where a template stands."""
     return os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates", name)
 
 
@@ -159,12 +160,18 @@ def _write_types(migrations: str) -> str | None:
     path = os.path.join(os.path.dirname(migrations), "types.ts")
     if os.path.lexists(path):
         return None
-    with open(_template("types.ts.txt"), encoding="utf-8") as file:
-        _write(path, file.read())
+    with open(template_path("types.ts.txt"), encoding="utf-8") as file:
+        write_new(path, file.read())
     return path
 
 
-def _write(path: str, text: str) -> None:
+def write_new(path: str, text: str) -> None:
+    """Write a file that is not there yet, with the folders that lead to it.
+
+    Raises:
+        VersionExists: it is there.
+        StateUnreadable: it cannot be written.
+    """
     try:
         make_folder(os.path.dirname(path))
         with open(path, "x", encoding="utf-8", newline="\n") as file:
@@ -173,7 +180,7 @@ def _write(path: str, text: str) -> None:
         raise VersionExists("The file exists already", file=path) from None
     except OSError as error:
         raise StateUnreadable(
-            f"The migration cannot be written: {error.strerror}",
+            f"The file cannot be written: {error.strerror}",
             file=path,
             hint="Check the folder's permissions, and that the disk is writable and not full.",
         ) from None

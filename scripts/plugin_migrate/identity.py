@@ -12,11 +12,12 @@ def who(environment: Mapping[str, str]) -> str:
     Parameters:
         environment: the process's; Claude Code sets ``CLAUDECODE`` for what it runs.
     """
-    user = _user()
-    return f"{user} (Claude Code)" if environment.get("CLAUDECODE") else user
+    name = user()
+    return f"{name} (Claude Code)" if environment.get("CLAUDECODE") else name
 
 
-def _user() -> str:
+def user() -> str:
+    """Return the OS user's name."""
     try:
         import pwd
 

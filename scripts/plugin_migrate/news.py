@@ -55,7 +55,11 @@ class News:
         # What is ahead of the project's own files is a matter of git.
         if self.ahead and self.source:
             return "sync"
-        return "upgrade" if self.pending else None
+        if not self.pending:
+            return None
+        # Who has never applied anything here may have just cloned it: let them look first. A
+        # plugin's migrations come from somebody whom the user chose to trust.
+        return "status" if self.current is None and self.source is None else "upgrade"
 
 
 def news_of(workspace: Workspace) -> News:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from .errors import MigrateError
 
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     Text = Callable[[Style], str]
     Document = Callable[[], dict[str, object]]
 
+_OF_CLAUDE_CODE = 76
+
 
 class Output:
     """Prints the results of one command, of one source or of several.
@@ -24,10 +25,12 @@ class Output:
     Parameters:
         command: its name, for the document; ``None`` while it is unknown.
         is_json: one JSON document instead of text.
+        environment: the process's environment variables.
     """
 
-    def __init__(self, command: str | None, is_json: bool) -> None:
+    def __init__(self, command: str | None, is_json: bool, environment: Mapping[str, str]) -> None:
         self.is_json = is_json
+        self._environment = environment
         # What calls that we propose need, so that they concern the source that is shown.
         self.option = ""
         self._command = command
@@ -52,7 +55,9 @@ class Output:
             self._add(document(), ok)
         else:
             self._has_text = True
-            print(text(style_of(sys.stdout, self.option)), flush=True)
+            shown = text(style_of(sys.stdout, self._environment, self.option))
+            if not (sys.stdout.isatty() and _paged(shown)):
+                print(shown, flush=True)
 
     def failure(
         self,
@@ -70,7 +75,7 @@ class Output:
         else:
             self._has_text = True
             sys.stdout.flush()
-            print(text(style_of(sys.stderr, option)), file=sys.stderr)
+            print(text(style_of(sys.stderr, self._environment, option)), file=sys.stderr)
 
     def error(self, error: MigrateError, shown: Callable[[str], str]) -> None:
         """Print an error that is all there is to say of a source."""
@@ -107,16 +112,32 @@ class Output:
         return {"schema": 1, "command": self._command, "ok": ok}
 
 
-def style_of(stream: TextIO, option: str = "") -> Style:
-    """Return how text looks on ``stream``, and the option with which it proposes calls."""
+def style_of(stream: TextIO, environment: Mapping[str, str], option: str = "") -> Style:
+    """Return how text looks on ``stream``: as wide as its terminal, or as ``COLUMNS`` says.
+
+    What is written elsewhere is as wide as it gets, but Claude Code shows it to a person in some 76
+    columns.
+
+    Parameters:
+        option: names the source in the calls that the text proposes.
+    """
     from .render.style import Style
 
     if not stream.isatty():
-        return Style(option=option)
+        columns = environment.get("COLUMNS", "")
+        given = int(columns) if columns.isascii() and columns.isdigit() else 0
+        width = given or (_OF_CLAUDE_CODE if environment.get("CLAUDECODE") else None)
+        return Style(width=width, option=option)
     import shutil
 
-    color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    color = not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
     return Style(color, shutil.get_terminal_size().columns, option)
+
+
+def _paged(text: str) -> bool:
+    from .pager import page
+
+    return page(text)
 
 
 def print_json(document: dict[str, object]) -> None:

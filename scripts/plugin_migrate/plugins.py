@@ -4,6 +4,9 @@ From the files that the client keeps and reads itself (its own rules, as of 2.1.
 settings come with a cloned repository: they may only switch on or off what the user has installed,
 for the folders of plugins come from the user's own configuration alone. Whatever cannot be read is
 left out, because one broken file must not stand in the way of everything else.
+
+One thing is not looked at: the client does not load a plugin that lacks a dependency. That is most
+likely ``plugin-migrate`` itself, and whoever runs its command line has it.
 """
 
 from __future__ import annotations
@@ -141,6 +144,17 @@ def data_folder(project: str, environment: Mapping[str, str]) -> str:
 def ships_migrations(plugin: Plugin) -> bool:
     """Return whether a plugin opted in: it has a plain file ``migrations/plugin-migrate.yaml``."""
     return os.path.isfile(os.path.join(plugin.root, OPT_IN))
+
+
+def files_about_plugins(project: str, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the user's and the project's files that installing or switching a plugin changes."""
+    places = _Places(project, environment)
+    return (
+        os.path.join(places.configuration, "settings.json"),
+        os.path.join(project, ".claude", "settings.json"),
+        os.path.join(project, ".claude", "settings.local.json"),
+        os.path.join(places.plugins, "installed_plugins.json"),
+    )
 
 
 class _Places:

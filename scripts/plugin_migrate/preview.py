@@ -48,7 +48,9 @@ class Rehearsed:
     databases: tuple[DatabaseDifference, ...]
 
 
-def preview(workspace: Workspace, planner: Planner, command: str) -> Rehearsed:
+def preview(
+    workspace: Workspace, planner: Planner, command: str, reporter: Reporter | None = None
+) -> Rehearsed:
     """Run a plan on a shadow copy and return what it would change.
 
     The differences come from the backup that the run makes as every run does: it holds what each
@@ -58,7 +60,7 @@ def preview(workspace: Workspace, planner: Planner, command: str) -> Rehearsed:
         MigrateError: what the real run would say before its first step.
     """
     with shadow_of(workspace) as shadow:
-        run = commands.run(shadow, planner, command, "rehearsal", Reporter(), 0)
+        run = commands.run(shadow, planner, command, "rehearsal", reporter or Reporter(), 0)
         backups = list_backups(shadow)
         if not backups:
             return Rehearsed(run, (), ())

@@ -23,6 +23,9 @@ class StepResult(NamedTuple):
 class Reporter:
     """Is told what happens while it happens; this one keeps silent."""
 
+    def planned(self, steps: int) -> None:
+        """A plan with so many steps begins."""
+
     def started(self, prepared: Prepared) -> None:
         """A step is about to run."""
 

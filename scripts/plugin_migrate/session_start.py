@@ -1,4 +1,6 @@
-"""What a session begins with: a killed command's files are put in place, and one line is told.
+"""What a session is told, at its start and later: one line about what needs attention.
+
+At the start a killed command's files are put in place as well.
 
 Runs no migration and applies none. It finishes only redo logs that were written where they stand
 (``Log.is_native``): a log that came with a cloned repository waits for a command of the user's.
@@ -9,30 +11,83 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 
-from .errors import Busy, InterruptedWriter, MigrateError
+from . import plain_yaml
+from .errors import BadConfig, Busy, InterruptedWriter, MigrateError
 from .news import News, news_of
 from .sources import shipping_plugins, workspace_of
-from .workspace import Workspace, locate
+from .told import Note
+from .workspace import Workspace, locate, nearest_project
+
+_START = "SessionStart"
+# Which events' hooks the client lets speak to Claude, and name files to watch (2.1.330, 2.1.332).
+_WITH_CONTEXT = frozenset({_START, "UserPromptSubmit"})
+_WITH_FILES = frozenset({_START, "CwdChanged"})
+_LONGEST_REASON = 200
 
 
 def main() -> str | None:
     """Return the document that tells Claude Code what needs attention; ``None`` when nothing does.
 
+    The client describes the event on standard input.
+
     Raises:
         Exception: whatever went wrong; nobody is told.
     """
-    workspaces = tuple(sources(os.environ))
+    event = json.load(sys.stdin)
+    name, session = str(event["hook_event_name"]), str(event["session_id"])
+    project = nearest_project(os.environ)
+    note = Note(project, session, os.environ)
+    if name == _START:
+        lines, facts = _news_for(at_start=True)
+        note.keep(lines)
+    elif note.is_outdated:
+        lines, facts = _news_for(at_start=False)
+        if not note.keep(lines):
+            lines = facts = ""
+    else:
+        lines = facts = ""
+    return _document(name, lines, facts, note.files)
+
+
+def _news_for(at_start: bool) -> tuple[str, str]:
+    """Return what there is to tell the user, and Claude; empty when there is nothing."""
     try:
-        _finish(workspaces[0])
+        workspaces = tuple(sources(os.environ))
+    except BadConfig as error:
+        return _unusable(error)
+    return _read(workspaces, at_start)
+
+
+def _read(workspaces: tuple[Workspace, ...], at_start: bool) -> tuple[str, str]:
+    try:
+        if at_start:
+            _finish(workspaces[0])
     except Busy:
-        return None  # a run is going on, and what it leaves is not known yet
+        return "", ""  # a run is going on, and what it leaves is not known yet
     except (MigrateError, OSError):
         pass  # `status` says what is wrong
     news = (*_news(workspaces), *_of_departed(workspaces, os.environ))
     told = [one for one in news if not one.is_quiet]
-    return _document(told) if told else None
+    return "; ".join(map(_line, told)), ", and ".join(map(_fact, told))
+
+
+def _unusable(error: BadConfig) -> tuple[str, str]:
+    """Return that the project's settings cannot be used, unless PyYAML might make sense of them.
+
+    The reason may quote the file, and that may have come with a clone: it is for the user alone.
+    """
+    if isinstance(error.__context__, plain_yaml.YAMLError):
+        return "", ""
+    from .render.style import one_line
+
+    reason = one_line(error.message)[:_LONGEST_REASON]
+    return (
+        f".claude/plugin-migrate.yaml cannot be used: {reason}. Run /plugin-migrate status",
+        "this project's settings for plugin-migrate cannot be used",
+    )
 
 
 def sources(environment: Mapping[str, str]) -> Iterator[Workspace]:
@@ -123,21 +178,27 @@ def _of_departed(
         yield news
 
 
-def _document(told: list[News]) -> str:
-    lines = "; ".join(map(_line, told))
-    facts = ", and ".join(map(_fact, told))
-    return json.dumps(
-        {
-            "systemMessage": f"plugin-migrate: {lines}",
-            "hookSpecificOutput": {
-                "hookEventName": "SessionStart",
-                "additionalContext": (
-                    f"{facts[0].upper()}{facts[1:]}; plugin-migrate changes nothing of it unless"
-                    " the user asks for that."
-                ),
-            },
-        }
-    )
+def _document(name: str, lines: str, facts: str, files: list[str]) -> str | None:
+    """Return what the hook prints for the client.
+
+    Parameters:
+        name: the event's.
+        lines: for the user.
+        facts: for Claude.
+        files: what the client is to watch.
+    """
+    document: dict[str, object] = {"systemMessage": f"plugin-migrate: {lines}"} if lines else {}
+    special: dict[str, object] = {}
+    if facts and name in _WITH_CONTEXT:
+        special["additionalContext"] = (
+            f"{facts[0].upper()}{facts[1:]}; plugin-migrate changes nothing of it unless the user"
+            " asks for that."
+        )
+    if name in _WITH_FILES:
+        special["watchPaths"] = files
+    if special:
+        document["hookSpecificOutput"] = {"hookEventName": name} | special
+    return json.dumps(document) if document else None
 
 
 def _line(news: News) -> str:

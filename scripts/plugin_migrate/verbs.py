@@ -267,7 +267,7 @@ def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> 
         return 0
     if options.preview:
         return _preview(invocation, workspace, planner)
-    narrator = Narrator(sys.stderr, style_of(sys.stderr), options.verbose)
+    narrator = Narrator(sys.stderr, style_of(sys.stderr, invocation.environment), options.verbose)
     with stdout_kept_clean(), narrator:
         done = run(
             workspace,
@@ -278,15 +278,16 @@ def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> 
             invocation.lock_timeout(workspace),
             with_backup=not options.no_backup,
         )
+    is_named = narrator.names_steps_on_screen
     if done.error is None:
         invocation.output.result(
-            lambda style: runs.run_text(done, style), lambda: runs.run_json(done)
+            lambda style: runs.run_text(done, style, is_named), lambda: runs.run_json(done)
         )
         return 0
     if done.failed is not None and done.failed.from_ledger:
         invocation.add_way_back(workspace, done.error)
     if done.results and not invocation.output.is_json:
-        invocation.output.result(lambda style: runs.run_text(done, style), dict)
+        invocation.output.result(lambda style: runs.run_text(done, style, is_named), dict)
     invocation.output.failure(
         done.error,
         lambda style: runs.failure_text(done, workspace.shown, style),
@@ -297,12 +298,15 @@ def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> 
 
 
 def _preview(invocation: Invocation, workspace: Workspace, planner: Planner) -> int:
+    from .narrator import Progress
+    from .output import style_of
     from .preview import preview
     from .render import rehearsal, runs
     from .stdout import stdout_kept_clean
 
-    with stdout_kept_clean():
-        rehearsed = preview(workspace, planner, invocation.options.command)
+    progress = Progress(sys.stderr, style_of(sys.stderr, invocation.environment))
+    with stdout_kept_clean(), progress:
+        rehearsed = preview(workspace, planner, invocation.options.command, progress)
     error = rehearsed.run.error
     if error is None or not invocation.output.is_json:
         invocation.output.result(
@@ -391,6 +395,29 @@ def run_create(invocation: Invocation) -> int:
     invocation.output.result(
         lambda style: created_text(created, workspace, style),
         lambda: created_json(created, workspace),
+    )
+    return 0
+
+
+def run_init_plugin(invocation: Invocation) -> int:
+    """Prepare a plugin that is to ship migrations."""
+    import os
+
+    from .identity import user
+    from .init_plugin import init_plugin
+    from .render.created import plugin_json, plugin_text
+
+    options = invocation.options
+    chosen = ("project", "database", "migrations", "plugin", "plugin_dir")
+    if any(getattr(options, name) for name in chosen):
+        raise UsageError(
+            "init-plugin takes the plugin's folder and no other",
+            hint="For example: plugin-migrate init-plugin note-keeper",
+        )
+    prepared = init_plugin(options.folder, user())
+    shown = os.path.relpath(prepared.root)
+    invocation.output.result(
+        lambda style: plugin_text(prepared, shown, style), lambda: plugin_json(prepared)
     )
     return 0
 

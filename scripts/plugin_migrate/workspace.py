@@ -143,7 +143,7 @@ def locate(
     if project is not None:
         root = _named_project(project, create)
     else:
-        root = _nearest_project(environment)
+        root = nearest_project(environment)
     if not root.isascii():
         _require_utf8(root)
     config = read_config(os.path.join(root, ".claude", CONFIG_NAME))
@@ -179,7 +179,12 @@ def _named_project(project: str, create: bool) -> str:
     return root
 
 
-def _nearest_project(environment: Mapping[str, str]) -> str:
+def nearest_project(environment: Mapping[str, str]) -> str:
+    """Return the real path of the project that is meant where none is named; see :func:`locate`.
+
+    Raises:
+        NoProject: no ``.claude/`` was found, or it would be the home directory's.
+    """
     home = os.path.realpath(os.path.expanduser("~"))
     here = _current_folder()
     for start in filter(None, (environment.get("CLAUDE_PROJECT_DIR"), here)):

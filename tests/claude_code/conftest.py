@@ -1,7 +1,6 @@
 """The client if it is installed, a home and a project for it, and no way to the network."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -60,27 +59,3 @@ def project(folder) -> Project:
     """A project on which tests also call the command line themselves."""
     (folder / "no home").mkdir()
     return Project(folder / "project", folder / "no home")
-
-
-@pytest.fixture
-def git(folder):
-    """A function that runs git as the user whose repository the plugin comes from."""
-    program = shutil.which("git")
-    if program is None:
-        pytest.skip("no git here")
-    variables = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        **{f"GIT_{who}_NAME": "A" for who in ("AUTHOR", "COMMITTER")},
-        **{f"GIT_{who}_EMAIL": "a@example.org" for who in ("AUTHOR", "COMMITTER")},
-    }
-
-    def run(*arguments: object, cwd: Path) -> str:
-        done = subprocess.run(
-            [program, *map(str, arguments)], cwd=cwd, env=variables, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return run

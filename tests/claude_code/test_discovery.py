@@ -94,6 +94,11 @@ SETUPS = SETUPS[SETUPS.index("installed_for_the_user") :]
 @pytest.mark.parametrize("name", SETUPS)
 def test_the_client_and_we_find_the_same_plugins(client, project, folder, name):
     shelf = shutil.copytree(ROOT / "examples/plugins", folder / "shelf")
+    for file in shelf.glob("*/.claude-plugin/plugin.json"):
+        # The client does not load what lacks a dependency; whether it does is not looked at here.
+        manifest = json.loads(file.read_text())
+        del manifest["dependencies"]
+        file.write_text(json.dumps(manifest))
     setup = Setup(client, project, shelf)
     getattr(setup, name)()
 

@@ -41,7 +41,7 @@ def release(repository, git, version):
 
 def told(talk: Conversation) -> str:
     """Return what the start of the session told the user."""
-    return "\n".join(document["systemMessage"] for document in talk.hooks)
+    return "\n".join(document.get("systemMessage", "") for document in talk.hooks)
 
 
 def versions(project):
@@ -56,33 +56,38 @@ def test_a_plugin_takes_its_state_along_from_version_to_version_and_back(
     (client.home / ".gitconfig").write_text(
         f'[url "file://{repository.parent}/"]\n  insteadOf = {ADDRESS}\n'
     )
+    client.plugin("marketplace", "add", str(ROOT))
     client.plugin("marketplace", "add", f"{ADDRESS}checkout/.git")
-    client.plugin("install", PLUGIN)
+    assert "(+ 1 dependency: plugin-migrate)" in client.plugin("install", PLUGIN)
 
-    talk = client.ask("Hello", project.root)
+    talk = client.ask("Hello", project.root, plugins=[])
     assert told(talk) == (
         "plugin-migrate: memory-keeper: 1 pending migration (current version none)."
         " Run /plugin-migrate upgrade --plugin memory-keeper"
     )
     assert "memory-keeper has 1 pending migration" in talk.everything
-    client.ask("/plugin-migrate upgrade --plugin memory-keeper", project.root)
+    client.ask("/plugin-migrate upgrade --plugin memory-keeper", project.root, plugins=[])
     assert versions(project) == ["1.0.0"]
-    assert told(client.ask("Hello", project.root)) == ""
+    assert told(client.ask("Hello", project.root, plugins=[])) == ""
 
     release(repository, git, "1.1.0")
     client.plugin("marketplace", "update", MARKETPLACE)
     client.plugin("update", PLUGIN)
-    assert "1 pending migration (current version 1.0.0)" in told(client.ask("Hi", project.root))
+    assert "1 pending migration (current version 1.0.0)" in told(
+        client.ask("Hi", project.root, plugins=[])
+    )
     assert versions(project) == ["1.0.0"], "nothing runs by itself"
-    client.ask("/plugin-migrate upgrade --plugin memory-keeper", project.root)
+    client.ask("/plugin-migrate upgrade --plugin memory-keeper", project.root, plugins=[])
     assert versions(project) == ["1.0.0", "1.1.0"]
     assert project.read("memory-keeper.local.md") == SETTINGS.replace("max:", "max_notes:")
 
     release(repository, git, "1.0.0")
     client.plugin("marketplace", "update", MARKETPLACE)
     client.plugin("update", PLUGIN)
-    assert "Run /plugin-migrate sync --plugin memory-keeper" in told(client.ask("Hi", project.root))
-    talk = client.ask("/plugin-migrate sync", project.root)
+    assert "Run /plugin-migrate sync --plugin memory-keeper" in told(
+        client.ask("Hi", project.root, plugins=[])
+    )
+    talk = client.ask("/plugin-migrate sync", project.root, plugins=[])
     assert "✓ Rolled back 1 migration(s)\n  • 1.1.0" in talk.printed
     assert versions(project) == ["1.0.0"]
     assert project.read("memory-keeper.local.md") == SETTINGS

@@ -12,7 +12,7 @@ def test_the_table_reaches_claude_by_both_names(client, project):
     project.tables("1.0.0")
     project.ok("upgrade")
     project.tables("1.1.0")
-    table = project.ok("status").strip("\n")
+    table = project.ok("status", environment={"CLAUDECODE": "1"}).strip("\n")
     assert "│ 1.1.0" in table
     for name in ("/plugin-migrate", "/plugin-migrate:plugin-migrate"):
         talk = client.ask(f"{name} status", project.root, "Here it is.")
@@ -75,7 +75,7 @@ def test_of_thousands_of_migrations_claude_sees_what_matters(client, project):
     talk = client.ask("/plugin-migrate status", project.root)
     assert "│ 49.99.0 " in talk.printed
     assert "│ 50.0.0 " in talk.printed
-    assert talk.printed.endswith("Summary: 5000 applied, 1 pending")
+    assert "\nSummary: 5000 applied, 1 pending\n" in talk.printed
     assert "of 5001 migrations are left out" in talk.printed
     talk = client.ask("/plugin-migrate status --format=json", project.root)
     document = json.loads(talk.printed)

@@ -163,7 +163,7 @@ def test_a_folder_without_write_permission_is_told(project):
         err = project.fails("create", "x", prefix=unprivileged())
     finally:
         project.migrations.chmod(0o755)
-    assert err.startswith("✗ Error: The migration cannot be written: Permission denied\n")
+    assert err.startswith("✗ Error: The file cannot be written: Permission denied\n")
     assert f"  {FOLDER}/1.0.0-x.py\n" in err
 
 

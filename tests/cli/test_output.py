@@ -5,12 +5,13 @@ import json
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import termios
-from unicodedata import east_asian_width
 
 import pytest
+from wcwidth import wcswidth as columns
 
 from command_line import COMMAND, snapshot
 
@@ -60,10 +61,6 @@ def screen(written):
     return text
 
 
-def columns(line):
-    return sum(2 if east_asian_width(char) in "WF" else 1 for char in line)
-
-
 @pytest.fixture
 def described(project):
     """A project with long and wide descriptions, one of them applied."""
@@ -77,7 +74,7 @@ def described(project):
 # Tables
 
 
-@pytest.mark.parametrize("width", [200, 100, 80, 79, 60, 44])
+@pytest.mark.parametrize("width", [200, 100, 80, 79, 60, 50])
 def test_the_table_fits_the_terminal(described, width):
     code, written = on_a_terminal(described, "status", width=width)
     lines = screen(written).split("\n")
@@ -97,12 +94,24 @@ def test_a_wide_terminal_shows_every_description_in_full(described):
     assert "…" not in written
 
 
-def test_without_a_terminal_nothing_is_cut(described):
-    out = described.ok("status", environment={"COLUMNS": "40"})
+def test_in_claude_code_every_table_fits_what_it_shows(described):
+    for command in ("status", "history", "verify"):
+        lines = described.call(command, environment={"CLAUDECODE": "1"}).out.split("\n")
+        table = [line for line in lines if line[:1] in "┌│├└" and line]
+        assert len({columns(line) for line in table}) == 1
+        assert columns(table[0]) <= 76
+        typed = described.call("--slash", input=f"{described.root}\n[{command}]\n").out
+        assert typed.split("\n")[: len(table)] == lines[: len(table)]
+
+
+def test_without_a_terminal_nothing_is_cut_unless_columns_says_so(described):
+    out = described.ok("status")
     for entry in described.json("status")["migrations"]:
         assert entry["description"] in out
     table = [line for line in out.split("\n") if line[:1] in "┌│├└" and line]
     assert len({columns(line) for line in table}) == 1
+    out = described.ok("status", environment={"COLUMNS": "60"})
+    assert max(map(columns, out.split("\n"))) == 60
 
 
 def test_a_terminal_that_does_not_tell_its_width_gets_a_table(described):
@@ -155,15 +164,13 @@ def test_a_terminal_shows_each_step_and_keeps_no_progress(project):
     )
     code, written = on_a_terminal(project, "upgrade")
     assert code == 0
-    assert re.search(r"\r\x1b\[K  1\.1\.0: \d+ of 30", written)
+    assert re.search(r"\r\x1b\[K  [█░]{20}  \d+/30  0:00  1\.1\.0 - Step, step 2 of 2", written)
     seen = screen(written)
     assert re.sub(r"\d+ ms", "5 ms", re.sub(r"\d\.\ds", "0.1s", seen)) == (
         "  ✓ applied 1.0.0 - One (5 ms)\n"
         "  1.1.0: moved\n"
         "  ✓ applied 1.1.0 - Step (5 ms)\n"
         "✓ Applied 2 migration(s) in 0.1s\n"
-        "  • 1.0.0 - One\n"
-        "  • 1.1.0 - Step\n"
     )
 
 
@@ -178,6 +185,27 @@ def test_what_a_migration_prints_does_not_stand_behind_a_progress_line(project):
     project.python("1.0.0", "for i in ctx.progress([1]):\n    pass\nctx.log('one')\nctx.log('two')")
     _, written = on_a_terminal(project, "upgrade")
     assert screen(written).startswith("  1.0.0: one\n  1.0.0: two\n  ✓ applied")
+
+
+def test_a_child_that_lives_on_does_not_keep_the_run_waiting(project):
+    project.python(
+        "1.0.0",
+        "import subprocess\nctx.log(f\"child {subprocess.Popen(['sleep', '60']).pid}\")",
+    )
+    code, written = on_a_terminal(project, "upgrade")
+    child = int(re.search(r"1\.0\.0: child (\d+)", written)[1])
+    os.kill(child, signal.SIGKILL)  # it is alive
+    assert code == 0
+    assert "✓ Applied 1 migration(s)" in screen(written)
+
+
+def test_a_preview_shows_its_bar_and_nothing_of_it_stays(project):
+    project.tables("1.0.0")
+    project.python("1.1.0")
+    code, written = on_a_terminal(project, "upgrade", "--preview")
+    assert code == 0
+    assert re.search(r"\r\x1b\[K  █{10}░{10}  1/2  0:\d\d  1\.1\.0 - Step …", written)
+    assert screen(written).startswith("Preview: would apply 2 migration(s)\n")
 
 
 def test_a_progress_line_is_not_wrapped(project):

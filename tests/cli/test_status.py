@@ -335,3 +335,21 @@ def test_reading_loads_nothing_that_only_running_needs(project):
     assert code == 0
     assert "ast" in loaded
     assert not loaded & {"asyncio", "yaml", "plugin_migrate.engine", "plugin_migrate.context"}
+
+
+@pytest.mark.parametrize(
+    ("kept", "shown"),
+    [
+        ("2025-12-12T10:00:00+02:00", "2025-12-12 08:00:00"),
+        ("2025-12-12 23:30:00.5-0130", "2025-12-13 01:00:00"),
+        ("2025-12-12T10:00:00Z", "2025-12-12 10:00:00"),
+        ("2025-12-12T10:00:00.123", "2025-12-12 10:00:00"),
+        ("0001-01-01T00:00:00+09:00", "0001-01-01T00:00:00+09:00"),
+    ],
+)
+def test_a_time_of_another_engine_is_shown_in_utc(project, kept, shown):
+    project.tables("1.0.0")
+    project.ok("upgrade")
+    with closing(sqlite3.connect(project.database)) as connection, connection:
+        connection.execute("UPDATE migrations SET applied_at = ?", (kept,))
+    assert f"│ {shown} │" in project.ok("status")

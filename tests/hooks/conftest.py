@@ -89,8 +89,23 @@ class Client:
             return answer(process)
 
     def start_session(self, source: str = "startup") -> dict[str, object] | None:
-        """Return what the session start hook tells."""
-        return self.run("session-start", self.session_start(source))
+        """Return what the session start hook tells, without the files that it has watched."""
+        return self._heard(self.session_start(source))
+
+    def watched(self) -> list[str]:
+        """Return the files that the client is to watch from the session's start on."""
+        told = self.run("session-start", self.session_start())
+        return [] if told is None else told["hookSpecificOutput"]["watchPaths"]
+
+    def later(self, event: str, **values: object) -> dict[str, object] | None:
+        """Return what is told when something happens in the middle of a session."""
+        return self._heard(self._common(event) | values)
+
+    def _heard(self, document: dict[str, object]) -> dict[str, object] | None:
+        told = self.run("session-start", document)
+        special = told.get("hookSpecificOutput", {}) if told else {}
+        special.pop("watchPaths", None)
+        return None if told is None or ("systemMessage" not in told and len(special) < 2) else told
 
     def session_start(self, source: str = "startup") -> dict[str, object]:
         """Return the document that the client sends at the start of a session."""

@@ -168,10 +168,10 @@ def test_outside_of_a_project_everything_passes(client: Client, folder: Path) ->
 
 def test_the_declaration_starts_only_what_is_there() -> None:
     declared = json.loads((ROOT / "hooks/hooks.json").read_text())["hooks"]
-    assert sorted(declared) == ["PreToolUse", "SessionStart"]
+    assert {"PreToolUse", "SessionStart"} <= set(declared)
     for group in (group for groups in declared.values() for group in groups):
         for hook in group["hooks"]:
-            if group["matcher"] == "Bash":  # says no by itself
+            if group.get("matcher") == "Bash":  # says no by itself
                 continue
             prefix, script = hook["command"].strip('"').split("/", 1)
             assert prefix == "${CLAUDE_PLUGIN_ROOT}"

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def test_pending_migrations_are_told_to_the_user_and_to_claude(
 
 def test_one_pending_migration_of_a_new_project(client: Client, project: Project) -> None:
     project.sql("1.0.0", "CREATE TABLE a (x);")
-    expected = "1 pending migration (current version none). Run /plugin-migrate upgrade"
+    expected = "1 pending migration (current version none). Run /plugin-migrate status"
     assert client.message() == f"plugin-migrate: {expected}"
 
 
@@ -121,7 +122,7 @@ def test_plugins_are_told_beside_the_project(client: Client, project: Project) -
     told = client.start_session()
     assert told is not None
     assert told["systemMessage"] == (
-        "plugin-migrate: 1 pending migration (current version none). Run /plugin-migrate upgrade;"
+        "plugin-migrate: 1 pending migration (current version none). Run /plugin-migrate status;"
         " keeper: 1 pending migration (current version none)."
         " Run /plugin-migrate upgrade --plugin keeper;"
         " other: 1 pending migration (current version none)."
@@ -475,14 +476,6 @@ def breaks_database(project: Project) -> None:
     project.write("orchestration/db/orchestration.db", b"not a database" * 1000)
 
 
-def breaks_settings(project: Project) -> None:
-    project.config("nonsense: 1\n")
-
-
-def pipe_for_settings(project: Project) -> None:
-    os.mkfifo(project.claude / "plugin-migrate.yaml")
-
-
 def pipe_for_a_migration(project: Project) -> None:
     os.mkfifo(project.migrations / "1.1.0-pipe.sql")
 
@@ -504,8 +497,6 @@ def a_table_of_somebody_else(project: Project) -> None:
     "situation",
     [
         breaks_database,
-        breaks_settings,
-        pipe_for_settings,
         pipe_for_a_migration,
         pipe_for_the_database,
         invalid_version,
@@ -517,6 +508,52 @@ def test_what_is_broken_never_fails_a_session(client: Client, project: Project, 
     situation(project)
     assert client.start_session() is None
     assert client.pythons == ["python3"]
+
+
+def unknown_setting(project: Project) -> str:
+    project.config("nonsense: 1\n")
+    return "Unknown setting 'nonsense'"
+
+
+def wrong_value(project: Project) -> str:
+    project.config("lock_timeout: soon\n")
+    return "Setting 'lock_timeout' must be "
+
+
+def pipe_for_settings(project: Project) -> str:
+    os.mkfifo(project.claude / "plugin-migrate.yaml")
+    return "The settings must be a plain, small file"
+
+
+def settings_that_would_steer_the_terminal(project: Project) -> str:
+    project.config('"a\\e[2J\\n\\nb": 1\n')
+    return "Unknown setting 'a\ufffd[2J b'"
+
+
+@pytest.mark.parametrize(
+    "situation",
+    [unknown_setting, wrong_value, pipe_for_settings, settings_that_would_steer_the_terminal],
+)
+def test_settings_that_cannot_be_used_are_told_in_one_line(
+    client: Client, project: Project, folder: Path, situation
+) -> None:
+    client.variables["PLUGIN_MIGRATE_CACHE"] = str(folder / "cache")
+    link_environment(folder / "cache")
+    (environment,) = (folder / "cache").iterdir()
+    (environment / "lib").symlink_to(Path(sys.prefix, "lib"))  # where PyYAML is
+    project.sql("1.0.0", "CREATE TABLE a (x);")
+    reason = situation(project)
+    told = client.start_session()
+    assert told is not None
+    message = told["systemMessage"]
+    start = f"plugin-migrate: .claude/plugin-migrate.yaml cannot be used: {reason}"
+    assert message.startswith(start)
+    assert message.endswith(". Run /plugin-migrate status")
+    assert message.isprintable()
+    assert told["hookSpecificOutput"]["additionalContext"] == (
+        "This project's settings for plugin-migrate cannot be used; plugin-migrate changes nothing"
+        " of it unless the user asks for that."
+    )
 
 
 def test_pipes_among_the_clients_own_files_are_ignored(client: Client, project: Project) -> None:
@@ -539,6 +576,7 @@ def test_the_hook_reads_only_and_runs_no_migration(client: Client, project: Proj
     home = things(client.home)
     assert client.message() is not None
     assert things(project.root) == before
+    shutil.rmtree(client.configuration / "plugins")  # where it notes what it told
     assert things(client.home) == home
 
 
@@ -646,7 +684,8 @@ def test_two_sessions_at_once_finish_it_once(client: Client, stepping: Project) 
     processes = [client.spawn("session-start", client.session_start()) for _ in range(4)]
     for process in processes:
         with process:
-            assert answer(process) is None
+            told = answer(process)
+            assert told is None or "systemMessage" not in told
     assert files(stepping) == ["new", "new"]
     assert stepping.leftovers() == set()
 
@@ -709,3 +748,127 @@ def test_a_log_that_was_made_up_waits_for_the_user(
     connection.close()
     client.start_session()
     assert files(stepping) == before
+
+
+# --- in the middle of a session ------------------------------------------------------------------
+
+
+@pytest.fixture
+def cloned(client: Client, project: Project, git) -> Project:
+    """A project in git, up to date, in a session that has begun."""
+    project.sql("1.0.0", "CREATE TABLE a (x);")
+    project.upgrade()
+    git("init", "--quiet", cwd=project.root)
+    git("commit", "--quiet", "--allow-empty", "--message=one", cwd=project.root)
+    assert client.start_session() is None
+    return project
+
+
+def pull(project: Project, git) -> str:
+    """Bring a migration as a pull would; return what is to be told of it."""
+    project.sql("1.1.0", "CREATE TABLE b (x);")
+    git("commit", "--quiet", "--allow-empty", "--message=two", cwd=project.root)
+    return (
+        "plugin-migrate: 1 pending migration (current version 1.0.0). Run /plugin-migrate upgrade"
+    )
+
+
+def test_a_pull_is_told_once_however_many_hooks_hear_of_it(
+    client: Client, cloned: Project, git
+) -> None:
+    message = pull(cloned, git)
+    change = client._common("FileChanged") | {"file_path": "/a", "event": "change"}
+    processes = [client.spawn("session-start", change) for _ in range(4)]
+    answers = []
+    for process in processes:
+        with process:
+            answers.append(answer(process))
+    assert [one for one in answers if one] == [{"systemMessage": message}]
+    assert client.later("UserPromptSubmit", prompt="Hello") is None
+    git("commit", "--quiet", "--allow-empty", "--message=more", cwd=cloned.root)
+    assert client.later("FileChanged") is None, "something moved, and it is the same news"
+
+
+def test_the_next_prompt_tells_what_no_hook_has_told(client: Client, cloned: Project, git) -> None:
+    assert client.later("UserPromptSubmit", prompt="Hello") is None
+    message = pull(cloned, git)
+    told = client.later("UserPromptSubmit", prompt="Hello")
+    assert told is not None
+    assert told["systemMessage"] == message
+    assert "has 1 pending migration" in told["hookSpecificOutput"]["additionalContext"]
+    assert client.later("UserPromptSubmit", prompt="Hello again") is None
+    assert client.later("CwdChanged", old_cwd="/a", new_cwd="/b") is None
+
+
+def test_each_change_is_told(client: Client, cloned: Project, git) -> None:
+    pull(cloned, git)
+    assert client.later("FileChanged") is not None
+    cloned.upgrade()
+    git("commit", "--quiet", "--allow-empty", "--message=three", cwd=cloned.root)
+    assert client.later("FileChanged") is None
+    cloned.sql("1.2.0", "CREATE TABLE c (x);")
+    git("commit", "--quiet", "--allow-empty", "--message=four", cwd=cloned.root)
+    assert client.later("FileChanged") is not None
+
+
+def test_a_migration_that_is_being_written_is_no_news(client: Client, cloned: Project) -> None:
+    cloned.sql("1.1.0", "CREATE TABLE b (x);")
+    assert client.later("UserPromptSubmit", prompt="Hello") is None
+
+
+def test_a_plugin_that_is_installed_in_mid_session_is_told(client: Client, cloned: Project) -> None:
+    shelf = Shelf(client.home, client.home / "shelf")
+    table(shelf.plugin("keeper"), "1.0.0")
+    told = client.later("FileChanged")
+    assert told == {
+        "systemMessage": "plugin-migrate: keeper: 1 pending migration (current version none)."
+        " Run /plugin-migrate upgrade --plugin keeper"
+    }
+
+
+def test_a_session_that_began_without_the_plugin_hears_with_its_next_prompt(
+    client: Client, project: Project
+) -> None:
+    project.sql("1.0.0", "CREATE TABLE a (x);")
+    assert client.later("UserPromptSubmit", prompt="Hello") is not None
+    assert client.later("UserPromptSubmit", prompt="Hello") is None
+
+
+def test_without_a_place_to_note_it_nothing_is_told_twice(client: Client, project: Project) -> None:
+    project.sql("1.0.0", "CREATE TABLE a (x);")
+    del client.variables["CLAUDE_PLUGIN_DATA"]
+    assert client.start_session() is not None
+    assert client.later("UserPromptSubmit", prompt="Hello") is None
+
+
+def test_a_project_without_migrations_hears_nothing_and_starts_nothing(bare: Client) -> None:
+    for event in ("UserPromptSubmit", "FileChanged", "CwdChanged"):
+        assert bare.run("session-start", bare._common(event)) is None
+    assert bare.pythons == []
+
+
+def test_what_moves_from_outside_is_watched_and_no_migration_is(
+    client: Client, cloned: Project
+) -> None:
+    names = [os.path.relpath(path, cloned.root) for path in client.watched()]
+    assert names == [
+        ".git/HEAD",
+        ".git/logs/HEAD",
+        ".claude/plugin-migrate.yaml",
+        os.path.relpath(client.configuration / "settings.json", cloned.root),
+        ".claude/settings.json",
+        ".claude/settings.local.json",
+        os.path.relpath(client.configuration / "plugins/installed_plugins.json", cloned.root),
+    ]
+
+
+def test_a_worktree_is_watched_where_its_head_is(
+    client: Client, cloned: Project, git, folder: Path
+) -> None:
+    git("worktree", "add", "--quiet", folder / "other", cwd=cloned.root)
+    (folder / "other/.claude/core/versioning/migrations").mkdir(parents=True)
+    client.project = folder / "other"
+    client.variables["CLAUDE_PROJECT_DIR"] = str(client.project)
+    head, log, *_ = client.watched()
+    assert head == str(cloned.root / ".git/worktrees/other/HEAD")
+    assert log == str(cloned.root / ".git/worktrees/other/logs/HEAD")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..prepare import description_of
-from .style import Style, _cut, indented, one_line, printable, table_text
+from .style import Style, indented, one_line, printable
+from .table import table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ..version import Version
 
 
-_WIDEST_WHAT = 60
+_OUTCOME_COLORS = {"done": "green", "failed": "red", "started": "yellow"}
 
 
 def history_text(events: Sequence[Event], style: Style, as_list: bool = False) -> str:
@@ -26,7 +27,7 @@ def history_text(events: Sequence[Event], style: Style, as_list: bool = False) -
         return "Nothing has happened yet"
     if as_list:
         return "\n".join(
-            f"{event.at}  {event.version or '-'}  {event.action}  {event.outcome}"
+            f"{event.at}Z  {event.version or '-'}  {event.action}  {event.outcome}"
             f"  {one_line(event.error or event.description or '')}".rstrip()
             for event in events
         )
@@ -43,9 +44,10 @@ def history_text(events: Sequence[Event], style: Style, as_list: bool = False) -
         ]
         for event in events
     ]
-    if style.width is None:
-        rows = [[row[0], _cut(row[1], _WIDEST_WHAT), *row[2:]] for row in rows]
-    return "History:\n" + table_text(headers, rows, style.width)
+    first_to_go = ("Took", "By")
+    colors = {"Outcome": _OUTCOME_COLORS}
+    table = table_text(headers, rows, style, "What", first_to_go, colors)
+    return "History, in UTC:\n" + table
 
 
 def history_json(events: Sequence[Event]) -> dict[str, object]:
@@ -134,9 +136,9 @@ def _usable_text(backups: Sequence[Backup], style: Style) -> str:
     ]
     newest = backups[0].id
     return (
-        "Backups:\n"
-        + table_text(headers, rows, style.width)
-        + f"\n\nTo go back to the state before one: {style.call('restore', newest)}"
+        "Backups, in UTC:\n"
+        + table_text(headers, rows, style, None, ("Databases", "Files"))
+        + f"\n\nTo go back to the state before one:\n  {style.call('restore', newest)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""A new migration file, as text and as JSON."""
+"""A new migration file, and a plugin that was prepared for some, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from .style import Style
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..create import Created
+    from ..init_plugin import Prepared
     from ..workspace import Workspace
 
 
+_DEPENDENCY = "plugin-migrate@plugin-migrate"
 _FUNCTIONS = {
     "python": "Implement up() and down() functions",
     "typescript": "Implement up() and down() functions",
@@ -43,3 +45,51 @@ def created_text(created: Created, workspace: Workspace, style: Style) -> str:
 def created_json(created: Created, workspace: Workspace) -> dict[str, object]:
     """Return the keys of the ``create`` document."""
     return {"version": str(created.version), "path": workspace.shown(created.path)}
+
+
+def plugin_text(prepared: Prepared, shown: str, style: Style) -> str:
+    """Return what was written for a plugin, and what comes next.
+
+    Parameters:
+        shown: the plugin's folder, as the reader would type it.
+    """
+    import shlex
+
+    from ..init_plugin import DEPENDENCY
+
+    call = "plugin-migrate --project tests/project --plugin-dir ."
+    first = next((path for path in prepared.created if path.endswith(".sql")), None)
+    steps = [
+        *([f"cd {shlex.quote(shown)}"] if shown != "." else ()),
+        *([f"Make {first} your own"] if first else ()),
+        f"Prove it: {call} verify",
+        f"Try it on the test project, and commit all of it: {call} upgrade",
+        "In CI: sh tests/check-migrations.sh",
+    ]
+    if not prepared.depends:
+        declared = f'"dependencies": ["{DEPENDENCY}"]'
+        steps.append(f"In .claude-plugin/plugin.json, add: {declared}")
+    steps.append(
+        'In your marketplace.json, add: "allowCrossMarketplaceDependenciesOn": ["plugin-migrate"]'
+    )
+    return "\n".join(
+        [
+            f"{style.paint('green', '✓')} {prepared.name} can ship migrations",
+            *(f"  • created {path}" for path in prepared.created),
+            *(f"  • kept {path}" for path in prepared.kept),
+            "",
+            "Next steps:",
+            *(f"  {number}. {step}" for number, step in enumerate(steps, 1)),
+        ]
+    )
+
+
+def plugin_json(prepared: Prepared) -> dict[str, object]:
+    """Return the keys of the ``init-plugin`` document."""
+    return {
+        "plugin": prepared.name,
+        "path": prepared.root,
+        "created": list(prepared.created),
+        "kept": list(prepared.kept),
+        "depends": prepared.depends,
+    }

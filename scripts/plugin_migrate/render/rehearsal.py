@@ -8,7 +8,8 @@ from dataclasses import asdict
 from ..tree import nodes_as_json
 from .errors import error_json, error_text
 from .runs import run_json
-from .style import Style, one_line, printable, table_text
+from .style import Style, one_line, printable
+from .table import table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,7 +127,10 @@ def verified_text(
     rows = [_row(item) for item in verified]
     if lint_only:
         headers, rows = _without(headers, rows, range(2, 6))
-    lines = ["Verification:", table_text(headers, rows, style.width)]
+    first_to_go = [one for one in ("Took", "Idempotent", "Repeatable") if one in headers]
+    colors = {header: {"NO": "red"} for header in headers}
+    table = table_text(headers, rows, style, "Description", first_to_go, colors)
+    lines = ["Verification:", table]
     for item in verified:
         lines += _reasons(item, shown, style)
     failed = sum(item.has_failed for item in verified)

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from ..plan import Plan
 
 
-def run_text(run: Run, style: Style) -> str:
-    """Return what an upgrade or a downgrade did; a failure is told by :func:`error_text`."""
+def run_text(run: Run, style: Style, is_named: bool = False) -> str:
+    """Return what an upgrade or a downgrade did; a failure is told by :func:`error_text`.
+
+    Parameters:
+        is_named: the reader has seen a line for each migration already.
+    """
     if not run.results and run.error is None:
         return _nothing_to_do(run.look, run.plan, style)
     if not run.results:
@@ -27,7 +31,7 @@ def run_text(run: Run, style: Style) -> str:
     else:
         first = f"{tick} Rolled back {count} migration(s)"
     lines = [first]
-    for result in run.results:
+    for result in () if is_named else run.results:
         where = " (from the stored source: its file is gone)" if result.from_ledger else ""
         lines.append(f"  • {result.version} - {one_line(result.description)}{where}")
     lines += _run_remarks(run)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..plan import UNAPPLIED, State, ahead
-from .style import Style, one_line, table_text
+from .style import Style, one_line
+from .table import table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _CHECKSUM_DIGITS = 12
+_OFFSET = re.compile(r":\d\d(\.\d+)?[+-]\d\d:?\d\d$")
 _LABELS = {state: state.value.capitalize() for state in State}
 
 _STATE_COLORS = {
@@ -89,6 +92,8 @@ def _own_status(
         return "\n".join([body or "No migrations to show", *_left_out(count, shown, style)])
     lines = ["Migration Status:", _status_table(shown, style), *_left_out(count, shown, style)]
     lines += ["", _summary(look.entries)]
+    if style.width is not None and any(entry.applied for entry in shown):
+        lines.append("Times are in UTC.")
     lines += _remarks(look, style)
     return "\n".join(lines)
 
@@ -125,7 +130,7 @@ def no_migrations(workspace: Workspace, style: Style) -> str:
 
 def _status_table(shown: Sequence[Entry], style: Style) -> str:
     headers = ["Version", "Description", "Status", "Applied At", "Checksum"]
-    rows = (
+    rows = [
         (
             str(entry.version),
             _description(entry),
@@ -134,11 +139,10 @@ def _status_table(shown: Sequence[Entry], style: Style) -> str:
             _short_checksum(entry),
         )
         for entry in shown
-    )
-    table = table_text(headers, rows, style.width)
-    if not style.color:
-        return table
-    return _paint_states(table, shown, style)
+    ]
+    first_to_go = ("Checksum", "Applied At")
+    colors = {"Status": {_LABELS[state]: color for state, color in _STATE_COLORS.items()}}
+    return table_text(headers, rows, style, "Description", first_to_go, colors)
 
 
 def _description(entry: Entry) -> str:
@@ -149,19 +153,16 @@ def _description(entry: Entry) -> str:
     return description_of(entry)
 
 
-def _paint_states(table: str, shown: Sequence[Entry], style: Style) -> str:
-    lines = table.split("\n")
-    for number, entry in enumerate(shown, start=3):
-        word = _LABELS[entry.state]
-        painted = style.paint(_STATE_COLORS[entry.state], word)
-        # From the right: a description may contain the same word.
-        head, _, tail = lines[number].rpartition(f" {word} ")
-        lines[number] = f"{head} {painted} {tail}"
-    return "\n".join(lines)
-
-
 def _moment(applied_at: str) -> str:
-    """Return a ledger's time as the table shows it; other engines write ISO 8601."""
+    """Return a ledger's time as the table shows it, in UTC; other engines write ISO 8601."""
+    if _OFFSET.search(applied_at):
+        from datetime import UTC, datetime
+
+        try:
+            moment = datetime.fromisoformat(applied_at).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return applied_at[:25]
+        return moment.strftime("%Y-%m-%d %H:%M:%S")
     return applied_at.replace("T", " ")[:19]
 
 
