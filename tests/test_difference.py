@@ -57,7 +57,7 @@ def test_rows_are_added_removed_and_changed_by_their_key(tmp_path: Path) -> None
     ).tables
 
     assert (found.added, found.removed, found.changed) == (1, 1, 1)
-    assert found.examples == ("~ (2, 'new')", "- (3, 'gone')", "+ (10, 'here')")
+    assert found.examples == ("~ (2, 'old') → (2, 'new')", "- (3, 'gone')", "+ (10, 'here')")
 
 
 @pytest.mark.parametrize(

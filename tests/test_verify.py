@@ -22,6 +22,16 @@ def verified(project: Project, *versions: str, **options: bool) -> dict[str, Ver
     return {str(item.version): item for item in verify(project.workspace(), parsed, **options)}
 
 
+def told(verified: Verified) -> list[str]:
+    """Return what was not as it should be, without the diffs."""
+    return [difference.what for difference in verified.differences]
+
+
+def shown(verified: Verified) -> list[str]:
+    """Return the lines of all diffs."""
+    return [line for difference in verified.differences for line in difference.lines]
+
+
 def test_a_faithful_migration_is_reversible_repeatable_and_idempotent(project: Project) -> None:
     project.write("settings.json", '{"model": "opus", "theme": "dark"}\n')
     project.python(
@@ -50,41 +60,67 @@ def test_a_faithful_migration_is_reversible_repeatable_and_idempotent(project: P
 
 
 @pytest.mark.parametrize(
-    ("up", "down", "told"),
+    ("up", "what", "lines"),
     [
-        ('(ctx.claude / "a").write_text("new")', "pass", "after down: a: has another content"),
-        ('(ctx.claude / "b").write_text("")', "pass", "after down: b: is there, but was not"),
-        ('(ctx.claude / "a").unlink()', "pass", "after down: a: is gone"),
-        ('(ctx.claude / "a").chmod(0o600)', "pass", "after down: a: has mode 600, had 644"),
+        (
+            '(ctx.claude / "a").write_text("new")',
+            ".claude/a has another content",
+            ["@@ -1 +1 @@", "-old", "+new"],
+        ),
+        (
+            '(ctx.claude / "a").write_bytes(b"\\0")',
+            ".claude/a has another content (1 bytes, had 3)",
+            [],
+        ),
+        (
+            '(ctx.claude / "b").write_text("b")',
+            ".claude/b is there, but was not",
+            ["@@ -0,0 +1 @@", "+b"],
+        ),
+        ('(ctx.claude / "a").unlink()', ".claude/a is gone", ["@@ -1 +0,0 @@", "-old"]),
+        ('(ctx.claude / "a").chmod(0o600)', ".claude/a has mode 600, had 644", []),
+        (
+            '(ctx.claude / "a").unlink(); (ctx.claude / "a").mkdir()',
+            ".claude/a is a dir, was a file",
+            [],
+        ),
+        (
+            '(ctx.claude / "l").unlink(); (ctx.claude / "l").symlink_to("m.json")',
+            ".claude/l leads to m.json, led to a",
+            [],
+        ),
         (
             'ctx.db.execute("CREATE TABLE left (x)")',
-            "pass",
-            "after down: the state database: schema +CREATE TABLE left (x);",
+            "the state database has another schema",
+            ["@@ -0,0 +1 @@", "+CREATE TABLE left (x);"],
         ),
         (
             'ctx.db.execute("UPDATE t SET v = 2")',
-            "pass",
-            "after down: the state database: table t has 1 row(s) different",
+            "the state database: table t has 1 row(s) different",
+            ["~ (1, 1) → (1, 2)"],
         ),
         (
             'ctx.database("m.db").execute("DELETE FROM facts")',
-            "pass",
-            "after down: m.db: table facts has 1 row(s) missing",
+            ".claude/m.db: table facts has 1 row(s) missing",
+            ["- (1)"],
         ),
     ],
 )
 def test_what_a_down_does_not_bring_back_is_told(
-    project: Project, up: str, down: str, told: str
+    project: Project, up: str, what: str, lines: list[str]
 ) -> None:
     project.write("a", "old")
+    project.write("m.json", "{}")
+    (project.claude / "l").symlink_to("a")
     project.setup("CREATE TABLE facts (x); INSERT INTO facts VALUES (1)", project.claude / "m.db")
     project.setup("CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 1)")
-    project.python("1.0.0", up, down)
+    project.python("1.0.0", up, "pass")
 
     found = verified(project)["1.0.0"]
 
     assert found.reversible is False
-    assert told in found.differences
+    assert found.differences[0].what == f"after down: {what}"
+    assert list(found.differences[0].lines) == lines
 
 
 def test_a_change_of_an_old_file_that_keeps_its_size_is_seen(project: Project) -> None:
@@ -110,7 +146,7 @@ def test_a_change_of_an_old_file_that_keeps_its_size_is_seen(project: Project) -
         "pass",
     )
 
-    assert verified(project)["1.1.0"].differences == ("after down: a: has another content",)
+    assert told(verified(project)["1.1.0"]) == ["after down: .claude/a has another content"]
 
 
 def test_a_second_up_with_another_result_is_not_repeatable(project: Project) -> None:
@@ -130,7 +166,8 @@ def test_a_second_up_with_another_result_is_not_repeatable(project: Project) -> 
     found = verified(project)["1.0.0"]
 
     assert found.repeatable is False
-    assert "after the second up: log: has another content" in found.differences
+    assert "after the second up: .claude/log has another content" in told(found)
+    assert {"-first", "+again"} <= set(shown(found))
 
 
 def test_a_migration_that_changes_migrated_files_again_is_not_idempotent(
@@ -149,7 +186,8 @@ def test_a_migration_that_changes_migrated_files_again_is_not_idempotent(
     found = verified(project)["1.0.0"]
 
     assert (found.reversible, found.repeatable, found.idempotent) == (True, True, False)
-    assert found.differences == ("in a new clone: list is no longer the same",)
+    assert told(found) == ["in a new clone: .claude/list has another content"]
+    assert shown(found)[1:] == [" entry", "+entry"]
 
 
 def test_a_migration_that_fails_on_migrated_files_is_not_idempotent(project: Project) -> None:
@@ -169,7 +207,9 @@ def test_a_migration_that_fails_on_migrated_files_is_not_idempotent(project: Pro
     found = verified(project)["1.0.0"]
 
     assert found.idempotent is False
-    assert found.differences == ("in a new clone: it fails: KeyError: 'a'",)
+    assert told(found) == ["in a new clone it fails: KeyError: 'a'"]
+    assert shown(found)[0] == ".claude/core/versioning/migrations/1.0.0-step.py:4"
+    assert shown(found)[-1].startswith("There the files are migrated already")
 
 
 def test_a_migration_without_a_down_is_told_and_no_failure(project: Project) -> None:
@@ -276,7 +316,8 @@ def test_the_command_shows_a_table_and_exits_1_when_something_fails(project: Pro
     assert good.returncode == 0
     assert good.stdout.endswith("✓ 1 migration(s) verified\n")
     assert bad.returncode == 1
-    assert "  after down: the state database: schema +CREATE TABLE b (x);\n" in bad.stdout
+    assert "  after down: the state database has another schema\n" in bad.stdout
+    assert "    +CREATE TABLE b (x);\n" in bad.stdout
     assert bad.stdout.endswith("✗ 1 of 2 migration(s) failed\n")
     assert document["ok"] is False
     assert [item["reversible"] for item in document["migrations"]] == [True, False]

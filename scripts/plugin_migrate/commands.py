@@ -21,6 +21,7 @@ from .workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .engine import Engine, Keeper
     from .ledger import Ask
     from .prepare import Prepared
     from .repair import Repair
@@ -211,6 +212,7 @@ def _execute(
     except MigrateError as caught:
         error = caught
     finally:
+        engine.close()
         if engine.has_changed:
             backup.finish()
         else:
@@ -225,6 +227,30 @@ def _execute(
         prepared[len(results)] if error is not None and len(results) < len(prepared) else None,
         engine.written,
     )
+
+
+@contextmanager
+def rehearsing(
+    workspace: Workspace, command: str, done_by: str, keeper: Keeper
+) -> Iterator[tuple[Look, Engine]]:
+    """Recover a shadow copy and give what is there, with an engine to run single steps on it.
+
+    Parameters:
+        keeper: stands where a run's backup stands.
+
+    Raises:
+        MigrateError: the copy is in a state that upgrades and downgrades refuse.
+    """
+    from .engine import Engine
+    from .report import Reporter
+    from .standby import Standby
+
+    standby = Standby(workspace.database)
+    with _writing(workspace, command, 0) as signals, closing(standby):
+        seen = _recovered(workspace, done_by, standby.read)
+        engine = Engine(workspace, done_by, signals, Reporter(), keeper, standby, seen.ledger)
+        with closing(engine):
+            yield seen, engine
 
 
 def _current_after(seen: Look, results: list[StepResult]) -> Version | None:

@@ -59,6 +59,13 @@ class Narrator(Reporter):
             of = f" of {total}" if total is not None else ""
             self._show_progress(f"{prepared.version}: {done}{of}")
 
+    def advanced(self, what: str, done: int, total: int) -> None:
+        """Show how far the command has come, at most ten times a second."""
+        now = time.monotonic()
+        if now - self._updated >= _SECONDS_BETWEEN_UPDATES:
+            self._updated = now
+            self._show_progress(f"{done} of {total}: {one_line(what)}")
+
     def finished(self, result: StepResult) -> None:
         """Write the step's line."""
         self._clear_progress()

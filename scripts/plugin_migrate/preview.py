@@ -14,6 +14,7 @@ from .commands import Planner, Run
 from .difference import DatabaseDifference, database_difference, read_text, text_difference
 from .exclusions import holds_database
 from .ledger import ledger_tables
+from .naming import name_live
 from .report import Reporter
 from .shadow import shadow_of
 from .tree import Node, observe
@@ -58,6 +59,8 @@ def preview(workspace: Workspace, planner: Planner, command: str) -> Rehearsed:
     """
     with shadow_of(workspace) as shadow:
         run = commands.run(shadow, planner, command, "rehearsal", Reporter(), 0)
+        if run.error is not None:
+            name_live(run.error, shadow)
         backups = list_backups(shadow)
         if not backups:
             return Rehearsed(run, (), ())

@@ -150,7 +150,7 @@ def test_an_error_is_told_with_its_lines_and_undone(project, engine):
         "first",
         "up",
     ]
-    assert all(f"{error.file}:" in line for line in lines)
+    assert all("(.claude/core/versioning/migrations/1.0.0-step.ts:" in line for line in lines)
     assert [line.split(":")[-2] for line in lines] == ["13", "9", "5"]
 
 
@@ -243,7 +243,7 @@ def test_any_project_path_will_do(folder, project, engine):
     error = fails_unchanged(odd)
     assert "There is no file .claude/none.json" in error.message
     assert error.line == 4
-    assert f"{odd.migrations}/1.0.0-step.ts:4" in error.details[0]
+    assert ".claude/core/versioning/migrations/1.0.0-step.ts:4" in error.details[0]
 
 
 # One process

@@ -45,7 +45,8 @@ def failure_of(
         cause.line = cause.line or (line if cause.file == action.file else None)
         cause.details = cause.details or details
         return cause
-    message = mapped(failed["message"])
+    live = context.workspace.claude
+    message = mapped(failed["message"]).replace(live + os.sep, ".claude" + os.sep)
     if line is None:
         line, shown = _syntax_error(failed, mapped, action.file)
         details = (shown,) if shown else () if line else details

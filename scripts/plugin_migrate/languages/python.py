@@ -92,6 +92,7 @@ class PythonAction:
     def _failure(self, error: BaseException) -> StepFailed:
         from ..audit import Outside
         from ..guard import Refused
+        from ..naming import is_library
 
         frames = [
             frame
@@ -103,6 +104,7 @@ class PythonAction:
         if own:
             # What stands before is the way there: asyncio, for an `async` function.
             frames = frames[frames.index(own[0]) :]
+        frames = [frame for frame in frames if not is_library(frame.filename)]
         message = "".join(traceback.format_exception_only(error)).strip()
         if isinstance(error, (Refused, Outside)):
             message = str(error)  # a sentence of ours
