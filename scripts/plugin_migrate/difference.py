@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from . import database
 from .database import quoted_name
 from .schema_text import folded, meaning_of
-from .values import NamedTuple
 
 _LONGEST_FILE = 4 << 20
 _ROWS_SHOWN = 5
@@ -92,23 +91,22 @@ def database_difference(
     """
     with closing(_open(before)) as old, closing(_open(after)) as new:
         old_objects, new_objects = _objects(old), _objects(new)
+        old_only, new_only = old_objects - new_objects, new_objects - old_objects
         lines = difflib.unified_diff(
-            *_unlike(
-                _schema(old, old_objects - new_objects, ignored),
-                _schema(new, new_objects - old_objects, ignored),
-            ),
+            *_unlike(_schema(old, old_only, ignored), _schema(new, new_only, ignored)),
             "before",
             "after",
             lineterm="",
         )
-        old_names, new_names = _table_names(old_objects), _table_names(new_objects)
-        candidates = old_names | new_names
-        if written is not None:
-            candidates -= (old_names & new_names) - set(map(folded, written))
+        unlike = _table_names(old_only | new_only)
+        if written is None:
+            candidates = unlike | _table_names(old_objects)
+        else:
+            candidates = unlike | set(map(folded, written))
         differences = []
         for table in sorted(candidates):
-            in_old = table in old_names and _is_ordinary(old, table, ignored)
-            in_new = table in new_names and _is_ordinary(new, table, ignored)
+            in_old = _is_ordinary(old, table, ignored)
+            in_new = _is_ordinary(new, table, ignored)
             if in_old or in_new:
                 differences.append(_table_difference(old, new, table, in_old, in_new))
     return DatabaseDifference(
@@ -124,21 +122,17 @@ def _open(path: str | None) -> sqlite3.Connection:
     return database.open_for_reading(path, "mode=ro")
 
 
-class _Object(NamedTuple):
-    """A row of ``sqlite_schema`` that has SQL of its own."""
-
-    type: str
-    name: str
-    table: str
-    sql: str
+# A row of `sqlite_schema`: type, name, the table it is about, and its SQL.
+_Object = tuple[str, str, str, str]
 
 
 def _objects(connection: sqlite3.Connection) -> set[_Object]:
     """Return everything in a schema; of most of it nobody asks more than whether it is the same."""
-    rows = connection.execute(
-        "SELECT type, name, tbl_name, sql FROM main.sqlite_schema WHERE sql IS NOT NULL"
+    return set(
+        connection.execute(
+            "SELECT type, name, tbl_name, sql FROM main.sqlite_schema WHERE sql IS NOT NULL"
+        )
     )
-    return {_Object(*row) for row in rows}
 
 
 def _schema(
@@ -146,11 +140,11 @@ def _schema(
 ) -> dict[str, str]:
     """Return the SQL of objects by type and name, but for what SQLite or an extension made."""
     return {
-        f"{one.type} {folded(one.name)}": one.sql
-        for one in objects
-        if not one.name.startswith("sqlite_")
-        and one.table.lower() not in ignored
-        and _type_of(connection, one.table) != "shadow"
+        f"{kind} {folded(name)}": sql
+        for kind, name, table, sql in objects
+        if not name.startswith("sqlite_")
+        and folded(table) not in ignored
+        and _type_of(connection, table) != "shadow"
     }
 
 
@@ -166,7 +160,7 @@ def _unlike(old: dict[str, str], new: dict[str, str]) -> tuple[list[str], list[s
 
 
 def _table_names(objects: Iterable[_Object]) -> set[str]:
-    return {folded(one.name) for one in objects if one.type == "table"}
+    return {folded(name) for kind, name, _, _ in objects if kind == "table"}
 
 
 def _is_ordinary(connection: sqlite3.Connection, table: str, ignored: frozenset[str]) -> bool:
