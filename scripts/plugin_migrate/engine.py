@@ -514,12 +514,12 @@ def _result(prepared: Prepared, duration_ms: int) -> StepResult:
 
 
 def _collect(staging: Staging | None, context: Context) -> list[Change]:
-    """Return what the step changed in files, databases it made included."""
+    """Return what the step changed in files; databases that it made, moved or removed are such."""
     for side in context.side_databases.values():
         side.finish()
-    made = [side.as_change() for side in context.side_databases.values()]
-    changes = list(staging.changes()) if staging else []
-    return changes + [change for change in made if change is not None]
+    sides = [change for side in context.side_databases.values() for change in side.as_changes()]
+    gone = {change.path for change in sides if change.after is None}
+    return [*(staging.changes(gone) if staging else ()), *sides]
 
 
 def _commit_holding(sides: Sequence[SideDatabase], commit: Callable[[], None]) -> None:

@@ -55,7 +55,11 @@ def failure_of(
         shown = "\n".join(line for line in lines if _RUNNER not in line and "node:" not in line)
         details += (f"Caused by: {shown}",)
     return StepFailed(
-        message, file=action.file, line=line, details=details, hint=_advice(failed, message)
+        message,
+        file=action.file,
+        line=line,
+        details=details,
+        hint=_advice(failed, message) or context.advice_on(str(failed["message"])),
     )
 
 

@@ -73,7 +73,7 @@ class PythonAction:
             except (MigrateError, Stop):
                 raise
             except BaseException as error:  # sys.exit, a cancelled task and the like
-                raise self._failure(error) from error
+                raise self._failure(error, context) from error
 
     def _call(self, context: Context) -> None:
         # A stored source has no file to take the traceback's lines from.
@@ -89,7 +89,7 @@ class PythonAction:
 
             asyncio.run(_awaited(result))
 
-    def _failure(self, error: BaseException) -> StepFailed:
+    def _failure(self, error: BaseException, context: Context) -> StepFailed:
         from ..audit import Outside
         from ..guard import Refused
         from ..naming import is_library
@@ -115,6 +115,7 @@ class PythonAction:
             file=self.file,
             line=own[-1].lineno if own else None,
             details=("".join(traceback.format_list(frames)).rstrip(),) if frames else (),
+            hint=context.advice_on(message) if isinstance(error, OSError) else None,
         )
 
 
