@@ -118,15 +118,11 @@ class Context:
         self._existing_database(relative).remove()
         self._moved[relative] = "removed"
 
-    def advice_on(self, failure: str) -> str | None:
-        """Return what to do about a failure that names a database as if it were a file."""
+    def database_in(self, failure: str) -> str | None:
+        """Return the database that a failure names as if the copy of the files held it."""
         for path in self._staging.databases() if self._staging is not None else ():
             if f"{self.claude}/{path}'" in failure or f'{self.claude}/{path}"' in failure:
-                return (
-                    f"{path} is a database, which the copy of the files does not hold. Use"
-                    f' ctx.database("{path}"), ctx.move_database(old, new) or'
-                    " ctx.remove_database(path)."
-                )
+                return path
         return None
 
     def edit_json(self, path: str | os.PathLike[str]) -> AbstractContextManager[Any]:

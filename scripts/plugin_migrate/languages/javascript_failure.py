@@ -59,7 +59,7 @@ def failure_of(
         file=action.file,
         line=line,
         details=details,
-        hint=_advice(failed, message) or context.advice_on(str(failed["message"])),
+        hint=_advice(failed, message) or _advice_on_database(failed, context),
     )
 
 
@@ -111,3 +111,11 @@ def _advice(failed: dict[str, object], message: str) -> str | None:
     if failed["code"] == "ERR_MODULE_NOT_FOUND" and "Cannot find module" in message:
         return "Write a helper's whole name, such as './_shared.ts'."
     return _ADVICE.get(str(failed["code"]))
+
+
+def _advice_on_database(failed: dict[str, object], context: Context) -> str | None:
+    path = context.database_in(str(failed["message"]))
+    return path and (
+        f"{path} is a database, which the copy of the files does not hold. Use"
+        f" ctx.database('{path}'), ctx.moveDatabase(old, new) or ctx.removeDatabase(path)."
+    )

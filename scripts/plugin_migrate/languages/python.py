@@ -115,8 +115,16 @@ class PythonAction:
             file=self.file,
             line=own[-1].lineno if own else None,
             details=("".join(traceback.format_list(frames)).rstrip(),) if frames else (),
-            hint=context.advice_on(message) if isinstance(error, OSError) else None,
+            hint=_advice(error, context),
         )
+
+
+def _advice(error: BaseException, context: Context) -> str | None:
+    path = context.database_in(str(error)) if isinstance(error, OSError) else None
+    return path and (
+        f"{path} is a database, which the copy of the files does not hold. Use"
+        f' ctx.database("{path}"), ctx.move_database(old, new) or ctx.remove_database(path).'
+    )
 
 
 class Python:
