@@ -10,7 +10,7 @@ from .checksum import checksum_of
 from .errors import BrokenMigration, DuplicateVersion, InvalidVersion, StateUnreadable
 from .languages import language_of
 from .values import NamedTuple
-from .version import Version
+from .version import Version, refuse_prerelease
 
 # A migration is source text that a person wrote; anything larger is data in the wrong place, and
 # reading it whole would only use up the memory.
@@ -105,11 +105,13 @@ def parse_name(name: str, path: str) -> tuple[Version, str]:
     """Return the version and slug in a migration's file name.
 
     Raises:
-        InvalidVersion: the name does not start with ``X.Y.Z-``; carries ``path`` as its place.
+        InvalidVersion: the name does not start with ``X.Y.Z-``, or goes on as a pre-release;
+            carries ``path`` as its place.
     """
     text, _, slug = name.rpartition(".")[0].partition("-")
     try:
         version = Version.parse(text)
+        refuse_prerelease(text, slug)
     except InvalidVersion as error:
         error.file = path
         error.exit_code = 1

@@ -12,12 +12,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..ledger import Header
     from ..look import Look
+    from ..misnamed import Misnamed
     from ..news import News
     from ..plan import Entry
     from ..workspace import Workspace
 
 
 _CHECKSUM_DIGITS = 12
+_MISNAMED_SHOWN = 10
 _LABELS = {state: state.value.capitalize() for state in State}
 
 _STATE_COLORS = {
@@ -67,7 +69,7 @@ def _own_status(
     look: Look, shown: Sequence[Entry], style: Style, as_list: bool, most_rows: int | None
 ) -> str:
     if not look.entries:
-        return no_migrations(look.workspace)
+        return no_migrations(look)
     count = len(shown)
     if most_rows is not None and count > most_rows:
         shown = _most_telling(shown, most_rows)
@@ -105,12 +107,33 @@ def _left_out(count: int, shown: Sequence[Entry]) -> list[str]:
     ]
 
 
-def no_migrations(workspace: Workspace) -> str:
+def no_migrations(look: Look) -> str:
     """Return that the folder holds no migrations, and how to start one."""
-    return (
-        f"No migrations found in {workspace.shown(workspace.migrations)}\n"
-        "  Start one with: plugin-migrate create NAME"
+    workspace = look.workspace
+    return "\n".join(
+        [
+            f"No migrations found in {workspace.shown(workspace.migrations)}",
+            "  Start one with: plugin-migrate create NAME",
+            *misnamed_lines(look.misnamed),
+        ]
     )
+
+
+def misnamed_lines(misnamed: Sequence[Misnamed]) -> list[str]:
+    """Return the files that look like migrations and are none, with the reasons."""
+    if not misnamed:
+        return []
+    shown = misnamed[:_MISNAMED_SHOWN]
+    lines = [f"{len(misnamed)} file(s) look like migrations, and are none:"]
+    lines += [f"  {one_line(one.name)}: {one_line(one.reason)}" for one in shown]
+    if len(misnamed) > len(shown):
+        lines.append(f"  … and {len(misnamed) - len(shown)} more")
+    return ["", *lines]
+
+
+def misnamed_json(misnamed: Sequence[Misnamed]) -> list[dict[str, str]]:
+    """Return the same for a document."""
+    return [one._asdict() for one in misnamed]
 
 
 def _status_table(shown: Sequence[Entry], style: Style) -> str:
@@ -200,7 +223,7 @@ def _remarks(look: Look) -> list[str]:
         )
     elif State.MISSING in states:
         remarks.append("Missing: the file is gone; a downgrade works from the stored source.")
-    return ["", *remarks] if remarks else []
+    return [*(["", *remarks] if remarks else []), *misnamed_lines(look.misnamed)]
 
 
 def status_json(
@@ -211,6 +234,7 @@ def status_json(
         "current_version": str(look.current) if look.current else None,
         "migrations": [_entry_json(entry, look.workspace, headers) for entry in shown],
         "plugins": [_news_json(news) for news in plugins],
+        "misnamed": misnamed_json(look.misnamed),
     }
 
 
