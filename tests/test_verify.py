@@ -6,15 +6,17 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from signal import SIGINT
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from plugin_migrate.errors import StepFailed, UnknownTarget
+from plugin_migrate.errors import PlanRefused, StepFailed, UnknownTarget
+from plugin_migrate.report import Reporter
 from plugin_migrate.verify import Verified, verify
 from plugin_migrate.version import Version
-from project import Project, things
+from project import Project, things, unchanged
 
 
 def verified(project: Project, *versions: str, **options: bool) -> dict[str, Verified]:
@@ -327,6 +329,93 @@ def test_nothing_pending_is_nothing_to_verify(project: Project) -> None:
     done = project.cli("verify")
 
     assert (done.returncode, done.stdout) == (0, "✓ Nothing to verify: no migration is pending\n")
+
+
+def test_every_dash_of_the_table_has_a_legend(project: Project) -> None:
+    project.sql("1.0.0", "-- lint: allow missing-down\nCREATE TABLE a (x);")
+    project.sql("1.1.0", "CREATE TABLE b (x);", "DROP TABLE missing;")
+    project.sql("1.2.0", "CREATE TABLE c (x);", "DROP TABLE c;")
+
+    done = project.cli("verify")
+
+    assert "  -  no answer: it has no down (1.0.0)\n" in done.stdout
+    assert "  -  no answer: its down failed (1.1.0)\n" in done.stdout
+    assert "  -  no answer: 1.1.0 failed before it (1.2.0)\n" in done.stdout
+
+
+def test_what_a_new_clone_did_not_come_to_has_a_legend(project: Project) -> None:
+    project.write("a", "")
+    project.python("1.0.0", '(ctx.claude / "a").rename(ctx.claude / "b")')
+    project.upgrade()
+    project.sql("1.1.0", "CREATE TABLE b (x);", "DROP TABLE b;")
+
+    found = verified(project)["1.1.0"]
+
+    assert (found.reversible, found.idempotent) == (True, None)
+    assert found.unanswered == ("1.0.0 fails in a new clone",)
+
+
+def test_a_second_up_that_fails_is_not_repeatable(project: Project) -> None:
+    project.python("1.0.0", '(ctx.claude / "a").touch(exist_ok=False)', "pass")
+
+    found = verified(project)["1.0.0"]
+
+    assert (found.reversible, found.repeatable) == (False, False)
+    assert found.unanswered == ("its second up failed",)
+    assert isinstance(found.error, StepFailed)
+
+
+def test_a_long_diff_is_cut_with_a_count(project: Project) -> None:
+    text = "".join(f"{number}\n" for number in range(100))
+    project.python("1.0.0", f'(ctx.claude / "a").write_text({text!r})', "pass")
+
+    (lost, *_) = verified(project)["1.0.0"].differences
+
+    assert len(lost.lines) == 61
+    assert lost.lines[-1] == "… 41 more line(s)"
+
+
+def test_a_verification_tells_how_far_it_has_come(project: Project) -> None:
+    class Told(Reporter):
+        """Keeps what it is told."""
+
+        def __init__(self) -> None:
+            self.seen: list[tuple[str, int, int]] = []
+
+        def advanced(self, what: str, done: int, total: int) -> None:
+            self.seen.append((what, done, total))
+
+    project.sql("1.0.0", "CREATE TABLE a (x);", "DROP TABLE a;")
+    project.sql("1.1.0", "CREATE TABLE b (x);", "DROP TABLE b;")
+    told = Told()
+
+    verify(project.workspace(), reporter=told)
+
+    assert told.seen == [
+        ("verifying 1.0.0 - Step", 0, 4),
+        ("verifying 1.1.0 - Step", 1, 4),
+        ("in a new clone: 1.0.0", 2, 4),
+        ("in a new clone: 1.1.0", 3, 4),
+    ]
+
+
+def test_a_signal_ends_a_verification_and_leaves_nothing(project: Project) -> None:
+    project.python("1.0.0", "(ctx.claude / 'now').touch()", "pass")
+    with unchanged(project):
+        done = project.signalled_at("event == 'open' and path.endswith('/now')", SIGINT, "verify")
+
+    assert done.returncode == 130, done.stdout + done.stderr
+    assert "interrupted" in done.stderr.lower()
+
+
+def test_an_edited_migration_is_refused_as_by_an_upgrade(project: Project) -> None:
+    project.sql("1.0.0", "CREATE TABLE a (x);", "DROP TABLE a;")
+    project.upgrade()
+    project.sql("1.0.0", "CREATE TABLE a (y);", "DROP TABLE a;")
+    project.sql("1.1.0", "CREATE TABLE b (x);", "DROP TABLE b;")
+
+    with pytest.raises(PlanRefused):
+        verified(project)
 
 
 # --- property: reversible exactly when an independent comparison says so ------------------------

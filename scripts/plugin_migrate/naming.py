@@ -11,6 +11,8 @@ import os
 from .errors import MigrateError
 from .workspace import Workspace, is_inside
 
+_LIBRARY = os.path.dirname(os.__file__)
+
 
 def name_live(error: MigrateError, workspace: Workspace, staged: str | None = None) -> None:
     """Let an error speak of the live state wherever it speaks of a copy.
@@ -31,7 +33,7 @@ def name_live(error: MigrateError, workspace: Workspace, staged: str | None = No
     error.args = (error.message,)
     error.hint = error.hint and named(error.hint)
     error.file = error.file and named(error.file)
-    # What is no sentence of the author's is never about an absolute path that he wrote.
+    # A message may quote an absolute path that the author wrote; a traceback says where he did.
     error.details = tuple(_shortened(named(detail), live) for detail in error.details)
 
 
@@ -41,11 +43,5 @@ def _shortened(text: str, live: str) -> str:
 
 def is_library(path: str) -> bool:
     """Return whether a source file belongs to Python itself."""
-    import sysconfig
-
-    folders = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
-    packages = ("site-packages", "dist-packages")
-    return any(
-        folder and is_inside(path, folder) and not set(path.split(os.sep)) & set(packages)
-        for folder in folders
-    )
+    packages = {"site-packages", "dist-packages"}
+    return is_inside(path, _LIBRARY) and not packages & set(path.split(os.sep))
