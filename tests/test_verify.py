@@ -408,6 +408,16 @@ def test_a_signal_ends_a_verification_and_leaves_nothing(project: Project) -> No
     assert "interrupted" in done.stderr.lower()
 
 
+def test_a_migration_between_that_cannot_be_applied_again_is_an_error(project: Project) -> None:
+    project.sql("1.0.0", "CREATE TABLE a (x);", "SELECT 1;")
+    project.upgrade()
+    project.sql("0.9.0", "CREATE TABLE b (x);", "DROP TABLE b;")
+    project.sql("1.1.0", "CREATE TABLE c (x);", "DROP TABLE c;")
+
+    with pytest.raises(StepFailed, match="table a already exists"):
+        verified(project)
+
+
 def test_an_edited_migration_is_refused_as_by_an_upgrade(project: Project) -> None:
     project.sql("1.0.0", "CREATE TABLE a (x);", "DROP TABLE a;")
     project.upgrade()

@@ -68,7 +68,7 @@ def verify(
         UnknownTarget: one of ``versions`` has no file.
         Interrupted: a signal arrived.
         MigrateError: the state cannot be copied, or what is applied cannot be rolled back to
-            where the rehearsal has to begin.
+            where the rehearsal has to begin, or not be applied again.
     """
     chosen = _chosen(look(workspace).entries, versions, everything)
     results = {item.version: item for item in _only_linted(chosen, workspace, lint_only)}
@@ -159,22 +159,20 @@ class _Rehearsal:
         """Prove what was chosen, then apply everything in a new clone.
 
         Raises:
-            MigrateError: what is applied cannot be rolled back to where this has to begin.
+            MigrateError: what is applied cannot be rolled back to where this has to begin, or
+                not be applied again.
         """
         prover = Prover(self._shadow, self._engine, self._keeper)
-        error = prover.apply(self._back)
-        if error is not None:
-            raise error
+        _require(prover.apply(self._back))
         proofs: dict[Version, Proof] = {}
         for done, up in enumerate(self._forward):
             reporter.advanced(f"verifying {up.version} - {up.description}", done, self._count)
             if up.version in self._chosen:
                 proofs[up.version] = prover.prove(up, self._downs.get(up.version))
-                error = proofs[up.version].error
+                if proofs[up.version].error is not None:
+                    return _Shown(proofs, up.version)
             else:
-                error = prover.apply([up])
-            if error is not None:
-                return _Shown(proofs, up.version)
+                _require(prover.apply([up]))
         begun = len(self._forward)
 
         def on_step(number: int, step: Prepared) -> None:
@@ -189,6 +187,12 @@ def _prepared(
 ) -> tuple[Prepared, ...]:
     steps = tuple(Step(direction, entry) for entry in entries)
     return prepare(workspace, Plan(direction, steps))
+
+
+def _require(error: MigrateError | None) -> None:
+    """Raise what stopped steps that nobody asked to prove: no answer could tell it."""
+    if error is not None:
+        raise error
 
 
 def _has_down(entry: Entry) -> bool:
