@@ -83,7 +83,7 @@ def test_a_faithful_migration_is_reversible_repeatable_and_idempotent(project: P
         ('(ctx.claude / "a").chmod(0o600)', ".claude/a has mode 600, had 644", []),
         (
             '(ctx.claude / "a").unlink(); (ctx.claude / "a").mkdir()',
-            ".claude/a is a dir, was a file",
+            ".claude/a is a folder, was a file",
             [],
         ),
         (

@@ -183,7 +183,7 @@ def _of_file(before: Node | None, content: str | None, live: str, name: str) -> 
     if after is None:
         return Difference(f"{name} is gone", _text_diff(content, None, name))
     if before.kind != after.kind:
-        return Difference(f"{name} is a {after.kind}, was a {before.kind}")
+        return Difference(f"{name} is a {_kind(after)}, was a {_kind(before)}")
     if before.link != after.link:
         return Difference(f"{name} leads to {after.link}, led to {before.link}")
     if before.sha256 == after.sha256:
@@ -191,6 +191,10 @@ def _of_file(before: Node | None, content: str | None, live: str, name: str) -> 
     lines = _text_diff(content, live, name)
     sizes = "" if lines else f" ({after.size} bytes, had {before.size})"
     return Difference(f"{name} has another content{sizes}", lines)
+
+
+def _kind(node: Node) -> str:
+    return {"dir": "folder", "other": "pipe, socket or device"}.get(node.kind, node.kind)
 
 
 def _text_diff(before: str | None, after: str | None, name: str) -> tuple[str, ...]:
