@@ -14,7 +14,7 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace
 # What `status` may import of ours. One more is a millisecond on every session's start.
 OF_STATUS = set(
     "arguments checksum cli database database_files disposable errors invocation languages ledger"
-    " look migration output plain_file plan render render.status render.style render.table"
+    " look migration misnamed output plain_file plan render render.status render.style render.table"
     " render.width values verbs version workspace".split()
 )
 # What costs milliseconds, and is imported by what needs it only.
@@ -24,6 +24,8 @@ COSTLY = set(
 )
 # The transaction that many steps share ends after so many seconds, which must not count here.
 UNHURRIED = "import plugin_migrate.engine; plugin_migrate.engine._SHARED_SECONDS = 1e6"
+# A file that has just been written is read again, because a change might leave no sign yet.
+TRUSTING = f"{UNHURRIED}; import plugin_migrate.staging; plugin_migrate.staging.RACY_NS = 0"
 
 
 def add_tables(project: Project, count: int) -> None:
@@ -67,7 +69,13 @@ def test_nothing_pending_imports_little_more(project: Project) -> None:
 # --- system calls ------------------------------------------------------------------------------
 
 
-def traced(project: Project, calls: str, *arguments: str, setting: str = UNHURRIED) -> list[str]:
+def traced(
+    project: Project,
+    calls: str,
+    *arguments: str,
+    setting: str = UNHURRIED,
+    codes: tuple[int, ...] = (0,),
+) -> list[str]:
     """Run a command and return the system calls that it made, one a line."""
     log = project.root.parent / "trace"
     code = (
@@ -76,7 +84,8 @@ def traced(project: Project, calls: str, *arguments: str, setting: str = UNHURRI
     )
     command = ["strace", "-f", "-qq", "-e", f"trace={calls}", "-e", "signal=none", "-o", str(log)]
     command += [sys.executable, "-c", code, "--project", str(project.root), *arguments]
-    subprocess.run(command, check=True, capture_output=True)
+    done = subprocess.run(command, capture_output=True)
+    assert done.returncode in codes, done.stderr
     return log.read_text().splitlines()
 
 
@@ -150,6 +159,51 @@ def test_the_database_is_opened_no_more_often_for_many_migrations(
     assert opened(12) == opened(3)
 
 
+def opened_by_verify(folder: Path, applied: int, pending: int) -> list[str]:
+    """Verify migrations that change files and the database; return what was opened."""
+    project = Project(folder / f"{applied}-{pending}" / "project")
+    for number in range(applied + pending):
+        if number == applied:
+            project.upgrade()
+        up = f"(ctx.claude / 'f{number}').touch(); ctx.db.execute('CREATE TABLE t{number} (x)')"
+        down = f"(ctx.claude / 'f{number}').unlink(); ctx.db.execute('DROP TABLE t{number}')"
+        project.python(f"1.{number}.0", up, down)
+    lines = traced(project, "open,openat", "verify", setting=TRUSTING)
+    return [line for line in lines if "ENOENT" not in line]
+
+
+@needs_strace
+def test_a_verification_opens_a_number_of_files_in_proportion_to_its_migrations(
+    tmp_path: Path,
+) -> None:
+    small, medium, large = (opened_by_verify(tmp_path, 0, count) for count in (4, 8, 16))
+    assert len(large) - len(medium) <= 2.1 * (len(medium) - len(small))
+    for opened in (small, medium, large):
+        # Live twice to look and once to copy; the copy written, looked at and staged.
+        assert sum("/1.1.0-step.py" in line for line in opened) <= 7
+
+
+@needs_strace
+def test_verifying_one_on_many_applied_opens_few_files_for_each_of_those(tmp_path: Path) -> None:
+    small, medium, large = (opened_by_verify(tmp_path, count, 1) for count in (4, 8, 16))
+    assert len(large) - len(medium) <= 2.1 * (len(medium) - len(small))
+    # Each is applied once more, in the new clone.
+    assert len(large) - len(medium) <= 8 * 60
+
+
+@needs_strace
+def test_a_verification_opens_each_file_of_the_state_as_a_preview_does(project: Project) -> None:
+    for number in range(40):
+        project.write(f"agents/{number}.md", "x" * 600)
+    project.python("1.0.0", "ctx.claude.joinpath('agents/0.md').unlink()", "pass")
+
+    def opened(*arguments: str) -> int:
+        lines = traced(project, "open,openat", *arguments, setting=TRUSTING, codes=(0, 1))
+        return sum("/agents/7.md" in line for line in lines)
+
+    assert opened("verify") == opened("upgrade", "--preview") == 4
+
+
 # --- growth ------------------------------------------------------------------------------------
 
 _COUNTING = """
@@ -166,7 +220,7 @@ def calls(folder: Path, count: int, *arguments: str) -> int:
     """Return how many functions a command calls on a project of so many tables."""
     project = Project(folder / f"{count}-{'-'.join(arguments)}")
     add_tables(project, count)
-    if arguments != ("upgrade", "--no-backup"):
+    if arguments not in (("upgrade", "--no-backup"), ("verify",)):
         project.upgrade()
     code = (
         f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); {UNHURRIED}\n"
@@ -187,6 +241,7 @@ def calls(folder: Path, count: int, *arguments: str) -> int:
         ["upgrade"],
         ["upgrade", "--no-backup"],
         ["downgrade", "0.0.0", "--no-backup"],
+        ["verify"],
     ],
     ids=" ".join,
 )

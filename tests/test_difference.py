@@ -57,7 +57,7 @@ def test_rows_are_added_removed_and_changed_by_their_key(tmp_path: Path) -> None
     ).tables
 
     assert (found.added, found.removed, found.changed) == (1, 1, 1)
-    assert found.examples == ("~ (2, 'new')", "- (3, 'gone')", "+ (10, 'here')")
+    assert found.examples == ("~ (2, 'old') → (2, 'new')", "- (3, 'gone')", "+ (10, 'here')")
 
 
 @pytest.mark.parametrize(
@@ -180,3 +180,65 @@ def test_what_is_no_text_is_not_shown_as_text(tmp_path: Path, content: bytes) ->
     (tmp_path / "x").write_bytes(content)
 
     assert read_text(str(tmp_path / "x")) is None
+
+
+# --- schemas as SQLite understands them ---------------------------------------------------------
+
+TABLE = "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT DEFAULT 'A' CHECK (v <> 'x'));"
+ROW = "INSERT INTO t VALUES (1, 'a');"
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        "create table t(id integer primary key,v text default 'A' check(v<>'x'));",
+        "CREATE TABLE \"T\" ([ID] INTEGER PRIMARY KEY, `V` TEXT DEFAULT 'A' CHECK (\"v\" <> 'x'));",
+        (
+            "CREATE TABLE t (\n  id INTEGER PRIMARY KEY, -- the key\n  v TEXT DEFAULT 'A' CHECK"
+            " (v <> 'x')\n);"
+        ),
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT DEFAULT \"A\" CHECK (v <> 'x'));",
+        (
+            "CREATE TABLE u (id INTEGER PRIMARY KEY, v TEXT DEFAULT 'A' CHECK (v <> 'x'));"
+            " ALTER TABLE u RENAME TO T;"
+        ),
+    ],
+)
+def test_a_table_spelled_otherwise_is_the_same(tmp_path: Path, spelled: str) -> None:
+    assert compare(tmp_path, TABLE + ROW, spelled + ROW).is_empty
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT DEFAULT 'a' CHECK (v <> 'x'));",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT DEFAULT \"a\" CHECK (v <> 'x'));",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT DEFAULT 'A' CHECK (v <> 'X'));",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT DEFAULT 'A' CHECK (v <> ' x'));",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT DEFAULT 'A' CHECK (v = 'x'));",
+        "CREATE TABLE t (id INT PRIMARY KEY, v TEXT DEFAULT 'A' CHECK (v <> 'x'));",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT COLLATE NOCASE DEFAULT 'A');",
+    ],
+)
+def test_a_table_that_means_something_else_differs(tmp_path: Path, other: str) -> None:
+    assert compare(tmp_path, TABLE, other).schema
+
+
+def test_a_name_beyond_ascii_keeps_its_case(tmp_path: Path) -> None:
+    table = 'CREATE TABLE t (id INTEGER PRIMARY KEY, "Größe", "Ä");'
+    row = "INSERT INTO t VALUES (1, 2, {});"
+
+    found = compare(tmp_path, table + row.format(3), table + row.format(4)).tables
+
+    assert [one.examples for one in found] == [("~ (1, 2, 3) → (1, 2, 4)",)]
+
+
+def test_the_case_of_a_tables_name_does_not_hide_its_rows(tmp_path: Path) -> None:
+    found = compare(
+        tmp_path,
+        "CREATE TABLE Facts (Id INTEGER PRIMARY KEY, V); INSERT INTO Facts VALUES (1, 'a');",
+        "CREATE TABLE facts (id INTEGER PRIMARY KEY, v); INSERT INTO facts VALUES (1, 'b');",
+    )
+
+    assert found.schema == ()
+    assert [(one.added, one.removed, one.changed) for one in found.tables] == [(0, 0, 1)]

@@ -959,3 +959,39 @@ def test_many_statements_take_time_in_proportion():
 def test_names_that_stand_for_each_other_are_no_trouble():
     top = "\n".join(f"a{i} = a{i + 1}\na{i} = a{i + 1}" for i in range(300))
     assert in_python("open(a0, 'w')\nctx.db.execute(a0)", f"{top}\na300 = '/x'") == []
+
+
+# --- databases as files -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        '(ctx.claude / "x.db").rename(ctx.claude / "y.db")',
+        '(ctx.claude / "data" / "x.sqlite3").unlink(missing_ok=True)',
+        'ctx.claude.joinpath("data", "x.db").replace("y.db")',
+        'import os; os.remove(".claude/x.db")',
+        'import os; os.rename(os.path.join(ctx.claude, "x.db"), "y")',
+        'import shutil; shutil.move(str(ctx.claude / "x.db"), "y")',
+        'here = ctx.claude; here = here / "data"; (here / "x.db").unlink()',
+        'name = "x.db"; (ctx.claude / name).unlink()',
+        '(ctx.claude / f"{1}.db").unlink()',
+    ],
+)
+def test_a_database_handled_as_a_file_is_found(call: str) -> None:
+    assert in_python(call) == ["database-file"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        '(ctx.claude / "x.json").rename(ctx.claude / "y.json")',
+        '(ctx.claude / "x.db").exists()',
+        'ctx.move_database("x.db", "y.db"); ctx.remove_database("z.db")',
+        'there = elsewhere(); (there / "x.db").unlink()',
+        '"x.db".replace("x", "y")',
+        "(ctx.claude / unknown).unlink()",
+    ],
+)
+def test_other_handling_is_not_found(call: str) -> None:
+    assert "database-file" not in in_python(call)

@@ -194,3 +194,20 @@ def test_any_text_is_looked_at_without_an_error(text):
         except BrokenMigration:
             continue
         assert all(finding.code in CODES for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("fs.renameSync(`${ctx.claude}/x.db`, 'y');", ["database-file"]),
+        ("fs.unlinkSync(ctx.claude + '/data/x.sqlite3');", ["database-file"]),
+        ("await rm(join(ctx.claude, 'x.db'), { force: true });", ["database-file"]),
+        ("fs.renameSync('.claude/x.db', '.claude/y.db');", ["database-file"]),
+        ("fs.renameSync(ctx.claude + '/x.json', ctx.claude + '/y.db');", []),
+        ("ctx.moveDatabase('x.db', 'y.db'); ctx.removeDatabase('z.db');", []),
+        ("fs.unlinkSync(join(tmp, 'x.db'));", []),
+        ("rename(", []),
+    ],
+)
+def test_a_database_handled_as_a_file_is_found(code, found):
+    assert [one for one in in_up(code) if one == "database-file"] == found

@@ -13,6 +13,7 @@ from plugin_migrate.plan import (
     current_version,
     doubtful,
     plan_downgrade,
+    plan_rehearsal,
     plan_upgrade,
     survey,
 )
@@ -79,6 +80,24 @@ def test_after_an_upgrade_every_version_up_to_the_target_is_applied(situation, t
     current = max(applied, default=ZERO)
     assert list(plan.out_of_order) == [version for version in steps if version < current]
     assert all(step.direction == "up" for step in plan.steps)
+
+
+@given(situations(), VERSIONS, VERSIONS)
+def test_a_rehearsal_goes_back_to_before_the_first_and_applies_what_has_a_file(
+    situation, one, other
+):
+    files, applied = situation
+    first, last = sorted((one, other))
+    entries = entries_of(files, applied)
+    rehearsal = plan_rehearsal(entries, first, last)
+    assert {step.version for step in rehearsal.back} == {v for v in applied if v >= first}
+    assert all(step.direction == "down" for step in rehearsal.back)
+    assert [entry.version for entry in rehearsal.clone] == sorted(v for v in files if v <= last)
+    assert [entry.version for entry in rehearsal.forward] == sorted(
+        v for v in files if first <= v <= last
+    )
+    for entry in (*rehearsal.clone, *rehearsal.forward):
+        assert (entry.state, entry.applied) == (State.PENDING, None)
 
 
 @given(situations(), VERSIONS | st.just(ZERO))

@@ -6,20 +6,32 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from signal import SIGINT
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from plugin_migrate.errors import StepFailed, UnknownTarget
+from plugin_migrate.errors import PlanRefused, StepFailed, UnknownTarget
+from plugin_migrate.report import Reporter
 from plugin_migrate.verify import Verified, verify
 from plugin_migrate.version import Version
-from project import Project, things
+from project import Project, things, unchanged
 
 
 def verified(project: Project, *versions: str, **options: bool) -> dict[str, Verified]:
     parsed = [Version.parse(version) for version in versions]
     return {str(item.version): item for item in verify(project.workspace(), parsed, **options)}
+
+
+def told(verified: Verified) -> list[str]:
+    """Return what was not as it should be, without the diffs."""
+    return [difference.what for difference in verified.differences]
+
+
+def shown(verified: Verified) -> list[str]:
+    """Return the lines of all diffs."""
+    return [line for difference in verified.differences for line in difference.lines]
 
 
 def test_a_faithful_migration_is_reversible_repeatable_and_idempotent(project: Project) -> None:
@@ -50,41 +62,67 @@ def test_a_faithful_migration_is_reversible_repeatable_and_idempotent(project: P
 
 
 @pytest.mark.parametrize(
-    ("up", "down", "told"),
+    ("up", "what", "lines"),
     [
-        ('(ctx.claude / "a").write_text("new")', "pass", "after down: a: has another content"),
-        ('(ctx.claude / "b").write_text("")', "pass", "after down: b: is there, but was not"),
-        ('(ctx.claude / "a").unlink()', "pass", "after down: a: is gone"),
-        ('(ctx.claude / "a").chmod(0o600)', "pass", "after down: a: has mode 600, had 644"),
+        (
+            '(ctx.claude / "a").write_text("new")',
+            ".claude/a has another content",
+            ["@@ -1 +1 @@", "-old", "+new"],
+        ),
+        (
+            '(ctx.claude / "a").write_bytes(b"\\0")',
+            ".claude/a has another content (1 bytes, had 3)",
+            [],
+        ),
+        (
+            '(ctx.claude / "b").write_text("b")',
+            ".claude/b is there, but was not",
+            ["@@ -0,0 +1 @@", "+b"],
+        ),
+        ('(ctx.claude / "a").unlink()', ".claude/a is gone", ["@@ -1 +0,0 @@", "-old"]),
+        ('(ctx.claude / "a").chmod(0o600)', ".claude/a has mode 600, had 644", []),
+        (
+            '(ctx.claude / "a").unlink(); (ctx.claude / "a").mkdir()',
+            ".claude/a is a folder, was a file",
+            [],
+        ),
+        (
+            '(ctx.claude / "l").unlink(); (ctx.claude / "l").symlink_to("m.json")',
+            ".claude/l leads to m.json, led to a",
+            [],
+        ),
         (
             'ctx.db.execute("CREATE TABLE left (x)")',
-            "pass",
-            "after down: the state database: schema +CREATE TABLE left (x);",
+            "the state database has another schema",
+            ["@@ -0,0 +1 @@", "+CREATE TABLE left (x);"],
         ),
         (
             'ctx.db.execute("UPDATE t SET v = 2")',
-            "pass",
-            "after down: the state database: table t has 1 row(s) different",
+            "the state database: table t has 1 row(s) different",
+            ["~ (1, 1) → (1, 2)"],
         ),
         (
             'ctx.database("m.db").execute("DELETE FROM facts")',
-            "pass",
-            "after down: m.db: table facts has 1 row(s) missing",
+            ".claude/m.db: table facts has 1 row(s) missing",
+            ["- (1)"],
         ),
     ],
 )
 def test_what_a_down_does_not_bring_back_is_told(
-    project: Project, up: str, down: str, told: str
+    project: Project, up: str, what: str, lines: list[str]
 ) -> None:
     project.write("a", "old")
+    project.write("m.json", "{}")
+    (project.claude / "l").symlink_to("a")
     project.setup("CREATE TABLE facts (x); INSERT INTO facts VALUES (1)", project.claude / "m.db")
     project.setup("CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 1)")
-    project.python("1.0.0", up, down)
+    project.python("1.0.0", up, "pass")
 
     found = verified(project)["1.0.0"]
 
     assert found.reversible is False
-    assert told in found.differences
+    assert found.differences[0].what == f"after down: {what}"
+    assert list(found.differences[0].lines) == lines
 
 
 def test_a_change_of_an_old_file_that_keeps_its_size_is_seen(project: Project) -> None:
@@ -110,7 +148,7 @@ def test_a_change_of_an_old_file_that_keeps_its_size_is_seen(project: Project) -
         "pass",
     )
 
-    assert verified(project)["1.1.0"].differences == ("after down: a: has another content",)
+    assert told(verified(project)["1.1.0"]) == ["after down: .claude/a has another content"]
 
 
 def test_a_second_up_with_another_result_is_not_repeatable(project: Project) -> None:
@@ -130,7 +168,8 @@ def test_a_second_up_with_another_result_is_not_repeatable(project: Project) -> 
     found = verified(project)["1.0.0"]
 
     assert found.repeatable is False
-    assert "after the second up: log: has another content" in found.differences
+    assert "after the second up: .claude/log has another content" in told(found)
+    assert {"-first", "+again"} <= set(shown(found))
 
 
 def test_a_migration_that_changes_migrated_files_again_is_not_idempotent(
@@ -149,7 +188,8 @@ def test_a_migration_that_changes_migrated_files_again_is_not_idempotent(
     found = verified(project)["1.0.0"]
 
     assert (found.reversible, found.repeatable, found.idempotent) == (True, True, False)
-    assert found.differences == ("in a new clone: list is no longer the same",)
+    assert told(found) == ["in a new clone: .claude/list has another content"]
+    assert shown(found)[1:] == [" entry", "+entry"]
 
 
 def test_a_migration_that_fails_on_migrated_files_is_not_idempotent(project: Project) -> None:
@@ -169,7 +209,9 @@ def test_a_migration_that_fails_on_migrated_files_is_not_idempotent(project: Pro
     found = verified(project)["1.0.0"]
 
     assert found.idempotent is False
-    assert found.differences == ("in a new clone: it fails: KeyError: 'a'",)
+    assert told(found) == ["in a new clone it fails: KeyError: 'a'"]
+    assert shown(found)[0] == ".claude/core/versioning/migrations/1.0.0-step.py:4"
+    assert shown(found)[-1].startswith("There the files are migrated already")
 
 
 def test_a_migration_without_a_down_is_told_and_no_failure(project: Project) -> None:
@@ -276,7 +318,8 @@ def test_the_command_shows_a_table_and_exits_1_when_something_fails(project: Pro
     assert good.returncode == 0
     assert good.stdout.endswith("✓ 1 migration(s) verified\n")
     assert bad.returncode == 1
-    assert "  after down: the state database: schema +CREATE TABLE b (x);\n" in bad.stdout
+    assert "  after down: the state database has another schema\n" in bad.stdout
+    assert "    +CREATE TABLE b (x);\n" in bad.stdout
     assert bad.stdout.endswith("✗ 1 of 2 migration(s) failed\n")
     assert document["ok"] is False
     assert [item["reversible"] for item in document["migrations"]] == [True, False]
@@ -286,6 +329,103 @@ def test_nothing_pending_is_nothing_to_verify(project: Project) -> None:
     done = project.cli("verify")
 
     assert (done.returncode, done.stdout) == (0, "✓ Nothing to verify: no migration is pending\n")
+
+
+def test_every_dash_of_the_table_has_a_legend(project: Project) -> None:
+    project.sql("1.0.0", "-- lint: allow missing-down\nCREATE TABLE a (x);")
+    project.sql("1.1.0", "CREATE TABLE b (x);", "DROP TABLE missing;")
+    project.sql("1.2.0", "CREATE TABLE c (x);", "DROP TABLE c;")
+
+    done = project.cli("verify")
+
+    assert "  -  no answer: it has no down (1.0.0)\n" in done.stdout
+    assert "  -  no answer: its down failed (1.1.0)\n" in done.stdout
+    assert "  -  no answer: 1.1.0 failed before it (1.2.0)\n" in done.stdout
+
+
+def test_what_a_new_clone_did_not_come_to_has_a_legend(project: Project) -> None:
+    project.write("a", "")
+    project.python("1.0.0", '(ctx.claude / "a").rename(ctx.claude / "b")')
+    project.upgrade()
+    project.sql("1.1.0", "CREATE TABLE b (x);", "DROP TABLE b;")
+
+    found = verified(project)["1.1.0"]
+
+    assert (found.reversible, found.idempotent) == (True, None)
+    assert found.unanswered == ("1.0.0 fails in a new clone",)
+
+
+def test_a_second_up_that_fails_is_not_repeatable(project: Project) -> None:
+    project.python("1.0.0", '(ctx.claude / "a").touch(exist_ok=False)', "pass")
+
+    found = verified(project)["1.0.0"]
+
+    assert (found.reversible, found.repeatable) == (False, False)
+    assert found.unanswered == ("its second up failed",)
+    assert isinstance(found.error, StepFailed)
+
+
+def test_a_long_diff_is_cut_with_a_count(project: Project) -> None:
+    text = "".join(f"{number}\n" for number in range(100))
+    project.python("1.0.0", f'(ctx.claude / "a").write_text({text!r})', "pass")
+
+    (lost, *_) = verified(project)["1.0.0"].differences
+
+    assert len(lost.lines) == 61
+    assert lost.lines[-1] == "… 41 more line(s)"
+
+
+def test_a_verification_tells_how_far_it_has_come(project: Project) -> None:
+    class Told(Reporter):
+        """Keeps what it is told."""
+
+        def __init__(self) -> None:
+            self.seen: list[tuple[str, int, int]] = []
+
+        def advanced(self, what: str, done: int, total: int) -> None:
+            self.seen.append((what, done, total))
+
+    project.sql("1.0.0", "CREATE TABLE a (x);", "DROP TABLE a;")
+    project.sql("1.1.0", "CREATE TABLE b (x);", "DROP TABLE b;")
+    told = Told()
+
+    verify(project.workspace(), reporter=told)
+
+    assert told.seen == [
+        ("verifying 1.0.0 - Step", 0, 4),
+        ("verifying 1.1.0 - Step", 1, 4),
+        ("in a new clone: 1.0.0", 2, 4),
+        ("in a new clone: 1.1.0", 3, 4),
+    ]
+
+
+def test_a_signal_ends_a_verification_and_leaves_nothing(project: Project) -> None:
+    project.python("1.0.0", "(ctx.claude / 'now').touch()", "pass")
+    with unchanged(project):
+        done = project.signalled_at("event == 'open' and path.endswith('/now')", SIGINT, "verify")
+
+    assert done.returncode == 130, done.stdout + done.stderr
+    assert "interrupted" in done.stderr.lower()
+
+
+def test_a_migration_between_that_cannot_be_applied_again_is_an_error(project: Project) -> None:
+    project.sql("1.0.0", "CREATE TABLE a (x);", "SELECT 1;")
+    project.upgrade()
+    project.sql("0.9.0", "CREATE TABLE b (x);", "DROP TABLE b;")
+    project.sql("1.1.0", "CREATE TABLE c (x);", "DROP TABLE c;")
+
+    with pytest.raises(StepFailed, match="table a already exists"):
+        verified(project)
+
+
+def test_an_edited_migration_is_refused_as_by_an_upgrade(project: Project) -> None:
+    project.sql("1.0.0", "CREATE TABLE a (x);", "DROP TABLE a;")
+    project.upgrade()
+    project.sql("1.0.0", "CREATE TABLE a (y);", "DROP TABLE a;")
+    project.sql("1.1.0", "CREATE TABLE b (x);", "DROP TABLE b;")
+
+    with pytest.raises(PlanRefused):
+        verified(project)
 
 
 # --- property: reversible exactly when an independent comparison says so ------------------------

@@ -55,7 +55,6 @@ def test_numbers_order_as_numbers():
         ("", None),
         ("one", None),
         ("1.2.3.4", None),
-        ("1.2.3-rc1", None),
         ("1.2.3+build", None),
         ("1!2.3.4", None),
         ("1.2.-3", None),
@@ -74,6 +73,16 @@ def test_what_was_probably_meant_is_suggested(text, meant):
     assert caught.value.message == f"Invalid version format: '{text}'"
     suggestion = f"\nDid you mean {meant}?" if meant else ""
     assert caught.value.hint == "Expected semantic version: X.Y.Z" + suggestion
+
+
+@pytest.mark.parametrize("text", ["1.2.3-rc1", "1.2.3-alpha.1", "1.2.3-b.2", "1.2.3-RC1+7"])
+def test_a_prerelease_is_refused_in_a_sentence(text):
+    with pytest.raises(InvalidVersion) as caught:
+        Version.parse(text)
+    assert caught.value.hint == (
+        "Expected semantic version: X.Y.Z\n"
+        "Pre-releases are not versions here: each migration has an X.Y.Z of its own"
+    )
 
 
 @pytest.mark.parametrize("text", ["9" * 5000 + ".0.0", "0.0.1234567890", "0" * 5000, "1.0.0\n"])

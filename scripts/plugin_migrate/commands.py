@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 from . import database
 from .errors import Busy, LedgerLost, MigrateError, NeedsRepair, Place, Unpublished
@@ -22,6 +22,7 @@ from .workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .engine import Engine, Keeper
     from .prepare import Prepared
     from .repair import Repair
     from .report import Reporter, StepResult
@@ -232,6 +233,7 @@ def _execute(
             with suppress(MigrateError, OSError):
                 backup.retract()
     finally:
+        engine.close()
         if engine.has_changed:
             backup.finish()
         else:
@@ -246,6 +248,28 @@ def _execute(
         prepared[len(results)] if error is not None and len(results) < len(prepared) else None,
         engine.written,
     )
+
+
+@contextmanager
+def rehearsing(
+    workspace: Workspace, command: str, done_by: str, keeper: Keeper
+) -> Iterator[tuple[Look, Engine]]:
+    """Recover a shadow copy and give what is there, with an engine to run single steps on it.
+
+    Parameters:
+        keeper: stands where a run's backup stands.
+
+    Raises:
+        MigrateError: the copy is in a state that upgrades and downgrades refuse.
+    """
+    from .engine import Engine
+    from .report import Reporter
+
+    with _writing(workspace, command, 0) as signals:
+        seen = _recovered(workspace, done_by)
+        engine = Engine(workspace, done_by, signals, Reporter(), keeper, seen.ledger)
+        with closing(engine):
+            yield seen, engine
 
 
 def _current_after(seen: Look, results: list[StepResult]) -> Version | None:

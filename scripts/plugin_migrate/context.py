@@ -6,7 +6,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from .errors import ForbiddenStatement
+from .errors import ForbiddenStatement, StepFailed
 from .sessions import Sessions
 from .workspace import Workspace, is_inside
 
@@ -48,6 +48,8 @@ class Context:
         self._on_log = on_log
         self._on_progress = on_progress
         self.side_databases: dict[str, SideDatabase] = {}
+        # What became of databases that are no longer where they were.
+        self._moved: dict[str, str] = {}
 
     @property
     def workspace(self) -> Workspace:
@@ -75,15 +77,53 @@ class Context:
             ForbiddenStatement: the path leaves ``.claude/`` or is the state database.
             StateUnreadable: the file is not a database.
         """
-        relative = self._relative(path)
-        known = self.side_databases.get(relative)
-        if known is None:
-            from . import audit
+        return self._side_database(self._relative(path)).connection
 
-            with audit.looking_away():
-                known = self._open(relative)
-            self.side_databases[relative] = known
-        return known.connection
+    def move_database(self, old: str | os.PathLike[str], new: str | os.PathLike[str]) -> None:
+        """Move or rename a further database of the state.
+
+        A connection that :meth:`database` has given stays good, and is the moved one's.
+
+        Parameters:
+            old, new: relative to ``.claude/``; nothing may stand at ``new``.
+
+        Raises:
+            ForbiddenStatement: one of them leaves ``.claude/`` or is the state database.
+            StepFailed: there is no database ``old``, or something at ``new``.
+        """
+        before, after = self._relative(old), self._relative(new)
+        side = self._existing_database(before)
+        live = os.path.join(self.workspace.claude, after)
+        if after in self.side_databases or os.path.lexists(live) or (self.claude / after).exists():
+            raise StepFailed(
+                f"There is something at .claude/{after} already",
+                hint="Move or remove that first, in a migration of its own.",
+            )
+        (self.claude / after).parent.mkdir(parents=True, exist_ok=True)
+        side.move(after, live)
+        self._moved[before] = f"moved to {after}"
+        self.side_databases[after] = self.side_databases.pop(before)
+
+    def remove_database(self, path: str | os.PathLike[str]) -> None:
+        """Remove a further database of the state.
+
+        Parameters:
+            path: relative to ``.claude/``.
+
+        Raises:
+            ForbiddenStatement: it leaves ``.claude/`` or is the state database.
+            StepFailed: there is no such database.
+        """
+        relative = self._relative(path)
+        self._existing_database(relative).remove()
+        self._moved[relative] = "removed"
+
+    def database_in(self, failure: str) -> str | None:
+        """Return the database that a failure names as if the copy of the files held it."""
+        for path in self._staging.databases() if self._staging is not None else ():
+            if f"{self.claude}/{path}'" in failure or f'{self.claude}/{path}"' in failure:
+                return path
+        return None
 
     def edit_json(self, path: str | os.PathLike[str]) -> AbstractContextManager[Any]:
         """Edit a JSON file as a Python value; what you do not change keeps its every byte.
@@ -143,6 +183,27 @@ class Context:
             raise ForbiddenStatement(f"{relative} belongs to plugin-migrate itself")
         # A link's own path would make a second copy of what it leads to.
         return os.path.relpath(live, workspace.claude)
+
+    def _existing_database(self, relative: str) -> SideDatabase:
+        side = self._side_database(relative)
+        if not side.exists:
+            raise StepFailed(f"There is no database .claude/{relative}")
+        return side
+
+    def _side_database(self, relative: str) -> SideDatabase:
+        if relative in self._moved:
+            raise StepFailed(
+                f"The database {relative} was {self._moved[relative]} by this migration",
+                hint="Do the rest in a migration of its own.",
+            )
+        known = self.side_databases.get(relative)
+        if known is None:
+            from . import audit
+
+            with audit.looking_away():
+                known = self._open(relative)
+            self.side_databases[relative] = known
+        return known
 
     def _open(self, relative: str) -> SideDatabase:
         from .side_database import SideDatabase

@@ -12,7 +12,7 @@ from .errors import Call, InvalidName, StateUnreadable, UsageError, VersionExist
 from .migration import title_of
 from .plan import Entry
 from .tree import make_folder
-from .version import Version
+from .version import Version, is_prerelease
 from .workspace import Workspace
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -102,6 +102,11 @@ def require_slug(name: str) -> None:
     Raises:
         InvalidName: with the nearest slug as the hint.
     """
+    if is_prerelease(name.partition("-")[0]):
+        raise InvalidName(
+            f"A migration's name must not begin like a pre-release version: '{name}'",
+            hint="Put another word first.",
+        )
     if _SLUG.fullmatch(name) and len(name) <= _LONGEST_SLUG:
         return
     words = re.findall(r"[a-z0-9]+", re.sub(r"([a-z0-9])([A-Z])", r"\1-\2", name).lower())

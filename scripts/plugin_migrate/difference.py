@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -11,20 +10,19 @@ from dataclasses import dataclass
 
 from . import database
 from .database import quoted_name
+from .schema_text import folded, meaning_of
 
 _LONGEST_FILE = 4 << 20
 _ROWS_SHOWN = 5
 _LONGEST_VALUE = 60
-_SPELLING = re.compile(
-    r"""(?P<text>'(?:[^']|'')*')|["`\[](?P<name>[A-Za-z_]\w*)["`\]]|(?P<space>\s+)"""
-)
 
 
 @dataclass(frozen=True, slots=True)
 class TableDifference:
     """What happened to one table's rows.
 
-    ``examples`` are the first few rows, each with ``+``, ``-`` or ``~`` in front.
+    ``examples`` are the first few rows, each with ``+``, ``-`` or ``~`` in front; a changed one
+    is there as it was and as it is.
     """
 
     table: str
@@ -92,22 +90,25 @@ def database_difference(
         sqlite3.Error: one of them cannot be read.
     """
     with closing(_open(before)) as old, closing(_open(after)) as new:
-        old_schema, new_schema = _schema(old, ignored), _schema(new, ignored)
-        _drop_alike(old_schema, new_schema)
+        old_objects, new_objects = _objects(old), _objects(new)
+        old_only, new_only = old_objects - new_objects, new_objects - old_objects
         lines = difflib.unified_diff(
-            _schema_lines(old_schema), _schema_lines(new_schema), "before", "after", lineterm=""
+            *_unlike(_schema(old, old_only, ignored), _schema(new, new_only, ignored)),
+            "before",
+            "after",
+            lineterm="",
         )
-        old_tables, new_tables = _tables(old, ignored), _tables(new, ignored)
-        both = old_tables & new_tables
-        compared = (
-            table
-            for table in sorted(old_tables | new_tables)
-            if written is None or table not in both or table.lower() in written
-        )
-        differences = [
-            _table_difference(old, new, table, table in old_tables, table in new_tables)
-            for table in compared
-        ]
+        unlike = _table_names(old_only | new_only)
+        if written is None:
+            candidates = unlike | _table_names(old_objects)
+        else:
+            candidates = unlike | set(map(folded, written))
+        differences = []
+        for table in sorted(candidates):
+            in_old = _is_ordinary(old, table, ignored)
+            in_new = _is_ordinary(new, table, ignored)
+            if in_old or in_new:
+                differences.append(_table_difference(old, new, table, in_old, in_new))
     return DatabaseDifference(
         path,
         tuple(lines),
@@ -121,40 +122,61 @@ def _open(path: str | None) -> sqlite3.Connection:
     return database.open_for_reading(path, "mode=ro")
 
 
-def _schema(connection: sqlite3.Connection, ignored: frozenset[str]) -> dict[str, str]:
-    rows = connection.execute(
-        "SELECT type || ' ' || name, sql FROM main.sqlite_schema"
-        " WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-        " AND lower(tbl_name) NOT IN (SELECT value FROM json_each(?))"
-        " AND tbl_name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow')",
-        (_as_json(ignored),),
+# A row of `sqlite_schema`: type, name, the table it is about, and its SQL.
+_Object = tuple[str, str, str, str]
+
+
+def _objects(connection: sqlite3.Connection) -> set[_Object]:
+    """Return everything in a schema; of most of it nobody asks more than whether it is the same."""
+    return set(
+        connection.execute(
+            "SELECT type, name, tbl_name, sql FROM main.sqlite_schema WHERE sql IS NOT NULL"
+        )
     )
-    return dict(rows)
 
 
-def _drop_alike(old: dict[str, str], new: dict[str, str]) -> None:
-    """Leave only what differs by more than spelling: ALTER TABLE ... RENAME quotes the name."""
-    for name in old.keys() & new.keys():
-        if _spelled_alike(old[name]) == _spelled_alike(new[name]):
-            del old[name], new[name]
+def _schema(
+    connection: sqlite3.Connection, objects: Iterable[_Object], ignored: frozenset[str]
+) -> dict[str, str]:
+    """Return the SQL of objects by type and name, but for what SQLite or an extension made."""
+    return {
+        f"{kind} {folded(name)}": sql
+        for kind, name, table, sql in objects
+        if not name.startswith("sqlite_")
+        and folded(table) not in ignored
+        and _type_of(connection, table) != "shadow"
+    }
 
 
-def _spelled_alike(sql: str) -> str:
-    plain = _SPELLING.sub(lambda match: match["name"] or match["text"] or " ", sql)
-    return re.sub(r" ?([(),;]) ?", r"\1", plain)
-
-
-def _schema_lines(schema: dict[str, str]) -> list[str]:
-    return [line for name in sorted(schema) for line in f"{schema[name]};".splitlines()]
-
-
-def _tables(connection: sqlite3.Connection, ignored: frozenset[str]) -> set[str]:
-    """Return the names of ordinary tables: what stands behind a virtual one is its own affair."""
-    rows = connection.execute(
-        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
-        " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+def _unlike(old: dict[str, str], new: dict[str, str]) -> tuple[list[str], list[str]]:
+    """Return the lines of what differs by more than its text."""
+    alike = {
+        name for name in old.keys() & new.keys() if meaning_of(old[name]) == meaning_of(new[name])
+    }
+    return tuple(  # type: ignore[return-value]  # of two
+        [line for name in sorted(schema.keys() - alike) for line in f"{schema[name]};".splitlines()]
+        for schema in (old, new)
     )
-    return {name for (name,) in rows if name.lower() not in ignored}
+
+
+def _table_names(objects: Iterable[_Object]) -> set[str]:
+    return {folded(name) for kind, name, _, _ in objects if kind == "table"}
+
+
+def _is_ordinary(connection: sqlite3.Connection, table: str, ignored: frozenset[str]) -> bool:
+    """Return whether a table's rows count: what stands behind a virtual one is its own affair."""
+    return (
+        table not in ignored
+        and not table.startswith("sqlite_")
+        and _type_of(connection, table) == "table"
+    )
+
+
+def _type_of(connection: sqlite3.Connection, table: str) -> str | None:
+    row = connection.execute(
+        "SELECT type FROM pragma_table_list(?) WHERE schema = 'main'", (table,)
+    ).fetchone()
+    return row[0] if row else None
 
 
 def _table_difference(
@@ -190,7 +212,7 @@ class _Key:
 
 def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
     rows = connection.execute("SELECT name FROM pragma_table_info(?) ORDER BY cid", (table,))
-    return [name for (name,) in rows]
+    return [folded(name) for (name,) in rows]
 
 
 def _key(connection: sqlite3.Connection, table: str) -> _Key:
@@ -204,10 +226,10 @@ def _key(connection: sqlite3.Connection, table: str) -> _Key:
     if not rows:
         return _Key(tuple(_columns(connection, table)), False)
     (without_rowid,) = connection.execute(
-        "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?", (table,)
+        "SELECT wr FROM pragma_table_list(?) WHERE schema = 'main'", (table,)
     ).fetchone()
     is_rowid = len(rows) == 1 and rows[0][1].upper() == "INTEGER" and not without_rowid
-    return _Key(tuple(name for name, _ in rows), is_rowid)
+    return _Key(tuple(folded(name) for name, _ in rows), is_rowid)
 
 
 _Row = tuple[object, ...]
@@ -234,10 +256,11 @@ def _merge(
     counts = {"+": 0, "-": 0, "~": 0}
     examples: list[str] = []
 
-    def note(sign: str, row: _Row) -> None:
+    def note(sign: str, *rows: _Row) -> None:
         counts[sign] += 1
         if counts[sign] <= _ROWS_SHOWN:
-            examples.append(f"{sign} ({', '.join(map(_short, row[width:]))})")
+            texts = (f"({', '.join(map(_short, row[width:]))})" for row in rows)
+            examples.append(f"{sign} {' → '.join(texts)}")
 
     old_iterator, new_iterator = iter(old_rows), iter(new_rows)
     old, new = next(old_iterator, None), next(new_iterator, None)
@@ -251,7 +274,7 @@ def _merge(
             new = next(new_iterator, None)
         else:
             if old != new:
-                note("~", new)
+                note("~", old, new)
             old, new = next(old_iterator, None), next(new_iterator, None)
     return TableDifference(table, counts["+"], counts["-"], counts["~"], tuple(examples))
 
@@ -259,9 +282,3 @@ def _merge(
 def _short(value: object) -> str:
     text = str(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
-
-
-def _as_json(names: Iterable[str]) -> str:
-    import json
-
-    return json.dumps(sorted(names))

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from . import database
-from .backup import BackupWriter
 from .context import Context
 from .errors import (
     DatabaseReplaced,
@@ -26,6 +25,7 @@ from .errors import (
 )
 from .foreign_key_mode import ForeignKeyMode
 from .ledger import Ledger, LedgerWriter, Publish
+from .naming import name_live
 from .prepare import Prepared
 from .report import Reporter, StepResult
 from .sessions import Sessions
@@ -37,9 +37,24 @@ from .workspace import Workspace
 # What only a step that changes files needs is imported where it does.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from .redo import Log, Manifest
     from .side_database import SideDatabase
     from .staging import Change, Staging
+
+    class Keeper(Protocol):
+        """Keeps what each step is about to change, as it was before."""
+
+        def add_files(self, changes: Sequence[Change]) -> None:
+            """Keep the earlier content of files."""
+
+        def add_database(self, path: str, after: str) -> None:
+            """Keep a further database; ``after`` is the digest of the step's result."""
+
+        def commit(self) -> None:
+            """Make sure that what was kept outlasts the step's commit."""
+
 
 # How long several database-only steps may share one transaction, in seconds. Long enough to save
 # most of the syncs, short enough that little is undone with the last one.
@@ -56,11 +71,12 @@ class Engine:
         done_by: who runs this, for the ledger.
         signals: requests to stop.
         reporter: hears of every step.
-        backup: keeps what each step is about to change.
+        backup: keeps what each step is about to change, as a run's backup does.
         ledger: what has been read of the ledger since the lock is held, if anything.
 
     ``has_changed`` tells whether anything durable has happened; ``written`` holds the lower-case
-    names of the state database's tables that steps wrote, or ``None`` once that is unknown.
+    names of the state database's tables that steps wrote, or ``None`` once that is unknown. One
+    staged copy serves every :meth:`execute`, until :meth:`close`.
     """
 
     def __init__(
@@ -69,7 +85,7 @@ class Engine:
         done_by: str,
         signals: Signals,
         reporter: Reporter,
-        backup: BackupWriter,
+        backup: Keeper,
         ledger: Ledger | None = None,
     ) -> None:
         self.has_changed = False
@@ -95,6 +111,7 @@ class Engine:
         try:
             if left and not self._has_ledger:
                 make_ledger(self._workspace)
+                self._has_ledger = True
             while left:
                 # Held from each commit to here, so that no signal comes between a step that has
                 # happened and its being told.
@@ -109,10 +126,17 @@ class Engine:
             # Committed all the same: its backup is needed.
             self.has_changed, self.written = True, None
             raise
-        finally:
-            self._sessions.close()
-            with suppress(OSError):
-                discard(self._workspace.scratch)
+
+    def take_written(self) -> frozenset[str] | None:
+        """Return ``written`` and begin it again."""
+        written, self.written = self.written, frozenset()
+        return written
+
+    def close(self) -> None:
+        """End what served several steps, and remove the staged copy."""
+        self._sessions.close()
+        with suppress(OSError):
+            discard(self._workspace.scratch)
 
     def _run_next(self, left: list[Prepared]) -> list[StepResult]:
         shareable = _count_shareable(left[:_SHARED_STEPS])
@@ -190,6 +214,9 @@ class Engine:
                 # A handler deletes no redo log: it cannot know how far the commit came.
                 with suppress(MigrateError, OSError):
                     recovery.recover(self._workspace, self._done_by)
+                self._staging = None  # recovery has removed it
+            if failure is error:
+                raise  # with the cause that it has
             raise failure from error
 
     def _run_unit(self, prepared: Prepared) -> StepResult:
@@ -338,7 +365,7 @@ class Engine:
         return Transaction(self._workspace, self._done_by, self._signals, steps, enforced)
 
     def _stage(self) -> Staging:
-        """Return the staged copy, equal to the live state; one copy serves a whole run."""
+        """Return the staged copy, equal to the live state."""
         from .staging import Staging
 
         if self._staging is None:
@@ -407,7 +434,12 @@ class Engine:
     # --- failures --------------------------------------------------------------------------------
 
     def _as_failure(self, error: BaseException, prepared: Prepared) -> MigrateError:
-        """Return the typed error for whatever ended a step."""
+        """Return the typed error for whatever ended a step, in words that the user knows."""
+        failure = self._typed(error, prepared)
+        name_live(failure, self._workspace, self._staging.claude if self._staging else None)
+        return failure
+
+    def _typed(self, error: BaseException, prepared: Prepared) -> MigrateError:
         if self._signals.received is not None and isinstance(
             # The last two: a statement that the progress handler ended.
             error,
@@ -489,12 +521,12 @@ def _result(prepared: Prepared, duration_ms: int) -> StepResult:
 
 
 def _collect(staging: Staging | None, context: Context) -> list[Change]:
-    """Return what the step changed in files, databases it made included."""
+    """Return what the step changed in files; databases that it made, moved or removed are such."""
     for side in context.side_databases.values():
         side.finish()
-    made = [side.as_change() for side in context.side_databases.values()]
-    changes = list(staging.changes()) if staging else []
-    return changes + [change for change in made if change is not None]
+    sides = [change for side in context.side_databases.values() for change in side.as_changes()]
+    gone = {change.path for change in sides if change.after is None}
+    return [*(staging.changes(gone) if staging else ()), *sides]
 
 
 def _close(context: Context) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .ledger import Ledger, read_ledger, read_sources
 from .migration import load
+from .misnamed import Misnamed, misnamed_in
 from .plan import Entry, current_version, doubtful, survey
 from .values import NamedTuple
 from .version import Version
@@ -11,11 +12,15 @@ from .workspace import Workspace
 
 
 class Look(NamedTuple):
-    """Everything that reading shows: the versions with their states, and the ledger."""
+    """Everything that reading shows: the versions with their states, and the ledger.
+
+    ``misnamed`` are the files that look like migrations and are none.
+    """
 
     workspace: Workspace
     entries: tuple[Entry, ...]
     ledger: Ledger
+    misnamed: tuple[Misnamed, ...] = ()
 
     @property
     def current(self) -> Version | None:
@@ -59,4 +64,4 @@ def _look(workspace: Workspace, ledger: Ledger, interrupted: frozenset[Version])
     stored = read_sources(workspace, doubtful(migrations, ledger.applied))
     texts = {version: source.text for version, source in stored.items()}
     entries = survey(migrations, ledger.applied, interrupted, texts)
-    return Look(workspace, entries, ledger)
+    return Look(workspace, entries, ledger, misnamed_in(workspace.migrations))

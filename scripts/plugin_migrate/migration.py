@@ -11,7 +11,7 @@ from .errors import BrokenMigration, DuplicateVersion, InvalidVersion, StateUnre
 from .languages import language_of
 from .plain_file import read_plain, size_of
 from .values import NamedTuple
-from .version import Version
+from .version import Version, refuse_prerelease
 
 # A migration is source text that a person wrote; anything larger is data in the wrong place. SQL is
 # read to its first marker only, but of a program everything has to be understood before its header
@@ -108,11 +108,13 @@ def parse_name(name: str, path: str) -> tuple[Version, str]:
     """Return the version and slug in a migration's file name.
 
     Raises:
-        InvalidVersion: the name does not start with ``X.Y.Z-``; carries ``path`` as its place.
+        InvalidVersion: the name does not start with ``X.Y.Z-``, or goes on as a pre-release;
+            carries ``path`` as its place.
     """
     text, _, slug = name.rpartition(".")[0].partition("-")
     try:
         version = Version.parse(text)
+        refuse_prerelease(text, slug)
     except InvalidVersion as error:
         error.file = path
         error.exit_code = 1

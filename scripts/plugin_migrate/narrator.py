@@ -75,6 +75,13 @@ class Progress(Reporter):
             of = f", step {self._finished + 1} of {self._steps}" if self._steps > 1 else ""
             self._show(f"{self._bar(done, total)}{_what(prepared)}{of}")
 
+    def advanced(self, what: str, done: int, total: int) -> None:
+        """Show how far the command has come, at most ten times a second."""
+        now = time.monotonic()
+        if now - self._updated >= _SECONDS_BETWEEN_UPDATES:
+            self._updated = now
+            self._show(f"{self._bar(done, total)}{one_line(what)}")
+
     def _bar_of_run(self) -> str:
         return self._bar(self._finished, self._steps) if self._steps > 1 else ""
 

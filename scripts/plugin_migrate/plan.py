@@ -253,6 +253,35 @@ def after_rollback(entries: Sequence[Entry], plan: Plan) -> tuple[Entry, ...]:
     )
 
 
+class Rehearsal(NamedTuple):
+    """What proves migrations on a copy: first ``back``, then each of ``forward`` in its turn.
+
+    ``forward`` holds pending entries with a file, in version order; ``clone`` those that a new
+    clone, which has none applied, applies to the same files.
+    """
+
+    back: tuple[Step, ...]
+    forward: tuple[Entry, ...]
+    clone: tuple[Entry, ...]
+
+
+def plan_rehearsal(entries: Sequence[Entry], first: Version, last: Version) -> Rehearsal:
+    """Return what proves the migrations from ``first`` to ``last``, one on top of the other.
+
+    Raises:
+        PlanRefused: something is modified or interrupted.
+    """
+    _refuse_unsettled(entries)
+    everything = plan_downgrade(entries, NOTHING).steps
+    back = tuple(step for step in everything if step.version >= first)
+    clone = tuple(
+        entry._replace(state=State.PENDING, applied=None)
+        for entry in entries
+        if entry.migration is not None and entry.version <= last
+    )
+    return Rehearsal(back, tuple(entry for entry in clone if entry.version >= first), clone)
+
+
 def _require_known(entries: Sequence[Entry], target: Version) -> None:
     if any(entry.version == target for entry in entries):
         return

@@ -15,6 +15,7 @@ from .difference import DatabaseDifference, database_difference, read_text, text
 from .exclusions import holds_database
 from .ledger import ledger_tables
 from .names import observe_spelled
+from .naming import name_live
 from .report import Reporter
 from .shadow import shadow_of
 from .tree import Node
@@ -61,6 +62,8 @@ def preview(
     """
     with shadow_of(workspace) as shadow:
         run = commands.run(shadow, planner, command, "rehearsal", reporter or Reporter(), 0)
+        if run.error is not None:
+            name_live(run.error, shadow)
         backups = list_backups(shadow)
         if not backups:
             return Rehearsed(run, (), ())

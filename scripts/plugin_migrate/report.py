@@ -37,3 +37,6 @@ class Reporter:
 
     def finished(self, result: StepResult) -> None:
         """A step has happened, durably."""
+
+    def advanced(self, what: str, done: int, total: int) -> None:
+        """A command that runs many steps has done so many of them, and does ``what`` now."""

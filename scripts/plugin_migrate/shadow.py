@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from . import database, disposable
-from .errors import StateUnreadable
+from .errors import MigrateError, StateUnreadable
 from .exclusions import Exclusions
 from .ledger import read_ledger
 from .live_database import copy_live
+from .naming import name_live
 from .own_folder import refuse_strangers
 from .siblings import left_behind
 from .tree import LinkAllowance, copy_open, discard, open_plainly, read_beginning, require_copyable
@@ -36,8 +37,12 @@ def shadow_of(workspace: Workspace) -> Iterator[Workspace]:
     read_ledger(workspace)  # what the original refuses, its copy must not allow
     folder = os.path.realpath(tempfile.mkdtemp(prefix="plugin-migrate-"))
     disposable.declare(folder)
+    copier = _Copier(workspace, folder)
     try:
-        yield _Copier(workspace, folder).copy()
+        yield copier.copy()
+    except MigrateError as error:
+        name_live(error, copier.as_workspace())
+        raise
     except OSError as error:
         raise StateUnreadable(
             f"The state cannot be copied: {error.strerror}",
@@ -75,7 +80,9 @@ class _Copier:
         siblings = [other for other in left_behind(self._live) if other.owns_database]
         for source in (self._live, *siblings):
             self._copy_home(source)
-        return self._workspace()
+        copied = self.as_workspace()
+        self._copy_state(copied)
+        return copied
 
     def _copy_home(self, source: Workspace) -> None:
         """Copy what a source needs to be recovered: its redo logs, and where its ledger is."""
@@ -89,17 +96,21 @@ class _Copier:
             elif source.source is not None and entry.is_file(follow_symlinks=False):
                 shutil.copy2(entry.path, home)
 
-    def _workspace(self) -> Workspace:
+    def as_workspace(self) -> Workspace:
+        """Return the copied project's workspace."""
         live = self._live
         copied = self._moved(live, "state.db")
         if live.own is not None:
             copied = copied._replace(own=self._moved(live.own, "own.db"))
+        return copied
+
+    def _copy_state(self, copied: Workspace) -> None:
+        live = self._live
         if os.path.exists(live.database):
             os.makedirs(os.path.dirname(copied.database), exist_ok=True)
             _copy_database(live.database, copied.database)
             if not live.owns_database:
                 _take_over(copied)
-        return copied
 
     def _moved(self, live: Workspace, outside_name: str) -> Workspace:
         """Return a workspace of the copied project; a database from outside gets a new place."""

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from . import database
 from .errors import Conflict, ForbiddenStatement
+from .exclusions import SIDE_SUFFIXES
 from .guard import RESERVED_SAVEPOINT, Guard, StepConnection
 from .ledger import reserved_tables
 from .live_database import LiveDatabase, digest_of_closed, pad_to_two_pages
@@ -26,7 +27,8 @@ class SideDatabase:
         live: the database's real path.
         copy: where the private copy goes, on the same device.
 
-    ``connection`` is what the author works with, inside a transaction on the copy.
+    ``connection`` is what the author works with, inside a transaction on the copy. The database may
+    be moved or removed with the step: then a file goes, and after a move another one comes.
 
     Raises:
         StateUnreadable: the file is not a database.
@@ -41,6 +43,12 @@ class SideDatabase:
         self._is_new = not os.path.exists(live) or os.path.getsize(live) == 0
         self._file = observe(live) if self._is_new else None
         self._before: str | None = None
+        self._after: str | None = None
+        self._mode: int | None = None
+        # Where it was, and what went from there, for one that moves or goes.
+        self._origin: tuple[str, str] | None = None
+        self._gone: Node | None = None
+        self._is_removed = False
         self._live_database = None if self._is_new else LiveDatabase(live)
         if self._live_database is not None:
             try:
@@ -50,6 +58,8 @@ class SideDatabase:
                 self._live_database.close()
                 raise
         self.connection = database.open_for_writing(copy, StepConnection)
+        (mode,) = self.connection.execute("PRAGMA journal_mode").fetchone()
+        self._is_under_wal = mode == "wal"
         self.connection.execute("PRAGMA journal_mode=DELETE").fetchall()
         self.connection.execute("PRAGMA synchronous=OFF")
         self.connection.execute("BEGIN IMMEDIATE")
@@ -58,11 +68,35 @@ class SideDatabase:
         self.guard.is_armed = True
         self.connection.guard = self.guard
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is such a database, or the step has put something into a new one."""
+        return not self._is_new or not self._is_empty()
+
+    def move(self, path: str, live: str) -> None:
+        """Have the database stand somewhere else after the step.
+
+        Parameters:
+            path, live: the new place, as for a new object; nothing stands there.
+        """
+        if not self._is_new and self._origin is None:
+            self._origin = (self.path, self._live)
+            self._mode = stat.S_IMODE(os.stat(self._live).st_mode)
+        self.path, self._live = path, live
+        self._file = None
+
+    def remove(self) -> None:
+        """Have the database gone after the step."""
+        if not self._is_new and self._origin is None:
+            self._origin = (self.path, self._live)
+        self._is_removed = True
+
     def finish(self) -> None:
         """Commit the author's work to the copy.
 
         Raises:
             ForbiddenStatement: the author's statements ended the transaction.
+            Conflict: another program uses a database that moves or goes.
         """
         self.guard.is_armed = False
         try:
@@ -73,36 +107,69 @@ class SideDatabase:
                 f"A statement ended the transaction on {self.path} (OR ROLLBACK does that)",
                 hint="Use OR ABORT, or RAISE(ABORT, ...): the engine undoes the whole step.",
             ) from None
-        is_empty = self._is_new and not any(
+        is_empty = self._is_new and self._is_empty()
+        pad_to_two_pages(self.connection)
+        if self._origin is not None and self._is_under_wal:
+            self.connection.execute("PRAGMA journal_mode=WAL").fetchall()
+        self.connection.end()
+        self._after = None if is_empty or self._is_removed else digest_of_closed(self._copy)
+        if self._origin is not None:
+            self._gone = self._let_go(*self._origin)
+
+    def _is_empty(self) -> bool:
+        return not any(
             self.connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("schema_version", "user_version", "application_id")
         )
-        pad_to_two_pages(self.connection)
-        self.connection.end()
-        self._after = None if is_empty else digest_of_closed(self._copy)
 
-    def as_change(self) -> Change | None:
-        """Return the change that a database made by this step is: simply a new file.
+    def _let_go(self, path: str, live: str) -> Node | None:
+        """Close the live database and return it as the file that it is; nobody may use it.
+
+        Its last connection writes the log into the file and removes what stands beside it.
+        """
+        assert self._live_database is not None
+        self._live_database.close()
+        is_used = any(os.path.lexists(live + suffix) for suffix in SIDE_SUFFIXES)
+        if is_used or digest_of_closed(live) != self._before:
+            raise Conflict(
+                f"The database {path} is in use by another program, or was changed by it",
+                file=os.path.join(".claude", path),
+                hint="Nothing was changed. Close that program, then run the command again.",
+            )
+        return observe(live)
+
+    def as_changes(self) -> tuple[Change, ...]:
+        """Return the files that come and go with the step.
+
+        A database that the step made is simply a new file, and so is one that it moved.
 
         Raises:
             Conflict: another program made one there meanwhile.
         """
-        if not self._is_new or self._after is None:
-            return None
+        changes = []
+        if self._origin is not None:
+            changes.append(Change(self._origin[0], self._gone, None, self._copy))
+        if self._after is not None and (self._is_new or self._origin is not None):
+            changes.append(self._as_new_file())
+        return tuple(changes)
+
+    def _as_new_file(self) -> Change:
         if observe(self._live) != self._file:
             raise Conflict(
                 f"{self.path} was made by another program while the migration ran",
                 hint="Nothing was changed. Run the command again.",
             )
         copy = os.stat(self._copy)
-        mode = stat.S_IMODE(copy.st_mode) if self._file is None else self._file.mode
+        mode = stat.S_IMODE(copy.st_mode) if self._mode is None else self._mode
+        if self._file is not None:
+            mode = self._file.mode
         after = Node("file", mode, digest_of(self._copy), copy.st_size)
         return Change(self.path, self._file, after, self._copy)
 
     @property
     def has_changed(self) -> bool:
         """Whether the step changed a database that was there before."""
-        return not self._is_new and self._after != self._before
+        return not self._is_new and self._origin is None and self._after != self._before
 
     def move_into(self, folder: str, name: str) -> DatabaseEntry:
         """Move the changed copy into the redo log and return its entry in the manifest."""

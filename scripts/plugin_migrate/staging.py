@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from .errors import Conflict, ForbiddenStatement, StateUnreadable
@@ -31,6 +32,7 @@ from .values import NamedTuple
 from .workspace import Workspace, is_inside
 
 _COPY_ATTEMPTS = 5
+_A_DATABASE = "a database; use ctx.database(path)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,11 @@ class Staging:
                 hint="Move it away, or add it to `exclude` in .claude/plugin-migrate.yaml.",
             ) from error
 
-    def changes(self) -> tuple[Change, ...]:
+    def changes(self, gone_beside: Collection[str] = ()) -> tuple[Change, ...]:
         """Return what differs from the state at the time of :meth:`refresh`, in path order.
+
+        Parameters:
+            gone_beside: paths of databases that go with the step, so that their folder may too.
 
         Raises:
             Conflict: somebody changed one of these paths in the live state meanwhile, or the
@@ -148,10 +153,14 @@ class Staging:
             before = _node_before(self._base(path), None)
             changes.append(Change(path, before, None, os.path.join(self.claude, path)))
         changes.sort(key=lambda change: change.path)
-        self._refuse_conflicts(changes)
+        self._refuse_conflicts(changes, gone_beside)
         for change in changes:
             self._look_again(change.path)
         return tuple(changes)
+
+    def databases(self) -> list[str]:
+        """Return the databases of the live state, which the copy lacks."""
+        return sorted(path for path, why in self._excluded.items() if why == _A_DATABASE)
 
     # --- copying -------------------------------------------------------------------------------
 
@@ -302,7 +311,7 @@ class Staging:
                 return "neither a file nor a folder"
             first = read_beginning(original, status)
             if self._exclusions.is_database(path, source, first):
-                return "a database; use ctx.database(path)"
+                return _A_DATABASE
             require_copyable(source, status, self.project)
             try:
                 digest, copied = copy_open(original, status, first, staged)
@@ -428,9 +437,10 @@ class Staging:
                 hint="Migrations change only what is below .claude/; use ctx.claude.",
             )
 
-    def _refuse_conflicts(self, changes: list[Change]) -> None:
+    def _refuse_conflicts(self, changes: list[Change], gone_beside: Collection[str]) -> None:
         """Compare the live side of every change with the baseline (clause 4)."""
         deleted = {change.path for change in changes if change.before and not change.after}
+        deleted.update(gone_beside)
         targets: dict[str, str] = {}
         for change in changes:
             base = self._base(change.path)

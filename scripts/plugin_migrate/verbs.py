@@ -349,6 +349,8 @@ def run_verify(invocation: Invocation) -> int:
 
 def _show_verified(invocation: Invocation, workspace: Workspace) -> int:
     from .look import look_ahead
+    from .narrator import Narrator
+    from .output import style_of
     from .render import rehearsal
     from .several import refuse_unrehearsable
     from .stdout import stdout_kept_clean
@@ -360,8 +362,14 @@ def _show_verified(invocation: Invocation, workspace: Workspace) -> int:
         entries = look_ahead(workspace).entries
         chosen = [one for one in entries if not versions or one.version in versions]
         refuse_unrehearsable(invocation, workspace, chosen)
-    with stdout_kept_clean():
-        verified = verify(workspace, versions, options.all, options.lint_only)
+    style = style_of(sys.stderr, invocation.environment)
+    narrator = Narrator(sys.stderr, style, options.verbose)
+    with stdout_kept_clean(), narrator:
+        verified = verify(workspace, versions, options.all, options.lint_only, narrator)
+    if options.verbose:
+        for item in verified:
+            if item.error is not None:
+                print_cause(item.error)
     ok = not any(item.has_failed for item in verified)
     invocation.output.result(
         lambda style: rehearsal.verified_text(verified, workspace.shown, style, options.lint_only),

@@ -13,6 +13,9 @@ from .errors import InvalidVersion
 from .values import NamedTuple
 
 _LARGEST = 999_999_999
+# As semantic versioning and PEP 440 write them: `-alpha.1`, `-rc1`.
+_PRERELEASE = r"(alpha|beta|rc|pre|preview|dev|a|b|c)\.\d+|(alpha|beta|rc)\d+"
+_NO_PRERELEASES = "Pre-releases are not versions here: each migration has an X.Y.Z of its own"
 
 
 class Version(NamedTuple):
@@ -66,6 +69,8 @@ def _expected(text: str) -> str:
     from packaging import version as pep440
 
     expected = "Expected semantic version: X.Y.Z"
+    if is_prerelease(text.partition("-")[2].partition("+")[0]):
+        return f"{expected}\n{_NO_PRERELEASES}"
     try:
         meant = pep440.Version(text)
     except (pep440.InvalidVersion, ValueError):
@@ -75,3 +80,25 @@ def _expected(text: str) -> str:
     if meant != pep440.Version(release) or release == text:
         return expected
     return f"{expected}\nDid you mean {release}?"
+
+
+def refuse_prerelease(version: str, slug: str) -> None:
+    """Refuse a file's name whose slug is the rest of a pre-release version.
+
+    Raises:
+        InvalidVersion: it is, as in ``1.2.0-alpha.1-add-oauth``.
+    """
+    head = slug.partition("-")[0]
+    # Almost no slug has a first word that ends in a digit.
+    if head[-1:].isdigit() and is_prerelease(head):
+        raise InvalidVersion(
+            f"Invalid version format: '{version}-{head}'",
+            hint=f"Expected semantic version: X.Y.Z\n{_NO_PRERELEASES}",
+        )
+
+
+def is_prerelease(word: str) -> bool:
+    """Return whether a word behind a version would make it a pre-release."""
+    import re
+
+    return re.fullmatch(_PRERELEASE, word, re.IGNORECASE) is not None

@@ -276,7 +276,7 @@ def test_a_failure_shows_no_frame_of_ours_unless_asked(project):
     code, _, err = project.call("upgrade")
     assert code == 1
     assert "plugin_migrate/" not in err
-    assert f'  File "{project.migrations}/1.0.0-step.py", line 2, in inner' in err
+    assert '  File ".claude/core/versioning/migrations/1.0.0-step.py", line 2, in inner' in err
     assert "Traceback" not in err
     _, _, err = project.call("upgrade", "--verbose")
     assert "Traceback (most recent call last)" in err

@@ -83,7 +83,7 @@ def test_the_document_has_the_contracts_keys(project):
     document = project.json("status")
     migrations = document.pop("migrations")
     head = {"schema": 1, "command": "status", "ok": True, "current_version": "1.0.0"}
-    assert document == head | {"plugins": []}
+    assert document == head | {"plugins": [], "misnamed": []}
     applied, pending = migrations
     assert list(applied) == list(pending)
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", applied.pop("applied_at"))

@@ -146,6 +146,7 @@ def test_the_document_lists_the_steps(three):
         "target": "1.1.0",
         "count": None,
         "out_of_order": [],
+        "misnamed": [],
     }
     assert [(step["version"], step["description"], step["direction"]) for step in steps] == [
         ("1.0.0", "Initial schema", "up"),

@@ -150,7 +150,7 @@ def test_an_error_is_told_with_its_lines_and_undone(project, engine):
         "first",
         "up",
     ]
-    assert all(f"{error.file}:" in line for line in lines)
+    assert all("(.claude/core/versioning/migrations/1.0.0-step.ts:" in line for line in lines)
     assert [line.split(":")[-2] for line in lines] == ["13", "9", "5"]
 
 
@@ -243,7 +243,7 @@ def test_any_project_path_will_do(folder, project, engine):
     error = fails_unchanged(odd)
     assert "There is no file .claude/none.json" in error.message
     assert error.line == 4
-    assert f"{odd.migrations}/1.0.0-step.ts:4" in error.details[0]
+    assert ".claude/core/versioning/migrations/1.0.0-step.ts:4" in error.details[0]
 
 
 # One process
@@ -702,3 +702,32 @@ def test_looking_starts_no_engine(project, folder, monkeypatch):
         done = project.cli(*arguments)
         assert done.returncode in (0, 3), done.stderr
     assert not (folder / "sprung").exists()
+
+
+def test_databases_are_moved_and_removed_with_the_step(project, node):
+    for name in ("old.db", "gone.db"):
+        project.setup("CREATE TABLE facts (x); INSERT INTO facts VALUES (1)", project.claude / name)
+    project.typescript(
+        "1.0.0",
+        "const db = ctx.database('old.db');\n"
+        "ctx.moveDatabase('old.db', 'new.db');\n"
+        "db.run('INSERT INTO facts VALUES (2)');\n"
+        "ctx.removeDatabase('gone.db');",
+        "ctx.moveDatabase('new.db', 'old.db');",
+    )
+    project.upgrade()
+    new = project.claude / "new.db"
+    assert project.query("SELECT x FROM facts ORDER BY x", database=new) == [(1,), (2,)]
+    assert not (project.claude / "gone.db").exists()
+    project.downgrade()
+    assert (project.claude / "old.db").exists()
+    assert not new.exists()
+
+
+def test_handling_a_database_as_a_file_says_what_to_do_instead(project, node):
+    project.setup("CREATE TABLE facts (x)", project.claude / "x.db")
+    project.typescript(
+        "1.0.0", "fs.renameSync(`${ctx.claude}/x.db`, 'y');", top="import fs from 'node:fs';"
+    )
+    error = project.failure()
+    assert "ctx.moveDatabase(old, new)" in error.hint

@@ -47,7 +47,7 @@ def test_verify_shows_what_a_wrong_down_leaves(project, node, settings):
     project.typescript("1.0.0", PREFERENCES, "ctx.db.exec('DROP TABLE preferences');")
     done = project.cli("verify")
     assert done.returncode == 1
-    assert "after down: settings.json" in done.stdout
+    assert "after down: .claude/settings.json has another content" in done.stdout
 
 
 def test_a_preview_shows_the_real_change_and_makes_none(project, node, settings):
@@ -115,3 +115,16 @@ def test_an_edited_file_is_modified_and_its_line_ends_do_not_count(project, node
     assert [state.name for state in project.states().values()] == ["APPLIED"]
     path.write_text(text + "\n// more\n")
     assert [state.name for state in project.states().values()] == ["MODIFIED"]
+
+
+def test_a_failure_is_told_without_any_path_of_a_copy(project, node):
+    project.typescript(
+        "1.0.0",
+        "read(ctx.claude + '/none.json');",
+        "",
+        top="import fs from 'node:fs';\nconst read = (path) => fs.readFileSync(path);",
+    )
+    said = project.cli("verify").stdout
+    assert "open '.claude/none.json'" in said
+    assert ".claude/core/versioning/migrations/1.0.0-step.ts:3" in said
+    assert not any(copy in said for copy in ("plugin-migrate-", ".plugin-migrate", "/staging/"))

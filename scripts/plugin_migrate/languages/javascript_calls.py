@@ -35,6 +35,8 @@ class Calls:
             "all": lambda call: self._rows(call, -1),
             "exec": self._exec,
             "database": self._database,
+            "move_database": lambda call: context.move_database(call["old"], call["new"]),
+            "remove_database": lambda call: context.remove_database(call["path"]),
             "open": self._open,
             "close": self._close,
             # Answered, so that it comes before what the migration prints next.

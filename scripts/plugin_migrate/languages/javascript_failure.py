@@ -45,7 +45,8 @@ def failure_of(
         cause.line = cause.line or (line if cause.file == action.file else None)
         cause.details = cause.details or details
         return cause
-    message = mapped(failed["message"])
+    live = context.workspace.claude
+    message = mapped(failed["message"]).replace(live + os.sep, ".claude" + os.sep)
     if line is None:
         line, shown = _syntax_error(failed, mapped, action.file)
         details = (shown,) if shown else () if line else details
@@ -54,7 +55,11 @@ def failure_of(
         shown = "\n".join(line for line in lines if _RUNNER not in line and "node:" not in line)
         details += (f"Caused by: {shown}",)
     return StepFailed(
-        message, file=action.file, line=line, details=details, hint=_advice(failed, message)
+        message,
+        file=action.file,
+        line=line,
+        details=details,
+        hint=_advice(failed, message) or _advice_on_database(failed, context),
     )
 
 
@@ -106,3 +111,11 @@ def _advice(failed: dict[str, object], message: str) -> str | None:
     if failed["code"] == "ERR_MODULE_NOT_FOUND" and "Cannot find module" in message:
         return "Write a helper's whole name, such as './_shared.ts'."
     return _ADVICE.get(str(failed["code"]))
+
+
+def _advice_on_database(failed: dict[str, object], context: Context) -> str | None:
+    path = context.database_in(str(failed["message"]))
+    return path and (
+        f"{path} is a database, which the copy of the files does not hold. Use"
+        f" ctx.database('{path}'), ctx.moveDatabase(old, new) or ctx.removeDatabase(path)."
+    )

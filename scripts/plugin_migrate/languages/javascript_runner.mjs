@@ -275,6 +275,12 @@ function makeContext(owner, claude) {
     database(path) {
       return makeDatabase(owner, call(owner, 'database', { path: text(path) }));
     },
+    moveDatabase(before, after) {
+      call(owner, 'move_database', { old: text(before), new: text(after) });
+    },
+    removeDatabase(path) {
+      call(owner, 'remove_database', { path: text(path) });
+    },
     editJson(path, change) {
       return edit(owner, 'json', path, change);
     },

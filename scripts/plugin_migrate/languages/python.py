@@ -74,7 +74,7 @@ class PythonAction:
             except (MigrateError, Stop):
                 raise
             except BaseException as error:  # sys.exit, a cancelled task and the like
-                raise self._failure(error) from error
+                raise self._failure(error, context) from error
 
     def _call(self, context: Context) -> None:
         # A stored source has no file to take the traceback's lines from.
@@ -90,9 +90,10 @@ class PythonAction:
 
             asyncio.run(_awaited(result))
 
-    def _failure(self, error: BaseException) -> StepFailed:
+    def _failure(self, error: BaseException, context: Context) -> StepFailed:
         from ..audit import Outside
         from ..guard import Refused
+        from ..naming import is_library
 
         frames = [
             frame
@@ -104,6 +105,7 @@ class PythonAction:
         if own:
             # What stands before is the way there: asyncio, for an `async` function.
             frames = frames[frames.index(own[0]) :]
+        frames = [frame for frame in frames if not is_library(frame.filename)]
         message = "".join(traceback.format_exception_only(error)).strip()
         if isinstance(error, (Refused, Outside)):
             message = str(error)  # a sentence of ours
@@ -114,7 +116,16 @@ class PythonAction:
             file=self.file,
             line=own[-1].lineno if own else None,
             details=("".join(traceback.format_list(frames)).rstrip(),) if frames else (),
+            hint=_advice(error, context),
         )
+
+
+def _advice(error: BaseException, context: Context) -> str | None:
+    path = context.database_in(str(error)) if isinstance(error, OSError) else None
+    return path and (
+        f"{path} is a database, which the copy of the files does not hold. Use"
+        f' ctx.database("{path}"), ctx.move_database(old, new) or ctx.remove_database(path).'
+    )
 
 
 class Python:

@@ -36,6 +36,10 @@ _WRITERS = frozenset(
     for name in "writeFile appendFile mkdir mkdtemp rm rmdir unlink truncate chmod cp".split()
     for suffix in ("", "Sync")
 )
+_TAKERS = frozenset(
+    name + suffix for name in "rename copyFile cp rm unlink".split() for suffix in ("", "Sync")
+)
+_DATABASE = re.compile(r"\.(db|sqlite|sqlite3)\Z")
 _SUBSTITUTION = re.compile(r"\$\{\s*([^{}]*?)\s*\}")
 _ABSOLUTE = re.compile(r"/|~|[A-Za-z]:[\\/]")
 # https://nodejs.org/api/module.html#modulebuiltinmodules, those known without `node:` too.
@@ -57,6 +61,7 @@ def inspect(text: str) -> tuple[list[Problem], Notes]:
         found += _handler(tokens, index)
         found += _import(tokens, index)
         found += _absolute_path(tokens, index)
+        found += _database_file(tokens, index)
     notes = _notes(text, script)
     found += placeholders.inspect(text, notes)
     return found, notes
@@ -245,6 +250,30 @@ def _absolute_path(tokens: list[Token], index: int) -> Iterator[Problem]:
             "It writes by an absolute path, past the copy that is published with the step, so a"
             " failure does not undo it",
             span=(three[0].line, three[2].last),
+        )
+
+
+def _database_file(tokens: list[Token], index: int) -> Iterator[Problem]:
+    """Yield a call that moves, copies or removes a database below ``ctx.claude`` as a file."""
+    name = tokens[index]
+    if not name.is_word(*_TAKERS) or index + 1 >= len(tokens) or not tokens[index + 1].is_sign("("):
+        return
+    taken = []
+    for token in tokens[index + 2 : end_of(tokens, index + 1)]:
+        if token.is_sign(",") and token.depth == tokens[index + 1].depth + 1:
+            break
+        taken.append(token)
+    texts = [token for token in taken if token.kind in ("string", "template")]
+    is_staged = any(token.is_word("claude") or "claude" in token.text for token in taken)
+    if texts and is_staged and _DATABASE.search(texts[-1].text[1:-1]):
+        yield problem(
+            "database-file",
+            name.line,
+            "It handles a database as a file, but the copy of the files holds no databases, so it"
+            " fails",
+            span=(name.line, texts[-1].last),
+            advice="Use ctx.moveDatabase(old, new), ctx.removeDatabase(path) or"
+            " ctx.database(path).",
         )
 
 

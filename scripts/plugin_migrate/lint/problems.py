@@ -31,6 +31,8 @@ CODES = MappingProxyType(
         "placeholder": "Do what the comment says, then delete it.",
         "absolute-path": "Use a path below ctx.claude, or a relative one: the working directory is"
         " the staged project.",
+        "database-file": "Use ctx.move_database(old, new), ctx.remove_database(path) or"
+        " ctx.database(path).",
         "foreign-import": "Use the standard library, or a helper `_name.py` beside the migration.",
         "clock": "Take the time from the data, from metadata, or write the value out; a column's"
         f" DEFAULT CURRENT_TIMESTAMP is fine. {_MEANT}clock",

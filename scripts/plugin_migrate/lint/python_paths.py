@@ -1,16 +1,20 @@
-"""Writing by an absolute path: it passes the staged copy by, so that nothing can undo it."""
+"""Paths that calls write to: absolute ones, and databases that are handled as files.
+
+The former pass the staged copy by, so that nothing can undo them; the latter are not in it.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .problems import Problem, problem
 from .python_names import Names
 
 _ABSOLUTE = re.compile(r"/|\\\\|[A-Za-z]:[\\/]")
 _WRITING_MODE = re.compile("[wax+]")
+_DATABASE = re.compile(r"\.(db|sqlite|sqlite3)\Z")
 _MANY = 50  # how many names one path is followed through
 
 _OPENERS = frozenset({"open", "io.open", "codecs.open"})
@@ -51,6 +55,13 @@ _WRITING_METHODS = frozenset(
 # `rename` and `replace` are methods of other things too, which take two arguments.
 _MOVING_METHODS = frozenset({"rename", "replace"})
 
+# What moves, copies or removes a file takes it from its first argument.
+_TAKERS = frozenset(
+    "os.remove os.unlink os.rename os.renames os.replace os.link shutil.copy shutil.copy2"
+    " shutil.copyfile shutil.move".split()
+)
+_TAKING_METHODS = frozenset({"unlink", "rename", "replace"})
+
 _PATHS = frozenset(f"pathlib.{name}" for name in ("Path", "PosixPath", "PurePath", "WindowsPath"))
 _HOMES = frozenset({"os.path.expanduser", *(f"{path}.home" for path in _PATHS)})
 _SAME_PLACE = frozenset(
@@ -63,9 +74,19 @@ _SAME_PLACE_METHODS = frozenset(
 
 
 def inspect(node: ast.AST, names: Names) -> Iterator[Problem]:
-    """Yield the problem of a call that writes by an absolute path."""
+    """Yield the problems of a call that writes by an absolute path, or takes a database."""
     if not isinstance(node, ast.Call):
         return
+    if any(
+        _is_staged(path, names) and _ends_as_database(path, names) for path in _taken(node, names)
+    ):
+        yield problem(
+            "database-file",
+            node.lineno,
+            "It handles a database as a file, but the copy of the files holds no databases, so it"
+            " fails",
+            span=(node.lineno, node.end_lineno or node.lineno),
+        )
     if any(_is_absolute(path, names, {}) for path in _targets(node, names)):
         yield problem(
             "absolute-path",
@@ -74,6 +95,70 @@ def inspect(node: ast.AST, names: Names) -> Iterator[Problem]:
             " failure does not undo it",
             span=(node.lineno, node.end_lineno or node.lineno),
         )
+
+
+def _taken(call: ast.Call, names: Names) -> Iterator[ast.expr]:
+    """Yield the path that a call moves, copies or removes."""
+    if names.dotted(call.func) in _TAKERS:
+        yield from call.args[:1]
+    elif isinstance(call.func, ast.Attribute) and call.func.attr in _TAKING_METHODS:
+        yield call.func.value
+
+
+def _is_staged(path: ast.expr, names: Names) -> bool:
+    """Tell whether a path is known to begin at ``ctx.claude``, or at a relative ``.claude``."""
+    return _holds(path, names, {}, lambda part: _begins_staged(part, names))
+
+
+def _ends_as_database(path: ast.expr, names: Names) -> bool:
+    """Tell whether the last part of a path is known to be the name of a database."""
+    return _holds(path, names, {}, _last_part)
+
+
+def _holds(
+    path: ast.expr,
+    names: Names,
+    known: dict[str, bool],
+    follow: Callable[[ast.expr], ast.expr | bool],
+) -> bool:
+    """Follow a path through names until ``follow`` knows; of a name, for all its values.
+
+    ``known`` keeps what has been found out; a name that leads to itself decides nothing.
+    """
+    found: ast.expr | bool = path
+    while not isinstance(found, bool):
+        if not isinstance(found, ast.Name):
+            found = follow(found)
+        elif found.id in known:
+            return known[found.id]
+        else:
+            known[found.id] = True
+            values = names.values(found.id) if len(known) <= _MANY else []
+            known[found.id] = bool(values) and all(
+                _holds(each, names, known, follow) for each in values
+            )
+            return known[found.id]
+    return found
+
+
+def _begins_staged(path: ast.expr, names: Names) -> ast.expr | bool:
+    if isinstance(path, ast.Constant):
+        return isinstance(path.value, str) and path.value.startswith(".claude/")
+    if isinstance(path, ast.Attribute) and path.attr == "claude":
+        return True
+    return _beginning(path, names) or False
+
+
+def _last_part(path: ast.expr) -> ast.expr | bool:
+    if isinstance(path, ast.Constant):
+        return isinstance(path.value, str) and _DATABASE.search(path.value) is not None
+    if isinstance(path, ast.BinOp):
+        return path.right
+    if isinstance(path, ast.JoinedStr) and path.values:
+        return path.values[-1]
+    if isinstance(path, ast.Call) and path.args:
+        return path.args[-1]
+    return False
 
 
 def _targets(call: ast.Call, names: Names) -> Iterator[ast.expr]:

@@ -130,7 +130,7 @@ def verified_text(
     first_to_go = [one for one in ("Took", "Idempotent", "Repeatable") if one in headers]
     colors = {header: {"NO": "red"} for header in headers}
     table = table_text(headers, rows, style, "Description", first_to_go, colors)
-    lines = ["Verification:", table]
+    lines = ["Verification:", table, *_legend(verified)]
     for item in verified:
         lines += _reasons(item, shown, style)
     failed = sum(item.has_failed for item in verified)
@@ -140,6 +140,21 @@ def verified_text(
     else:
         lines.append(f"{style.paint('green', '✓')} {len(verified)} migration(s) verified")
     return "\n".join(lines)
+
+
+def _legend(verified: Sequence[Verified]) -> list[str]:
+    """Return what each ``-`` of the table stands for."""
+    reasons: dict[str, list[str]] = {}
+    for item in verified:
+        for why in item.unanswered:
+            reasons.setdefault(why, []).append(str(item.version))
+    return [f"  -  no answer: {why} ({_some(versions)})" for why, versions in reasons.items()]
+
+
+def _some(versions: Sequence[str], most: int = 5) -> str:
+    more = len(versions) - most
+    shown = ", ".join(versions[:most])
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _without(
@@ -176,7 +191,10 @@ def _answer(answer: bool | None) -> str:
 
 
 def _reasons(item: Verified, shown: Callable[[str], str], style: Style) -> list[str]:
-    lines = [f"  {one_line(difference)}" for difference in item.differences]
+    lines = []
+    for difference in item.differences:
+        lines.append(f"  {one_line(difference.what)}")
+        lines += [f"    {_painted(line, style)}" for line in difference.lines]
     if item.error is not None:
         lines += [f"  {line}" for line in error_text(item.error, shown, style).split("\n")]
     for finding in item.findings:
@@ -208,7 +226,8 @@ def verified_json(verified: Sequence[Verified], shown: Callable[[str], str]) -> 
                     asdict(finding) | {"file": shown(finding.file), "note": finding.is_note}
                     for finding in item.findings
                 ],
-                "differences": list(item.differences),
+                "differences": ["\n".join((one.what, *one.lines)) for one in item.differences],
+                "unanswered": list(item.unanswered),
                 "error": error_json(item.error, shown) if item.error else None,
             }
             for item in verified

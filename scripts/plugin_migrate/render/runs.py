@@ -35,7 +35,7 @@ def run_text(run: Run, style: Style, is_named: bool = False) -> str:
         where = " (from the stored source: its file is gone)" if result.from_ledger else ""
         lines.append(f"  • {result.version} - {one_line(result.description)}{where}")
     lines += _run_remarks(run)
-    return "\n".join(lines)
+    return "\n".join(lines + _passed_over(run.look, run.plan))
 
 
 def _run_remarks(run: Run) -> list[str]:
@@ -48,6 +48,14 @@ def _run_remarks(run: Run) -> list[str]:
     if late:
         lines += ["", f"Applied out of order, below the version before: {', '.join(late)}"]
     return lines
+
+
+def _passed_over(look: Look, plan: Plan) -> list[str]:
+    if plan.direction == "down" or not look.misnamed:
+        return []
+    from .status import misnamed_lines
+
+    return misnamed_lines(look.misnamed)
 
 
 def _steps(count: int) -> str:
@@ -63,11 +71,13 @@ def _nothing_to_do(look: Look, plan: Plan, style: Style) -> str:
     if not look.entries:
         from .status import no_migrations
 
-        return f"{tick} No pending migrations\n{current}\n  " + no_migrations(look.workspace, style)
+        return f"{tick} No pending migrations\n{current}\n  " + no_migrations(look, style)
     if plan.beyond:
         rest = f"  {plan.beyond} pending above {plan.target}"
-        return f"{tick} No pending migrations up to {plan.target}\n{current}\n{rest}"
-    return f"{tick} No pending migrations\n{current}\n  All migrations up to date"
+        lines = [f"{tick} No pending migrations up to {plan.target}", current, rest]
+    else:
+        lines = [f"{tick} No pending migrations", current, "  All migrations up to date"]
+    return "\n".join(lines + _passed_over(look, plan))
 
 
 def run_json(run: Run) -> dict[str, object]:
@@ -88,6 +98,7 @@ def run_json(run: Run) -> dict[str, object]:
         "count": run.plan.limit,
         "out_of_order": [str(version) for version in run.plan.out_of_order],
     }
+    document |= _misnamed_json(run.look, run.plan)
     if run.failed is not None:
         document["failed"] = {
             "version": str(run.failed.version),
@@ -120,6 +131,7 @@ def dry_run_text(dry_run: DryRun, style: Style, with_sources: bool) -> str:
     if dry_run.plan.out_of_order:
         late = ", ".join(map(str, dry_run.plan.out_of_order))
         lines.append(f"Out of order, below the current version: {late}")
+    lines += _passed_over(dry_run.look, dry_run.plan)
     lines += ["", "Nothing was changed."]
     return "\n".join(lines)
 
@@ -139,7 +151,7 @@ def dry_run_json(dry_run: DryRun, with_sources: bool) -> dict[str, object]:
             step["source"] = prepared.source
         steps.append(step)
     current = dry_run.look.current
-    return {
+    document: dict[str, object] = {
         "dry_run": True,
         "steps": steps,
         "current_version": str(current) if current else None,
@@ -147,6 +159,13 @@ def dry_run_json(dry_run: DryRun, with_sources: bool) -> dict[str, object]:
         "count": dry_run.plan.limit,
         "out_of_order": [str(version) for version in dry_run.plan.out_of_order],
     }
+    return document | _misnamed_json(dry_run.look, dry_run.plan)
+
+
+def _misnamed_json(look: Look, plan: Plan) -> dict[str, object]:
+    if plan.direction == "down":
+        return {}
+    return {"misnamed": [one._asdict() for one in look.misnamed]}
 
 
 def failure_text(run: Run, shown: Callable[[str], str], style: Style) -> str:

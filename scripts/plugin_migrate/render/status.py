@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from ..departed import Departed
     from ..ledger import Header
     from ..look import Look
+    from ..misnamed import Misnamed
     from ..news import News
     from ..plan import Entry
     from ..workspace import Workspace
 
 
 _CHECKSUM_DIGITS = 12
+_MISNAMED_SHOWN = 10
 _OFFSET = re.compile(r":\d\d(\.\d+)?[+-]\d\d:?\d\d$")
 _LABELS = {state: state.value.capitalize() for state in State}
 
@@ -80,7 +82,7 @@ def _own_status(
     look: Look, shown: Sequence[Entry], style: Style, as_list: bool, most_rows: int | None
 ) -> str:
     if not look.entries:
-        return no_migrations(look.workspace, style)
+        return no_migrations(look, style)
     count = len(shown)
     if most_rows is not None and count > most_rows:
         shown = _most_telling(shown, most_rows)
@@ -120,12 +122,33 @@ def _left_out(count: int, shown: Sequence[Entry], style: Style) -> list[str]:
     ]
 
 
-def no_migrations(workspace: Workspace, style: Style) -> str:
+def no_migrations(look: Look, style: Style) -> str:
     """Return that the folder holds no migrations, and how to start one."""
-    return (
-        f"No migrations found in {workspace.shown(workspace.migrations)}\n"
-        f"  Start one with: {style.call('create', 'NAME')}"
+    workspace = look.workspace
+    return "\n".join(
+        [
+            f"No migrations found in {workspace.shown(workspace.migrations)}",
+            f"  Start one with: {style.call('create', 'NAME')}",
+            *misnamed_lines(look.misnamed),
+        ]
     )
+
+
+def misnamed_lines(misnamed: Sequence[Misnamed]) -> list[str]:
+    """Return the files that look like migrations and are none, with the reasons."""
+    if not misnamed:
+        return []
+    shown = misnamed[:_MISNAMED_SHOWN]
+    lines = [f"{len(misnamed)} file(s) look like migrations, and are none:"]
+    lines += [f"  {one_line(one.name)}: {one_line(one.reason)}" for one in shown]
+    if len(misnamed) > len(shown):
+        lines.append(f"  … and {len(misnamed) - len(shown)} more")
+    return ["", *lines]
+
+
+def misnamed_json(misnamed: Sequence[Misnamed]) -> list[dict[str, str]]:
+    """Return the same for a document."""
+    return [one._asdict() for one in misnamed]
 
 
 def _status_table(shown: Sequence[Entry], style: Style) -> str:
@@ -210,7 +233,7 @@ def _remarks(look: Look, style: Style) -> list[str]:
         )
     elif State.MISSING in states:
         remarks.append("Missing: the file is gone; a downgrade works from the stored source.")
-    return ["", *remarks] if remarks else []
+    return [*(["", *remarks] if remarks else []), *misnamed_lines(look.misnamed)]
 
 
 def status_json(
@@ -221,6 +244,7 @@ def status_json(
         "current_version": str(look.current) if look.current else None,
         "migrations": [_entry_json(entry, look.workspace, headers) for entry in shown],
         "plugins": [_news_json(news) for news in plugins],
+        "misnamed": misnamed_json(look.misnamed),
     }
 
 
