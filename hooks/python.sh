@@ -8,19 +8,26 @@
 # shellcheck source=scripts/environment.sh
 . "$hooks/../scripts/environment.sh"
 
-# run_hook MODULE: runs MODULE.main() with this shell's standard input and output, and exits with 0.
+# run_hook MODULE: the same as start_hook, and exits with 0 whatever comes of it.
 run_hook() {
+    start_hook "$1"
+    exit 0
+}
+
+# start_hook MODULE: runs MODULE.main() with this shell's standard input and output. False when there is
+# no Python to run it.
+start_hook() {
     module=$1
     pythons='python3 python3.13 python3.12 python3.11 python3.14'
     locate_environment "$hooks/../scripts" requirements.txt && pythons=
     bytecode=${cache:+pycache_prefix=$cache/pycache}
     if [ -z "$pythons" ]; then
-        start "$environment/bin/python" && exit 0
+        start "$environment/bin/python" && return
     fi
     for python in $pythons; do
-        command -v "$python" >/dev/null && start "$python" && exit 0
+        command -v "$python" >/dev/null && start "$python" && return
     done
-    exit 0
+    return 1
 }
 
 # False when it is no Python, or too old a one; it has read nothing then.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import functools
 import os
+from itertools import pairwise
 
 from . import __version__
 from .errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import NoReturn
 
 _EPILOG = """\
@@ -152,6 +154,12 @@ def make_parser(only: str | None = None) -> argparse.ArgumentParser:
         )
         add_arguments(command)
     return parser
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Return whether a command line, which may be wrong, asks for a JSON document."""
+    pairs = pairwise([*arguments, ""])
+    return any(one == "--format=json" or (one, two) == ("--format", "json") for one, two in pairs)
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):

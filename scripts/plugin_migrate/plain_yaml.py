@@ -7,12 +7,21 @@ more is an error here, never a guess.
 from __future__ import annotations
 
 import re
+import sys
+
+from .startup import defer
 
 _LINE = re.compile(r"([a-z_]+): +([^ ]+) *(?: #.*)?")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
-_TEXT = re.compile(r"\.?[A-Za-z/$][A-Za-z0-9_./${}+-]*")
+_TEXT = re.compile(r"(?:\.\.?/)*\.?[A-Za-z/$][A-Za-z0-9_./${}+-]*")
 # Words that are no text in YAML 1.1.
 _WORDS = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"])
+
+
+def stand_in() -> None:
+    """Let this module be what ``import yaml`` gets, where PyYAML is not there."""
+    defer("yaml")
+    sys.modules.setdefault("yaml", sys.modules[__name__])
 
 
 class YAMLError(Exception):

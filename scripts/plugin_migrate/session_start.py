@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 
+from . import plain_yaml
 from .errors import Busy, MigrateError
 from .news import News, news_of
 from .sources import shipping_plugins, workspace_of
-from .startup import defer
 from .workspace import Workspace, locate
 
 
@@ -42,11 +41,7 @@ def sources(environment: Mapping[str, str]) -> Iterator[Workspace]:
     Raises:
         MigrateError: there is no project, or its settings cannot be read.
     """
-    defer("yaml")
-    if "yaml" not in sys.modules:
-        from . import plain_yaml
-
-        sys.modules["yaml"] = plain_yaml
+    plain_yaml.stand_in()
     own = locate(environment=environment)
     yield own
     for plugin in shipping_plugins(own, environment):

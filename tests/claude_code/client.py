@@ -13,6 +13,7 @@ permissions, of which nobody is there to ask. Then the test looks at the :class:
 ``talk.printed``          of it, what ``plugin-migrate`` printed for the slash command
 ``talk.results``          what each tool call came back with, as the client gave it to Claude
 ``talk.denied``           the calls for which the client wanted to ask the user (or a hook denied)
+``talk.told``             what hooks told the user: the outcome of a typed command
 ``talk.hooks``            what hooks printed, such as a ``systemMessage``
 ``talk.answer``           what the user reads at the end; also why a command was aborted
 ``talk.events``           everything the client told
@@ -99,6 +100,21 @@ class Conversation:
             if event["type"] == "system" and "hook" in event["subtype"]
         ]
         return [json.loads(output) for output in outputs if output.strip()]
+
+    @cached_property
+    def told(self) -> str:
+        """What the user saw of the client itself, before or instead of Claude's answer."""
+        texts = [
+            event["content"]
+            for event in self.events
+            if event["type"] == "system" and event["subtype"] == "informational"
+        ]
+        return "\n".join(texts)
+
+    @property
+    def session(self) -> str:
+        """The session's id, with which ``--resume`` goes on with it."""
+        return self.events[-1]["session_id"]
 
     @property
     def denied(self) -> list[dict]:
