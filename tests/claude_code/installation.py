@@ -16,7 +16,7 @@ from pathlib import Path
 NEWEST, OLDEST = "2.1.332", "2.1.330"
 """The clients that the facts in the command file and the hooks were found out with."""
 
-VERSION = os.environ.get("CLAUDE_CODE_VERSION") or NEWEST
+VERSION = os.environ.get("PLUGIN_MIGRATE_TEST_CLIENT") or NEWEST
 """The one that the tests run with."""
 
 USER_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
