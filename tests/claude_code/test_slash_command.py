@@ -123,6 +123,16 @@ def test_claude_cannot_invoke_the_command(client, project):
         assert project.statuses() == {"1.0.0": "pending"}
 
 
+def test_every_tool_that_runs_shell_commands_asks(client, project):
+    project.tables("1.0.0")
+    command = launcher_call("upgrade").input["command"]
+    watch = ToolCall("Monitor", {"command": command, "description": "x", "timeout_ms": 9_000})
+    for options in (("--allowedTools", "Bash,Monitor"), ("--permission-mode", "bypassPermissions")):
+        talk = client.ask("Go", project.root, watch, options=options)
+        assert talk.results == ["plugin-migrate upgrade: apply 1 to this project: 1.0.0 Step"]
+        assert project.statuses() == {"1.0.0": "pending"}
+
+
 def test_a_call_that_is_allowed_brings_nothing_else_in(client, project):
     project.tables("1.0.0")
     status = launcher_call("status").input["command"]
