@@ -94,22 +94,6 @@ def test_the_outcome_is_on_the_screen_whatever_becomes_of_the_model(client, proj
     assert talk.told.endswith("  • 1.1.0 - Step")
 
 
-def test_a_message_that_is_sent_again_then_does_nothing_twice(client, project):
-    project.tables("1.0.0", "1.1.0", "1.2.0")
-    project.ok("upgrade")
-    first = client.ask("/plugin-migrate downgrade 1", project.root, Failure())
-    resumed = ("--resume", first.session)
-    second = client.ask("/plugin-migrate downgrade 1", project.root, options=resumed)
-    assert second.requests == []
-    assert "was not done once more" in second.printed
-    assert first.told in second.printed
-    assert project.statuses()["1.1.0"] == "applied"
-    again = client.ask("/plugin-migrate downgrade 1 --again", project.root, options=resumed)
-    assert again.told.startswith("✓ Rolled back 1 migration(s)\n  • 1.1.0")
-    client.ask("/plugin-migrate downgrade 1", project.root, options=resumed)
-    assert set(project.statuses().values()) == {"pending"}
-
-
 # What Claude may do afterwards
 
 
