@@ -8,13 +8,19 @@
 # shellcheck source=scripts/environment.sh
 . "$hooks/../scripts/environment.sh"
 
-# run_hook MODULE: becomes Python running MODULE.main() with this shell's standard input and output. So
-# that whoever ends the hook ends Python with it, and nothing goes on that nobody waits for.
+# run_hook MODULE: becomes Python running MODULE.main() with this shell's standard input and output, and
+# exits with 0 where there is none. So that whoever ends the hook ends Python with it, and nothing goes on
+# that nobody waits for.
 run_hook() {
+    trap 'exit 0' EXIT # where an `exec` fails, a shell exits
+    start_hook "$1"
+    exit 0
+}
+
+# start_hook MODULE: the same, and false where there is no Python 3.11 or later.
+start_hook() {
     module=$1
-    # Where one cannot be started bash would fail unless it is told, and other shells by their trap.
-    shopt -s execfail 2>/dev/null
-    trap 'exit 0' EXIT
+    shopt -s execfail 2>/dev/null # bash then goes on where an `exec` fails
     if locate_environment "$hooks/../scripts" requirements.txt; then
         become "$environment/bin/python"
     fi
@@ -25,7 +31,7 @@ run_hook() {
             continue
         become "$python"
     done
-    exit 0
+    return 1
 }
 
 become() {

@@ -91,6 +91,25 @@ class Project(project.Project):
         assert (code, err) == (0, ""), (code, out, err)
         return out
 
+    def typed(self, command, session="5e55-10", turn="1", **options) -> dict:
+        """Run what the user types in Claude Code; return what the client is to show."""
+        options.setdefault("cwd", self.root)
+        environment = {
+            "CLAUDE_PROJECT_DIR": str(options.pop("at", self.root)),
+            "CLAUDE_CODE_SESSION_ID": session,
+            **options.pop("environment", {}),
+        }
+        call = {"session_id": session, "prompt_id": turn, "command_args": command}
+        given = json.dumps(call)
+        code, out, err = self.call("--typed", input=given, environment=environment, **options)
+        assert (code, err) == (0, ""), (code, out, err)
+        return json.loads(out)
+
+    def slash(self, command, session="5e55-10", **options) -> Outcome:
+        """Call what the slash command's block calls."""
+        given = f"{options.pop('at', self.root)}\n[{command}]\n"
+        return self.call("--slash", session, input=given, **options)
+
     def fails(self, *arguments, code=1, **options) -> str:
         """Run a command that must fail without a word on stdout; return its stderr."""
         found, out, err = self.call(*arguments, **options)

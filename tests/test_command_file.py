@@ -34,16 +34,20 @@ HOSTILE = [
 ]
 
 
-def test_claude_may_look_verify_and_create_unasked_and_nothing_else():
+def test_claude_may_only_read_unasked():
     rules = yaml.safe_load(FRONT_MATTER)["allowed-tools"].split(", ")
     launcher = '"${CLAUDE_PLUGIN_ROOT}/scripts/plugin-migrate"'
-    allowed = ["--slash", "status", "verify", "history", "check", "create"]
+    allowed = ["--slash", "status", "history", "check", "verify --lint-only"]
     assert rules == [f"Bash({launcher} {subcommand} *)" for subcommand in allowed]
+
+
+def test_the_command_is_for_the_user_to_type():
+    assert yaml.safe_load(FRONT_MATTER)["disable-model-invocation"] is True
 
 
 def test_block_is_the_tested_one():
     assert BLOCK == (
-        '"${CLAUDE_PLUGIN_ROOT}/scripts/plugin-migrate" --slash'
+        '"${CLAUDE_PLUGIN_ROOT}/scripts/plugin-migrate" --slash ${CLAUDE_SESSION_ID}'
         " <<'!ARGS_${CLAUDE_SESSION_ID}'\n"
         "${CLAUDE_PROJECT_DIR}\n"
         "[$ARGUMENTS]\n"
@@ -85,7 +89,7 @@ return 0
         )
         assert (done.returncode, done.stdout, done.stderr) == (0, b"done\n", b"")
         assert list((folder / "cwd").iterdir()) == []
-        assert (folder / "argv").read_text() == "['--slash']"
+        assert (folder / "argv").read_text() == repr(["--slash", VALUES["CLAUDE_SESSION_ID"]])
         return (folder / "stdin").read_bytes()
 
     return run

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import functools
 import os
+from itertools import pairwise
 
 from . import __version__, verbs
 from .errors import UsageError
@@ -15,7 +16,7 @@ from .values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import NoReturn
 
     from .invocation import Invocation
@@ -165,6 +166,12 @@ def make_parser() -> argparse.ArgumentParser:
         command.add_arguments(subparser)
         subparser.set_defaults(run=command.run)
     return parser
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Return whether a command line, which may be wrong, asks for a JSON document."""
+    pairs = pairwise([*arguments, ""])
+    return any(one == "--format=json" or (one, two) == ("--format", "json") for one, two in pairs)
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
 
-from .arguments import COMMANDS, make_parser
+from .arguments import COMMANDS, make_parser, wants_json
 from .errors import DamagedEnvironment, MigrateError, UsageError
 from .invocation import Invocation
 from .output import Output, print_cause
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,10 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         arguments = list(sys.argv[1:] if arguments is None else arguments)
-        if arguments[:1] == ["--slash"]:
-            code = _run_slash(sys.stdin.read())
+        if arguments[:1] == ["--typed"]:
+            code = _run_typed(sys.stdin.read())
+        elif arguments[:1] == ["--slash"]:
+            code = _run_slash("".join(arguments[1:2]), sys.stdin.read())
         else:
-            code = _run(arguments, os.environ)
+            code = _run(arguments, os.environ, require=_require_consent)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -57,34 +62,90 @@ def _open_missing_streams() -> None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
 
 
-def _run_slash(text: str) -> int:
-    """Run what the slash command delivered; Claude sees one stream, and not everything of it."""
+def _run_typed(text: str) -> int:
+    """Run what the user typed in Claude Code, and print what the client is to show of it."""
+    import json
+
+    from .claude_code import outcome
+    from .slash import MOST_ROWS, captured
+
+    environment = {**os.environ, "CLAUDECODE": "1"}
+    answer = outcome.answer(
+        json.loads(text),
+        environment,
+        lambda arguments: captured(lambda: _run(list(arguments), environment, MOST_ROWS)),
+    )
+    print(json.dumps(answer))
+    return 0
+
+
+def _run_slash(session: str, text: str) -> int:
+    """Print what the typed command of a session came to; Claude sees it on the one stream.
+
+    Where the client's hooks do not tell what was typed, what only reads runs here.
+    """
+    from contextlib import redirect_stderr
+
     from . import slash
+    from .claude_code import outcome
 
-    try:
-        project, arguments = slash.read_command(text)
-    except UsageError as error:
-        with slash.fitted_output([], is_json=False):
-            return _give_up(error, Output(None, False, os.environ), verbose=False)
-    environment = {**os.environ, "CLAUDE_PROJECT_DIR": project, "CLAUDECODE": "1"}
-    with slash.fitted_output(arguments, _wants_json(arguments)):
-        return _run(arguments, environment, slash.MOST_ROWS)
+    output = Output(None, is_json=False, environment=os.environ)
+    with redirect_stderr(sys.stdout):
+        try:
+            project, arguments = slash.read_command(text)
+        except UsageError as error:
+            return _give_up(error, output, verbose=False)
+        try:
+            sys.stdout.write(outcome.tell(session, arguments, os.environ))
+            return 0
+        except MigrateError as error:
+            if not _only_reads(arguments):
+                return _give_up(error, output, verbose=False)
+        environment = {**os.environ, "CLAUDE_PROJECT_DIR": project, "CLAUDECODE": "1"}
+        code, printed = slash.captured(lambda: _run(arguments, environment, slash.MOST_ROWS))
+        sys.stdout.buffer.write(slash.fit(printed, arguments, slash.MOST_BYTES))
+        return code
 
 
-def _run(arguments: list[str], environment: Mapping[str, str], most_rows: int | None = None) -> int:
+def _only_reads(arguments: list[str]) -> bool:
+    from .claude_code import consent
+    from .claude_code.question import parsed
+
+    options = parsed(arguments)
+    return options is None or consent.is_unasked(options)
+
+
+def _require_consent(options: Namespace, arguments: Sequence[str]) -> None:
+    if os.environ.get("CLAUDECODE"):
+        from .claude_code import consent
+
+        consent.require(options, arguments, os.environ)
+
+
+def _require_nothing(options: Namespace, arguments: Sequence[str]) -> None:
+    """Typed by the user, or only reading."""
+
+
+def _run(
+    arguments: list[str],
+    environment: Mapping[str, str],
+    most_rows: int | None = None,
+    require: Callable[[Namespace, Sequence[str]], None] = _require_nothing,
+) -> int:
     parser = make_parser()
     try:
         options = parser.parse_args(arguments)
     except SystemExit:  # --help and --version have printed it
         return 0
     except UsageError as error:
-        output = Output(_command_in(arguments), _wants_json(arguments), environment)
+        output = Output(_command_in(arguments), wants_json(arguments), environment)
         return _give_up(error, output, "--verbose" in arguments)
     if options.command is None:
         parser.print_help(sys.stderr)
         return UsageError.exit_code
     output = Output(options.command, options.format == "json", environment)
     try:
+        require(options, arguments)
         code = options.run(Invocation(options, environment, output, most_rows))
         output.finish()
         return int(code)
@@ -126,12 +187,6 @@ def _bug(error: Exception) -> MigrateError:
     )
     bug.code = "internal"
     return bug
-
-
-def _wants_json(arguments: Sequence[str]) -> bool:
-    """Return whether JSON was asked for, of arguments that may be wrong."""
-    pairs = pairwise([*arguments, ""])
-    return any(one == "--format=json" or (one, two) == ("--format", "json") for one, two in pairs)
 
 
 def _command_in(arguments: Sequence[str]) -> str | None:

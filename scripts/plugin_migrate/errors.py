@@ -125,6 +125,12 @@ class VersionExists(UsageError):
     code = "version_exists"
 
 
+class ConsentMissing(MigrateError):
+    """In Claude Code: a call that the user neither typed nor was asked about."""
+
+    code = "consent_missing"
+
+
 class NoProject(MigrateError):
     """There is no ``.claude/`` to work on."""
 

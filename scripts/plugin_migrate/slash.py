@@ -1,9 +1,9 @@
-r"""The slash command: what its heredoc delivers, and output of a size that Claude gets to see.
+r"""The slash command: what its heredoc delivers, and output of a size that Claude Code shows.
 
-The client puts the project's folder on the first line and the user's arguments in brackets behind
+The client puts the project's folder on the first line and the user's arguments in brackets after
 it. It turns ``!`` at the start of a word into ``\!``, and cuts the arguments at three backticks,
 which the missing bracket shows. Of more than 30,000 bytes of output Claude sees the first 2,000
-only (design, "Claude Code").
+only, and of more than 10,000 from a hook the user sees as little (design, "Claude Code").
 """
 
 from __future__ import annotations
@@ -12,19 +12,16 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+from .arguments import wants_json
 from .errors import UsageError
 
 MOST_BYTES = 28_000
+MOST_SHOWN = 9_500
 MOST_ROWS = 80
 
-_HEAD_BYTES = 8_000
-# The end says how it ended; and a document, which must stay whole, comes last.
-_TAIL_BYTES = MOST_BYTES - _HEAD_BYTES - 1_000
-_DOCUMENT_BYTES = _TAIL_BYTES - 4_000
 _CHANGING = {"upgrade", "downgrade", "sync", "repair", "baseline", "restore"}
 
 _ESCAPED_BANG = re.compile(r"(^|\s)\\!")
@@ -40,13 +37,20 @@ def read_command(text: str) -> tuple[str, list[str]]:
     project, _, rest = text.partition("\n[")
     rest = rest.rstrip("\n")
     if not rest.endswith("]"):
-        raise UsageError(
-            "Claude Code cut the arguments, as it does at three backticks",
-            hint="Leave the backticks out.",
-        )
-    typed = _ESCAPED_BANG.sub(r"\1!", rest[:-1])
+        raise _cut()
+    return project, split_arguments(_ESCAPED_BANG.sub(r"\1!", rest[:-1]))
+
+
+def split_arguments(typed: str) -> list[str]:
+    """Return the arguments in what the user typed, split as a shell splits them.
+
+    Raises:
+        UsageError: the client cuts them, or a quote is not closed.
+    """
+    if "```" in typed:
+        raise _cut()
     try:
-        return project, shlex.split(typed)
+        return shlex.split(typed)
     except ValueError:
         raise UsageError(
             f"A quote in the arguments is not closed: {typed}",
@@ -54,15 +58,17 @@ def read_command(text: str) -> tuple[str, list[str]]:
         ) from None
 
 
-@contextmanager
-def fitted_output(arguments: Sequence[str], is_json: bool) -> Iterator[None]:
-    """Keep what is printed within this block, and print of it at the end what Claude gets to see.
+def _cut() -> UsageError:
+    return UsageError(
+        "Claude Code cut the arguments, as it does at three backticks",
+        hint="Leave the backticks out.",
+    )
 
-    That is stdout and stderr, also of migrations and of their child processes.
 
-    Parameters:
-        arguments: the command line, to name the command that shows the rest.
-        is_json: whether a JSON document is to stay one.
+def captured(run: Callable[[], int]) -> tuple[int, bytes]:
+    """Return what ``run`` returns, and all that it prints on stdout and stderr.
+
+    That is also what migrations and their child processes print.
     """
     from tempfile import TemporaryFile
 
@@ -72,35 +78,44 @@ def fitted_output(arguments: Sequence[str], is_json: bool) -> Iterator[None]:
             stream.flush()
             os.dup2(kept.fileno(), stream.fileno())
         try:
-            yield
+            code = run()
         finally:
             for stream, descriptor in streams:
                 stream.flush()
                 os.dup2(descriptor, stream.fileno())
                 os.close(descriptor)
-            kept.seek(0)
-            output = fit(kept.read(), arguments, is_json)
-            sys.stdout.buffer.write(output)
-            sys.stdout.flush()
+        kept.seek(0)
+        return code, kept.read()
 
 
-def fit(output: bytes, arguments: Sequence[str], is_json: bool) -> bytes:
+def fit(output: bytes, arguments: Sequence[str], most: int) -> bytes:
     """Return ``output``, or its beginning and its end with a word on what is left out between.
 
-    The result has at most :data:`MOST_BYTES`. See :func:`fitted_output` for the parameters.
+    A JSON document cannot be cut: a short one that says so takes its place.
+
+    Parameters:
+        output: what a command printed.
+        arguments: its command line, to name the command that shows the rest.
+        most: bytes that the result may have.
     """
-    if is_json and len(output) > MOST_BYTES:
-        output = _with_small_document(output, arguments)
-    if len(output) <= MOST_BYTES:
+    if len(output) <= most:
         return output
-    head, tail = _first_lines(output[:_HEAD_BYTES]), _last_lines(output[-_TAIL_BYTES:])
+    if wants_json(arguments):
+        return _document_too_long(len(output), arguments, most)
+    # The end says how it ended, so it gets more room.
+    room = most - 1_000
+    head, tail = _first_lines(output[: room * 3 // 10]), _last_lines(output[-room * 7 // 10 :])
     between = output[len(head) : -len(tail)]
     lines = between.count(b"\n")
     notice = (
         f"[{lines:,} lines ({len(between):,} bytes) are left out here, because Claude Code takes"
-        f" only 30,000 bytes. In a terminal, {_command_for_all(arguments)}]\n"
+        f" only {_limit(most)} bytes. In a terminal, {_command_for_all(arguments)}]\n"
     )
     return b"\n".join([head.rstrip(b"\n"), notice.encode(), tail])
+
+
+def _limit(most: int) -> str:
+    return "30,000" if most == MOST_BYTES else "10,000"
 
 
 def _first_lines(part: bytes) -> bytes:
@@ -139,31 +154,15 @@ def _source_in(arguments: Sequence[str]) -> list[str]:
     return chosen
 
 
-def _with_small_document(output: bytes, arguments: Sequence[str]) -> bytes:
-    """Return ``output`` with a document in it that is still one, without its long lists."""
+def _document_too_long(size: int, arguments: Sequence[str], most: int) -> bytes:
     import json
 
-    # It comes last, and no line within it is a brace alone.
-    start = (b"\n" + output).rfind(b"\n{\n")
-    end = output.find(b"\n}\n", start) + len(b"\n}\n")
-    try:
-        document = json.loads(output[start:end])
-    except ValueError:  # the traceback of `--verbose` came later, and looked like one
-        return output
-    left_out: dict[str, int] = {}
-    by_size = sorted(document, key=lambda key: len(json.dumps(document[key])), reverse=True)
-    while len(json.dumps(document, indent=2)) > _DOCUMENT_BYTES:
-        key = by_size.pop(0)
-        value = document.pop(key)
-        if key == "error":  # what went wrong is never left out, only how it looked
-            texts = {name: value[name] for name in ("code", "message", "hint")}
-            document[key] = {name: text and text[:2_000] for name, text in texts.items()}
-        else:
-            left_out[key] = len(value) if isinstance(value, list | dict) else 1
-        document["left_out"] = {
-            "counts": left_out,
-            "reason": "Claude Code takes only 30,000 bytes",
-            "hint": f"In a terminal, {_command_for_all(arguments)}",
-        }
-    small = json.dumps(document, indent=2) + "\n"
-    return output[:start] + small.encode() + output[end:]
+    error = {
+        "code": "output_too_long",
+        "message": f"The command has ended, but its document of {size:,} bytes is not shown: Claude"
+        f" Code takes only {_limit(most)}",
+        "hint": f"In a terminal, {_command_for_all(arguments)}",
+    }
+    command = next((one for one in arguments if not one.startswith("-")), None)
+    document = {"schema": 1, "command": command, "ok": False, "error": error}
+    return (json.dumps(document, indent=2) + "\n").encode()

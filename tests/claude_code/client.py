@@ -13,6 +13,7 @@ permissions, of which nobody is there to ask. Then the test looks at the :class:
 ``talk.printed``          of it, what ``plugin-migrate`` printed for the slash command
 ``talk.results``          what each tool call came back with, as the client gave it to Claude
 ``talk.denied``           the calls for which the client wanted to ask the user (or a hook denied)
+``talk.told``             what the user saw of the client itself: the outcome of a typed command
 ``talk.hooks``            what hooks printed, such as a ``systemMessage``
 ``talk.answer``           what the user reads at the end; also why a command was aborted
 ``talk.events``           everything the client told
@@ -40,6 +41,8 @@ from claude_code.messages_api import MessagesApi, Reply, ToolCall
 from launcher_tree import ROOT
 
 LAUNCHER = ROOT / "scripts/plugin-migrate"
+_BLOCKED = "UserPromptExpansion operation blocked by hook:\n"
+_SAYS = "UserPromptExpansion says: "
 _END_OF_OUTPUT = "\n\nAbove is what `plugin-migrate` printed;"
 
 
@@ -74,7 +77,9 @@ class Conversation:
 
     @cached_property
     def printed(self) -> str:
-        """What the slash command printed."""
+        """What a typed command printed: where no model was asked, what the user saw of it."""
+        if self.told.startswith(_BLOCKED):
+            return self.told.removeprefix(_BLOCKED).rpartition("\n\nOriginal prompt: ")[0]
         assert _END_OF_OUTPUT in self.shown, self.shown or self.answer
         return self.shown.partition("</command-args>\n")[2].partition(_END_OF_OUTPUT)[0].strip("\n")
 
@@ -99,6 +104,21 @@ class Conversation:
             if event["type"] == "system" and "hook" in event["subtype"]
         ]
         return [json.loads(output) for output in outputs if output.strip()]
+
+    @cached_property
+    def told(self) -> str:
+        """What the user saw of the client itself, before or instead of Claude's answer."""
+        texts = [
+            event["content"]
+            for event in self.events
+            if event["type"] == "system" and event["subtype"] == "informational"
+        ]
+        return "\n".join(line.removeprefix(_SAYS) for line in "\n".join(texts).split("\n"))
+
+    @property
+    def session(self) -> str:
+        """The session's id, with which ``--resume`` goes on with it."""
+        return self.events[-1]["session_id"]
 
     @property
     def denied(self) -> list[dict]:
@@ -135,6 +155,7 @@ class Client:
             "ANTHROPIC_API_KEY": "sk-dummy",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_AUTOUPDATER": "1",
+            "IS_SANDBOX": "1",  # or the client refuses bypassPermissions to root
             "PLUGIN_MIGRATE_CACHE": str(cache),
             **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), api.url),
             **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1"),

@@ -13,8 +13,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-VERSION = "2.1.330"
-"""The client that the facts in the command file and the hooks were found out with."""
+NEWEST, OLDEST = "2.1.332", "2.1.330"
+"""The clients that the facts in the command file and the hooks were found out with."""
+
+VERSION = os.environ.get("PLUGIN_MIGRATE_TEST_CLIENT") or NEWEST
+"""The one that the tests run with."""
 
 USER_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 _CACHE = USER_CACHE / "plugin-migrate-tests"

@@ -23,7 +23,14 @@ class ToolCall:
     input: dict[str, object]
 
 
-Reply = str | ToolCall
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The service refuses to answer, as it does when the account has run dry."""
+
+    message: str = "Your credit balance is too low to access the Anthropic API."
+
+
+Reply = str | ToolCall | Failure
 """One answer of Claude: a text ends the turn, after a tool call it is asked again."""
 
 
@@ -82,6 +89,10 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             request = json.loads(body)
             reply = self.api.answer(request)
+            if isinstance(reply, Failure):
+                error = {"type": "invalid_request_error", "message": reply.message}
+                self._send_json({"type": "error", "error": error}, 400)
+                return
             message = _message(reply, request["model"], len(self.api.requests))
             if request.get("stream"):
                 self._send(200, "text/event-stream", b"".join(_events(message)))
@@ -105,8 +116,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self._send(502, "text/plain", b"no network in tests")
 
-    def _send_json(self, value: object) -> None:
-        self._send(200, "application/json", json.dumps(value).encode())
+    def _send_json(self, value: object, code: int = 200) -> None:
+        self._send(code, "application/json", json.dumps(value).encode())
 
     def _send(self, code: int, kind: str, body: bytes) -> None:
         self.send_response(code)

@@ -4,28 +4,27 @@ import json
 
 import pytest
 
-from claude_code.client import LAUNCHER, bash, launcher_call
-from claude_code.messages_api import ToolCall
+from claude_code.client import bash, launcher_call
+from claude_code.messages_api import Failure, ToolCall
 
 
-def test_the_table_reaches_claude_by_both_names(client, project):
+def test_the_table_reaches_the_user_by_both_names_and_without_the_model(client, project):
     project.tables("1.0.0")
     project.ok("upgrade")
     project.tables("1.1.0")
     table = project.ok("status", environment={"CLAUDECODE": "1"}).strip("\n")
     assert "│ 1.1.0" in table
     for name in ("/plugin-migrate", "/plugin-migrate:plugin-migrate"):
-        talk = client.ask(f"{name} status", project.root, "Here it is.")
+        talk = client.ask(f"{name} status", project.root)
         assert talk.printed == table
-        assert talk.answer == "Here it is."
-        assert "word for word" in talk.shown  # what Claude is to do with it
-        assert talk.denied == []
+        assert talk.requests == []
 
 
 def test_upgrade_downgrade_and_create_do_their_work(client, project):
     project.tables("1.0.0", "1.1.0")
-    talk = client.ask("/plugin-migrate upgrade", project.root)
+    talk = client.ask("/plugin-migrate upgrade", project.root, "Done.")
     assert talk.printed.startswith("✓ Applied 2 migration(s) in ")
+    assert (talk.told, talk.answer) == (talk.printed, "Done.")
     assert project.statuses() == {"1.0.0": "applied", "1.1.0": "applied"}
     talk = client.ask("/plugin-migrate downgrade 1", project.root)
     assert talk.printed.startswith("✓ Rolled back 1 migration(s)\n  • 1.1.0 - ")
@@ -50,7 +49,9 @@ def test_a_failure_reaches_claude_as_text(client, project):
 def test_no_project_and_wrong_usage_reach_claude_as_text(client, folder):
     (folder / "bare").mkdir()
     assert "✗ Error: " in client.ask("/plugin-migrate status", folder / "bare").printed
-    assert "✗ Error: " in client.ask("/plugin-migrate upgrade 1.a.0", folder / "bare").printed
+    talk = client.ask("/plugin-migrate upgrade 1.a.0", folder / "bare")
+    assert talk.printed.startswith("✗ Error: ")
+    assert talk.told == talk.printed
 
 
 def test_without_python_claude_is_told(client, project, folder, cache):
@@ -77,58 +78,42 @@ def test_of_thousands_of_migrations_claude_sees_what_matters(client, project):
     assert "│ 50.0.0 " in talk.printed
     assert "\nSummary: 5000 applied, 1 pending\n" in talk.printed
     assert "of 5001 migrations are left out" in talk.printed
+    assert len(talk.told) < 10_000
     talk = client.ask("/plugin-migrate status --format=json", project.root)
-    document = json.loads(talk.printed)
-    assert (document["ok"], document["left_out"]["counts"]) == (True, {"migrations": 5_001})
+    assert json.loads(talk.printed)["error"]["code"] == "output_too_long"
+
+
+# When the model's service fails
+
+
+def test_the_outcome_is_on_the_screen_whatever_becomes_of_the_model(client, project):
+    project.tables("1.0.0", "1.1.0")
+    talk = client.ask("/plugin-migrate upgrade", project.root, Failure())
+    assert talk.answer == "Credit balance is too low"
+    assert talk.told.startswith("✓ Applied 2 migration(s) in ")
+    assert talk.told.endswith("  • 1.1.0 - Step")
 
 
 # What Claude may do afterwards
 
 
-def test_a_further_upgrade_asks_the_user_and_looking_does_not(client, project):
+def test_claude_cannot_invoke_the_command(client, project):
     project.tables("1.0.0")
-    asked = [
-        launcher_call("upgrade"),
-        launcher_call("downgrade", "1"),
-        launcher_call("repair"),
-        launcher_call("baseline", "1.0.0"),
-        launcher_call("restore"),
-    ]
-    allowed = [
-        launcher_call("status", "--pending-only"),
-        launcher_call("history"),
-        launcher_call("check"),
-        launcher_call("verify"),
-        launcher_call("create", "further", "--version=2.0.0"),
-    ]
-    talk = client.ask("/plugin-migrate status", project.root, *asked, *allowed)
-    assert talk.denied == [call.input for call in asked]
-    table, history, check, verified, created = talk.results[len(asked) :]
-    assert "│ 1.0.0" in table
-    assert "Nothing has happened yet" in history
-    assert "1 pending migration(s)" in check
-    assert "1.0.0" in verified
-    assert "✓ Created migration: 2.0.0-further" in created
-    assert project.statuses() == {"1.0.0": "pending", "2.0.0": "pending"}
+    use = ToolCall("Skill", {"skill": "plugin-migrate:plugin-migrate", "args": "upgrade"})
+    bypass = ("--permission-mode", "bypassPermissions")
+    for options in ((), ("--allowedTools", "Skill"), bypass):
+        talk = client.ask("Update all.", project.root, use, options=options)
+        assert "disable-model-invocation" in talk.results[0]
+        assert project.statuses() == {"1.0.0": "pending"}
 
 
-def test_claude_cannot_call_what_the_slash_command_calls(client, project):
+def test_every_tool_that_runs_shell_commands_asks(client, project):
     project.tables("1.0.0")
-    document = f"<<'A'\n{project.root}\n[upgrade]\nA"
-    launcher = f'"{LAUNCHER}"'
-    attempts = [
-        f"{launcher} --slash {document}",
-        f"{launcher}  --slash{document}",
-        f"cd / && {launcher} --slash {document}",
-        f"{launcher} --slash < /dev/null",
-        f"{launcher} status; {launcher} --slash {document}",
-        f"printf '{project.root}\\n[upgrade]' | {launcher} --slash",
-    ]
-    calls = [launcher_call("status"), *map(bash, attempts)]
-    for options in ((), ("--allowedTools", "Bash")):
-        talk = client.ask("/plugin-migrate status", project.root, *calls, options=options)
-        assert talk.denied == [{"command": command} for command in attempts]
-        assert "subcommand first" in talk.results[1]
+    command = launcher_call("upgrade").input["command"]
+    watch = ToolCall("Monitor", {"command": command, "description": "x", "timeout_ms": 9_000})
+    for options in (("--allowedTools", "Bash,Monitor"), ("--permission-mode", "bypassPermissions")):
+        talk = client.ask("Go", project.root, watch, options=options)
+        assert talk.results == ["plugin-migrate upgrade: apply 1 to this project: 1.0.0 Step"]
         assert project.statuses() == {"1.0.0": "pending"}
 
 
@@ -144,7 +129,8 @@ def test_a_call_that_is_allowed_brings_nothing_else_in(client, project):
         f"{status}\ntouch pwned",
         f"{status} | tee pwned",
     ]
-    talk = client.ask("/plugin-migrate status", project.root, *map(bash, attempts))
+    typed = "/plugin-migrate upgrade --dry-run"
+    talk = client.ask(typed, project.root, *map(bash, attempts))
     assert talk.denied == [{"command": command} for command in attempts]
     assert not (project.root / "pwned").exists()
 
@@ -154,14 +140,6 @@ def test_without_the_command_being_typed_nothing_is_granted(client, project):
     calls = [launcher_call("status"), launcher_call("upgrade")]
     talk = client.ask("Are there migrations?", project.root, *calls)
     assert talk.denied == [call.input for call in calls]
-    assert project.statuses() == {"1.0.0": "pending"}
-
-
-def test_claude_asks_before_it_uses_the_command_unasked(client, project):
-    project.tables("1.0.0")
-    use = ToolCall("Skill", {"skill": "plugin-migrate:plugin-migrate", "args": "upgrade"})
-    talk = client.ask("Bring everything up to date.", project.root, use)
-    assert talk.denied == [use.input]
     assert project.statuses() == {"1.0.0": "pending"}
 
 

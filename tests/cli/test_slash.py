@@ -1,7 +1,12 @@
 """`--slash`: what the slash command delivers is understood as the user typed it, and run."""
 
+import json
+import subprocess
+
 import pytest
 
+from command_line import snapshot
+from launcher_tree import ROOT
 from plugin_migrate.errors import UsageError
 from plugin_migrate.slash import read_command
 
@@ -37,6 +42,11 @@ def test_arguments_are_split_as_a_shell_splits_them(typed, expected):
     assert arguments(typed) == expected
 
 
+def test_backticks_that_the_client_would_cut_are_refused():
+    with pytest.raises(UsageError, match="cut the arguments"):
+        arguments("create ```x")
+
+
 @pytest.mark.parametrize("text", ["/p\n[create x \n", "/p\n[\n", "/p\n", "/p", "", "\n\n"])
 def test_arguments_that_the_client_cut_are_refused(text):
     with pytest.raises(UsageError, match="cut the arguments"):
@@ -60,9 +70,8 @@ def test_a_command_runs_in_the_sessions_project(project, tmp_path):
     project.tables("1.0.0")
     below = project.root / "a $(touch pwned) `b`"
     below.mkdir()
-    code, out, err = project.call("--slash", cwd=tmp_path, input=f"{below}\n[upgrade]\n")
-    assert (code, err) == (0, "")
-    assert out.startswith("✓ Applied 1 migration(s)")
+    shown = project.typed("upgrade", at=below, cwd=tmp_path)["systemMessage"]
+    assert shown.startswith("✓ Applied 1 migration(s)")
     assert project.json("status")["migrations"][0]["applied_by"].endswith(" (Claude Code)")
 
 
@@ -75,35 +84,222 @@ def test_outside_of_claude_code_the_user_alone_is_named(project):
     assert "(Claude Code)" in project.json("status")["migrations"][0]["applied_by"]
 
 
-def test_the_texts_are_those_of_the_terminal(project):
-    project.tables("1.0.0", "1.1.0")
-    for command in (
-        "status",
-        "status --format=json",
-        "upgrade --dry-run --verbose",
-        "status --help",
-    ):
-        slash = project.call("--slash", input=f"{project.root}\n[{command}]\n")
-        assert slash == project.call(*command.split())
+@pytest.mark.parametrize("typed", ["[create x", "[say 'hi]"])
+def test_an_error_is_told_on_stdout_which_is_all_that_claude_sees(project, typed):
+    code, out, err = project.call("--slash", "s", input=f"{project.root}\n{typed}\n")
+    assert (code, err) == (2, "")
+    assert out.startswith("✗ Error: ")
+
+
+# What was typed, and its outcome
+
+
+READING = ["status", "status --format=json", "history", "check", "status --help", "--version"]
+
+
+@pytest.mark.parametrize("command", READING)
+def test_what_needs_no_model_is_shown_as_in_a_terminal_and_ends_there(project, command):
+    project.tables("1.0.0")
+    _, out, _ = project.call(*command.split())
+    assert project.typed(command) == {"decision": "block", "reason": out.strip("\n")}
+    assert project.slash(command).out == out  # where the client knows no such hook
 
 
 def test_no_arguments_show_the_help(project):
-    code, out, err = project.call("--slash", input=f"{project.root}\n[]\n")
-    assert (code, err) == (2, "")
-    assert "examples:" in out
+    assert "examples:" in project.typed("")["reason"]
+    assert "examples:" in project.slash("").out
 
 
-@pytest.mark.parametrize("typed", ["[create x", "[say 'hi]", "[upgrade 1.x.0]"])
-def test_an_error_is_told_on_stdout_which_is_all_that_claude_sees(project, typed):
-    code, out, err = project.call("--slash", input=f"{project.root}\n{typed}\n")
-    assert (code, err) == (2, "")
-    assert out.startswith("✗ Error: ")
-    assert out.count("\n") == 2
-
-
-def test_what_a_migration_says_stands_before_the_outcome_as_in_a_terminal(project):
+def test_claude_gets_the_outcome_once_and_nothing_runs_for_it(project):
     project.python("1.0.0", "import os; print('printed'); os.system('echo by a child')")
-    code, out, err = project.call("--slash", input=f"{project.root}\n[upgrade]\n")
-    assert (code, err) == (0, "")
-    assert sorted(out.splitlines()[:2]) == ["by a child", "printed"]
-    assert out.splitlines()[2].startswith("✓ Applied 1 migration(s)")
+    shown = project.typed("upgrade")["systemMessage"]
+    assert sorted(shown.splitlines()[:2]) == ["by a child", "printed"]
+    assert shown.splitlines()[2].startswith("✓ Applied 1 migration(s)")
+    project.ok("downgrade")
+    assert tuple(project.slash("upgrade")) == (0, shown + "\n", "")
+    refused = project.slash("upgrade")
+    assert refused.code == 1
+    assert refused.out.startswith("✗ Error: This call has nobody's consent")
+    assert project.statuses() == {"1.0.0": "pending"}
+
+
+CHANGING = [
+    "upgrade", "downgrade", "sync", "baseline 1.0.0", "repair", "restore", "create x", "verify",
+    "upgrade --dry-run", "status --project /", "status --migrations x",
+    "verify --lint-only --plugin-dir .",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", CHANGING)
+def test_without_consent_nothing_but_reading_runs(project, command):
+    project.tables("1.0.0")
+    before = project.snapshot()
+    code, out, err = project.slash(command)
+    assert (code, err) == (1, "")
+    assert out.startswith("✗ Error: This call has nobody's consent")
+    assert f"In a terminal: plugin-migrate {command}" in out
+    assert project.snapshot() == before
+
+
+def test_another_sessions_outcome_is_no_consent(project):
+    project.tables("1.0.0")
+    project.typed("upgrade", session="one")
+    for session in ("two", "", "../one", "one/"):
+        assert project.slash("upgrade", session).code == 1
+    assert project.slash("downgrade", "one").code == 1
+    assert project.slash("upgrade", "one").out.startswith("✓ Applied 1")
+
+
+def test_a_command_that_was_killed_is_told_to_claude(project):
+    project.python("1.0.0", "import os; os.kill(os.getpid(), 9)")
+    call = {"session_id": "s", "prompt_id": "1", "command_args": "upgrade"}
+    environment = {"CLAUDE_PROJECT_DIR": str(project.root)}
+    assert project.call("--typed", input=json.dumps(call), environment=environment).code == -9
+    assert "was ended before it could say the outcome" in project.slash("upgrade", "s").out
+
+
+def test_arguments_that_the_client_would_cut_run_nothing(project):
+    assert "three backticks" in project.typed("create x```")["reason"]
+    assert "not closed" in project.typed("create 'x")["reason"]
+    assert list(project.migrations.iterdir()) == []
+
+
+def test_where_the_outcome_cannot_be_kept_nothing_runs(project, tmp_path):
+    project.tables("1.0.0")
+    (tmp_path / "file").touch()
+    environment = {"PLUGIN_MIGRATE_CACHE": str(tmp_path / "file")}
+    shown = project.typed("upgrade", environment=environment)
+    assert shown["decision"] == "block"
+    assert "nothing ran" in shown["reason"]
+    assert project.statuses() == {"1.0.0": "pending"}
+
+
+@pytest.mark.parametrize("kind", ["link", "open to others"])
+def test_a_folder_of_notes_that_others_can_write_is_not_trusted(project, tmp_path, kind):
+    project.tables("1.0.0")
+    folder = project.home / ".cache/plugin-migrate/claude-code"
+    folder.parent.mkdir(parents=True)
+    if kind == "link":
+        (tmp_path / "theirs").mkdir()
+        folder.symlink_to(tmp_path / "theirs")
+    else:
+        folder.mkdir()
+        folder.chmod(0o777)
+    assert "is not a private folder of yours" in project.typed("upgrade")["reason"]
+    assert project.statuses() == {"1.0.0": "pending"}
+
+
+# A turn that failed
+
+
+def fail(turn):
+    """Do what the client's hook does when the model's service has failed in a turn."""
+    hook = ROOT / "hooks/turn-failed"
+
+    def run(project, session="5e55-10"):
+        document = {"session_id": session, "cwd": "/", "prompt_id": turn, "error": "billing_error"}
+        done = subprocess.run(
+            [hook],
+            input=json.dumps(document),
+            env=project.environment,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+    return run
+
+
+def test_a_message_sent_again_after_the_service_failed_does_nothing_twice(project):
+    project.tables("1.0.0", "1.1.0", "1.2.0")
+    project.ok("upgrade")
+    first = project.typed("downgrade 1", turn="a-1")["systemMessage"]
+    fail("a-1")(project)
+    shown = project.typed("downgrade 1", turn="a-2")
+    assert shown["decision"] == "block"
+    assert first in shown["reason"]
+    assert "was not done once more" in shown["reason"]
+    assert shown["reason"].endswith("To do it again: /plugin-migrate downgrade 1 --again")
+    assert project.statuses()["1.1.0"] == "applied"
+
+    project.typed("downgrade 1 --again", turn="a-3")
+    assert project.statuses()["1.1.0"] == "pending"
+    fail("a-3")(project)
+    shown = project.typed("downgrade 1 --again", turn="a-4")
+    assert shown["reason"].endswith("To do it again: /plugin-migrate downgrade 1")
+    assert project.statuses()["1.0.0"] == "applied"
+    project.typed("downgrade 1", turn="a-5")
+    assert project.statuses()["1.0.0"] == "pending"
+
+
+def test_typed_twice_is_done_twice_when_nothing_failed(project):
+    project.tables("1.0.0", "1.1.0")
+    project.ok("upgrade")
+    for turn in ("1", "2"):
+        project.typed("downgrade", turn=turn)
+        fail("another")(project)
+        fail(turn)(project, "another-session")
+    assert set(project.statuses().values()) == {"pending"}
+
+
+def test_after_a_failed_turn_another_command_and_one_that_failed_run(project):
+    project.tables("1.0.0", "1.1.0")
+    project.sql("1.2.0", "nonsense")
+    project.typed("upgrade", turn="1")  # it stops at 1.2.0
+    fail("1")(project)
+    project.sql("1.2.0", "SELECT 1;")
+    assert "✓ Applied 1 migration(s)" in project.typed("upgrade", turn="2")["systemMessage"]
+    fail("2")(project)
+    assert "✓ Rolled back" in project.typed("downgrade", turn="3")["systemMessage"]
+    assert "would apply 1" in project.typed("upgrade --dry-run", turn="4")["systemMessage"]
+    fail("4")(project)
+    assert "would apply 1" in project.typed("upgrade --dry-run", turn="5")["systemMessage"]
+
+
+# Claude's own calls
+
+
+CLAUDE = {"CLAUDECODE": "1", "CLAUDE_CODE_SESSION_ID": "5e55-10"}
+
+
+@pytest.mark.parametrize("option", ["--project", "--migrations", "--database", "--plugin-dir"])
+@pytest.mark.parametrize("command", ["create x", "verify", "verify --lint-only"])
+def test_claude_s_create_and_verify_stay_inside_the_project(project, tmp_path, option, command):
+    other = tmp_path / "other"
+    (other / ".claude").mkdir(parents=True)
+    before = snapshot(other)
+    given = *command.split(), f"{option}={other}"
+    err = project.fails(*given, environment=CLAUDE)
+    assert f"{command.split()[0]} with {option} works outside of this project" in err
+    assert snapshot(other) == before
+    (project.root / "inside").symlink_to(other)
+    err = project.fails(*command.split(), f"{option}={project.root}/inside", environment=CLAUDE)
+    assert "works outside of this project" in err
+
+
+def test_the_same_works_for_a_person_and_inside_of_the_project(project, tmp_path):
+    project.tables("1.0.0")
+    outside = tmp_path / "outside"
+    project.ok("create", "x", f"--migrations={outside}")
+    project.ok("create", "x", f"--migrations={project.root}/inside", environment=CLAUDE)
+    project.typed(f"create y --migrations={outside}")
+    assert [path.name[6:] for path in sorted(outside.iterdir())] == ["x.py", "y.py"]
+
+
+def test_consent_to_a_call_is_good_for_its_arguments_and_once(project, tmp_path):
+    given = ["create", "x", f"--migrations={tmp_path}/a"]
+    question = {
+        "session_id": "5e55-10",
+        "cwd": str(project.root),
+        "tool_input": {"command": f"/x/plugin-migrate {' '.join(given)}"},
+    }
+    environment = project.environment | {"CLAUDE_PROJECT_DIR": str(project.root)}
+    done = subprocess.run(
+        [ROOT / "hooks/ask-before"], input=json.dumps(question), env=environment, text=True,
+        capture_output=True,
+    )  # fmt: skip
+    assert '"ask"' in done.stdout
+    project.fails(*given, environment=CLAUDE | {"CLAUDE_CODE_SESSION_ID": "other"})
+    project.fails(*given, "--bump=major", environment=CLAUDE)
+    project.ok(*given, environment=CLAUDE)
+    project.fails(*given, environment=CLAUDE)

@@ -166,13 +166,38 @@ def test_outside_of_a_project_everything_passes(client: Client, folder: Path) ->
     assert client.edit(client.project / "migrations/1.0.0-a.sql", "Write") is None
 
 
+@pytest.mark.parametrize("setting", ["db/steps", "../steps"])
+def test_a_folder_of_another_name_is_guarded(
+    client: Client, project: Project, folder: Path, setting: str
+) -> None:
+    project.config(f"migrations: {setting}\n")
+    steps = project.root / setting
+    steps.mkdir(parents=True)
+    (steps / "1.0.0-a.sql").write_text("-- migrate:up\nSELECT 1;\n")
+    project.upgrade()
+    assert client.edit(steps / "1.0.0-a.sql") is not None
+    (folder / "way").symlink_to(steps)
+    assert client.edit(folder / "way/1.0.0-a.sql") is not None
+    assert client.edit(folder / "way/1.0.0-other.py", "Write") is not None
+
+
+@pytest.mark.usefixtures("each_shell")
+def test_a_file_whose_name_is_none_of_a_migrations_starts_no_python(
+    client: Client, applied: Path
+) -> None:
+    for name in ("1.0.0-notes.md", "1.0.0-step", "1.0.0-step.sql.txt", "1.0.0-py"):
+        assert client.edit(applied.with_name(name), "Write") is None
+    assert client.pythons == []
+    assert client.edit(applied.with_name('1.0.0-ünï "quoted".sql'), "Write") is not None
+
+
+HOOKS = json.loads((ROOT / "hooks/hooks.json").read_text())["hooks"]
+
+
 def test_the_declaration_starts_only_what_is_there() -> None:
-    declared = json.loads((ROOT / "hooks/hooks.json").read_text())["hooks"]
-    assert {"PreToolUse", "SessionStart"} <= set(declared)
-    for group in (group for groups in declared.values() for group in groups):
+    assert {"PreToolUse", "SessionStart"} <= set(HOOKS)
+    for group in (group for groups in HOOKS.values() for group in groups):
         for hook in group["hooks"]:
-            if group.get("matcher") == "Bash":  # says no by itself
-                continue
             prefix, script = hook["command"].strip('"').split("/", 1)
             assert prefix == "${CLAUDE_PLUGIN_ROOT}"
             assert hook["command"] == f'"{prefix}/{script}"', "the path must be quoted"
@@ -180,7 +205,6 @@ def test_the_declaration_starts_only_what_is_there() -> None:
 
 
 def test_a_guard_is_started_for_files_that_look_like_migrations_only() -> None:
-    groups = json.loads((ROOT / "hooks/hooks.json").read_text())["hooks"]["PreToolUse"]
-    conditions = {group["matcher"]: group["hooks"][0]["if"] for group in groups}
+    conditions = {group["matcher"]: group["hooks"][0]["if"] for group in HOOKS["PreToolUse"]}
     for tool in ("Edit", "Write"):
-        assert conditions[tool] == f"{tool}(//**/migrations/[0-9]*.[0-9]*.[0-9]*-*)"
+        assert conditions[tool] == f"{tool}(//**/[0-9]*.[0-9]*.[0-9]*-*)"

@@ -10,12 +10,12 @@ import json
 import os
 import sys
 
-from .languages import language_of
-from .ledger import read_ledger
-from .migration import parse_name
-from .session_start import sources
-from .version import Version
-from .workspace import Workspace
+from ..languages import language_of
+from ..ledger import read_ledger
+from ..migration import parse_name
+from ..session_start import sources
+from ..version import Version
+from ..workspace import Workspace
 
 _LARGEST_CALL = 64 * 1024 * 1024
 

@@ -1,0 +1,172 @@
+"""The sentence by which the user is asked: what a call of ours would do, with its plan.
+
+The plan is the one that the call itself would make, read by the same code. Descriptions come from
+files that anybody may have written: they are shown as one line each, and cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
+
+from ..arguments import make_parser
+from ..errors import MigrateError, UsageError
+from ..look import Look, look_ahead
+from ..migration import title_of
+from ..plan import UNAPPLIED, Plan, Step, plan_downgrade, plan_upgrade
+from ..prepare import description_of
+from ..render.style import one_line
+from ..session_start import sources
+from ..version import Version
+from ..workspace import Workspace, locate
+from . import consent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+_MOST_STEPS = 8
+_LONGEST = 60
+_LOCAL = ("project", "database", "migrations", "plugin_dir")
+
+
+def parsed(arguments: Sequence[str]) -> Namespace | None:
+    """Return what a command line means; ``None`` when it only prints help or what is wrong."""
+    try:
+        with redirect_stdout(StringIO()):
+            return make_parser().parse_args(list(arguments))
+    except (UsageError, SystemExit):
+        return None
+
+
+def question(options: Namespace, environment: Mapping[str, str]) -> str:
+    """Return what a call would do, as in "apply 2 to this project: 1.1.0 Add OAuth, 1.2.0 ..."."""
+    try:
+        text = _planned(options, environment)
+    except (MigrateError, OSError, AssertionError) as error:
+        reason = error.message if isinstance(error, MigrateError) else str(error)
+        text = f"{_in_general(options)} (its plan cannot be shown: {one_line(reason)})"
+    elsewhere = [
+        f"--{name.replace('_', '-')} {_shown(getattr(options, name))}"
+        for name in _LOCAL
+        if getattr(options, name)
+    ]
+    return text + (f"; it points elsewhere: {', '.join(elsewhere)}" if elsewhere else "")
+
+
+def _planned(options: Namespace, environment: Mapping[str, str]) -> str:
+    command = options.command
+    if command in ("upgrade", "downgrade") and not options.all and not options.plugin_dir:
+        return _of_run(options, environment)
+    if command == "upgrade" and not options.plugin_dir:
+        return _of_every_source(options, environment)
+    if command == "verify" and not (options.all or options.plugin_dir or options.lint_only):
+        return _of_verify(options, environment)
+    return _in_general(options)
+
+
+def _of_run(options: Namespace, environment: Mapping[str, str]) -> str:
+    workspace = _workspace(options, environment)
+    return f"{_verb(options)} {_steps(_plan(options, look_ahead(workspace)), _whose(workspace))}"
+
+
+def _of_every_source(options: Namespace, environment: Mapping[str, str]) -> str:
+    texts = []
+    for workspace in sources(environment):
+        plan = _plan(options, look_ahead(workspace))
+        if plan.steps:
+            texts.append(_steps(plan, _whose(workspace)))
+    return f"{_verb(options)} {'; '.join(texts) or 'nothing: no migration is pending'}"
+
+
+def _of_verify(options: Namespace, environment: Mapping[str, str]) -> str:
+    workspace = _workspace(options, environment)
+    wanted = [Version.parse(text) for text in options.versions]
+    chosen = [
+        Step("up", entry)
+        for entry in look_ahead(workspace).entries
+        if (entry.version in wanted if wanted else entry.state in UNAPPLIED)
+    ]
+    return f"run on a copy, as code with your permissions, {_listed(chosen)}"
+
+
+def _plan(options: Namespace, seen: Look) -> Plan:
+    target = options.target
+    version = Version.parse(target) if target and "." in target else None
+    if options.command == "upgrade":
+        return plan_upgrade(seen.entries, version, options.strict)
+    count = int(target) if target and version is None and target.isdecimal() else None
+    return plan_downgrade(seen.entries, version, count)
+
+
+def _verb(options: Namespace) -> str:
+    verb = "apply" if options.command == "upgrade" else "roll back"
+    if options.dry_run:
+        return f"show, without running it, what would {verb}"
+    if options.preview:
+        return f"run on a copy, as code with your permissions, to {verb}"
+    return verb
+
+
+def _steps(plan: Plan, whose: str) -> str:
+    if not plan.steps:
+        return f"nothing: no migration of {whose} is due"
+    return f"{len(plan.steps)} {'to' if plan.direction == 'up' else 'of'} {whose}: " + _listed(
+        plan.steps
+    )
+
+
+def _listed(steps: Sequence[Step]) -> str:
+    named = [f"{step.version} {_described(step)}" for step in steps[:_MOST_STEPS]]
+    if len(steps) > _MOST_STEPS:
+        named.append(f"and {len(steps) - _MOST_STEPS} more")
+    return ", ".join(named) or "no migration"
+
+
+def _described(step: Step) -> str:
+    try:
+        text = one_line(description_of(step.entry))
+    except Exception:  # it is broken, or its header is YAML and PyYAML is not here yet
+        migration = step.entry.migration
+        text = title_of(migration.slug) if migration else ""
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _workspace(options: Namespace, environment: Mapping[str, str]) -> Workspace:
+    if not options.plugin:
+        return locate(options.project, options.database, options.migrations, environment)
+    for workspace in sources(environment):
+        if workspace.source == options.plugin.partition("@")[0]:
+            return workspace
+    raise UsageError(f"no enabled plugin called {options.plugin} ships migrations")
+
+
+def _whose(workspace: Workspace) -> str:
+    return f"the plugin {workspace.source}" if workspace.source else "this project"
+
+
+def _in_general(options: Namespace) -> str:
+    command = options.command
+    if command == "create":
+        return f"write a new migration file for {_shown(options.name)}"
+    if command == "verify":
+        kind = "read" if options.lint_only else "run on a copy, as code with your permissions,"
+        return f"{kind} the migrations"
+    if command == "baseline":
+        return f"mark every migration up to {_shown(options.target)} as applied, without running it"
+    if command == "repair":
+        return "settle edited or interrupted migrations: repair"
+    if command == "restore":
+        backup = options.backup
+        return f"go back to the backup {_shown(backup)}" if backup else "list the backups"
+    if command == "sync":
+        return "bring the state of plugins to the installed versions, forward or back"
+    if command in consent.READING:
+        return f"show {command}"
+    return f"{_verb(options)} migrations of every source that is named"
+
+
+def _shown(value: object) -> str:
+    text = one_line(" ".join(value) if isinstance(value, list) else str(value))
+    return text if len(text) <= 200 else text[:199] + "…"

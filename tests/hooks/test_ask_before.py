@@ -1,0 +1,263 @@
+"""Claude's shell: what changes, runs or looks elsewhere is asked about; nothing else is touched."""
+
+from pathlib import Path
+
+import pytest
+
+from plugin_migrate.claude_code.calls import read
+from project import Project
+
+from .conftest import Client
+
+LAUNCHER = '"/home/me/.claude/plugins/plug in/scripts/plugin-migrate"'
+
+# However it is written, the shell runs `upgrade` in the end.
+CALLS = [
+    f"{LAUNCHER} upgrade",
+    f"{LAUNCHER} \\\n  upgrade",
+    "/x/plugin-mig'rate' upgrade",
+    "/x/plugin\\-migrate upgrade",
+    "$'/x/plugin-migrate' upgrade",
+    f"cd / && {LAUNCHER} upgrade",
+    f"echo hi\n{LAUNCHER} upgrade",
+    f"true; {LAUNCHER} upgrade &",
+    f"! {LAUNCHER} upgrade",
+    f"[ -f x ] || {LAUNCHER} upgrade",
+    f"({LAUNCHER} upgrade)",
+    f"{{ {LAUNCHER} upgrade; }}",
+    f"if true; then {LAUNCHER} upgrade; fi",
+    f"for i in 1; do {LAUNCHER} upgrade; done",
+    f"while {LAUNCHER} upgrade; do :; done",
+    f"case a in a) {LAUNCHER} upgrade;; esac",
+    f"f() {{ {LAUNCHER} \"$@\"; }}; f upgrade",
+    f"X=1 {LAUNCHER} upgrade",
+    f"env X=1 {LAUNCHER} upgrade",
+    f"timeout 5 nice -n 5 {LAUNCHER} upgrade",
+    "sudo -u bob /x/plugin-migrate upgrade",
+    f"</dev/null {LAUNCHER} upgrade",
+    f"2>&1 {LAUNCHER} upgrade | tee log",
+    f"yes | {LAUNCHER} upgrade",
+    f"echo $({LAUNCHER} upgrade)",
+    "echo \"a `/x/plugin-migrate upgrade`\"",
+    "A=$(/x/plugin-migrate upgrade)",
+    f"diff <({LAUNCHER} upgrade) b",
+    f"cat <<E\n$({LAUNCHER} upgrade)\nE",
+    "sh -c '/x/plugin-migrate upgrade'",
+    "bash -lc 'cd x; /x/plugin-migrate upgrade'",
+    f"bash <<E\n{LAUNCHER} upgrade\nE",
+    "sh /x/plugin-migrate upgrade",
+    "sh < /x/plugin-migrate",
+    "echo '/x/plugin-migrate upgrade' | sh",
+    "echo '/x/plugin-migrate upgrade' > a.sh; sh a.sh",
+    'P=/x/plugin-migrate; "$P" upgrade',
+    "export P=/x/plugin-migrate; eval $P upgrade",
+    'a=(/x/plugin-migrate upgrade); "${a[@]}"',
+    "alias p=/x/plugin-migrate\np upgrade",
+    "{/x/plugin-migrate,upgrade}",
+    "find . -exec /x/plugin-migrate upgrade \\;",
+    "echo upgrade | xargs /x/plugin-migrate",
+    'git -c alias.x="!/x/plugin-migrate upgrade" x',
+    "GIT_PAGER='/x/plugin-migrate upgrade' git log",
+    "strace -f /x/plugin-migrate upgrade",
+    "poetry run plugin-migrate upgrade",
+    "perl -e 'system(\"plugin-migrate upgrade\")'",
+    "sed '1e /x/plugin-migrate upgrade' x",
+    "trap '/x/plugin-migrate upgrade' EXIT",
+    "python3 /x/plugin_migrate/__main__.py upgrade",
+    "python3 -m plugin_migrate upgrade",
+    "python3 -c 'from plugin_migrate.cli import main; main([\"upgrade\"])'",
+    'unclosed "plugin-migrate upgrade',
+    "$((/x/plugin-migrate upgrade); x)",
+    f"{LAUNCHER} \"$COMMAND\"",
+    f"{LAUNCHER} --slash 1 <<'A'\n/p\n[upgrade]\nA",
+    f"echo '{{}}' | {LAUNCHER} --typed",
+]  # fmt: skip
+
+# The name occurs, and nothing of ours is called.
+MENTIONS = [
+    "cat plugin-migrate/README.md",
+    "cd plugin-migrate && git log",
+    "cd ~/src/plugin-migrate && bash scripts/build.sh",
+    "grep -r plugin-migrate .",
+    "grep -e plugin-migrate x | wc -l",
+    'rg "plugin-migrate upgrade" docs',
+    'git commit -m "plugin-migrate upgrade"',
+    "git commit -m \"$(cat <<'EOF'\nKeep plugin-migrate's hooks quiet (don't ask)\nEOF\n)\"",
+    "git clone https://github.com/x/plugin-migrate",
+    "git diff HEAD~1 -- scripts/plugin-migrate",
+    "ls -la /x/plugin-migrate/scripts/plugin-migrate",
+    "cat scripts/plugin-migrate | head -5",
+    "head -5 plugin-migrate > /dev/null",
+    "sed -n 1,20p scripts/plugin-migrate",
+    "sed -i s/plugin-migrate/other/ x",
+    "find . -name plugin-migrate",
+    "which plugin-migrate || command -v plugin-migrate",
+    "test -x scripts/plugin-migrate && echo yes",
+    "if grep -q plugin-migrate x; then echo yes; fi",
+    "case x in a) echo plugin-migrate;; *) ls;; esac",
+    "[[ -n plugin-migrate ]] && ls",
+    "for f in plugin-migrate/*; do echo $f; done",
+    'while read -r l; do echo "$l plugin-migrate"; done < x',
+    'echo "run plugin-migrate upgrade" >> README.md',
+    "cat <<EOF > notes.md\nplugin-migrate upgrade\nEOF",
+    "echo $((1<<2)) plugin-migrate",
+    "true # plugin-migrate upgrade",
+    "pip install plugin-migrate",
+    "docker build -t plugin-migrate .",
+    "npm test --prefix plugin-migrate/ui",
+    "jq '.plugins[\"plugin-migrate\"]' x.json",
+    "cat .claude/plugin-migrate.yaml",
+    "cp scripts/plugin-migrate /tmp/",
+    "vim scripts/plugin-migrate",
+    "python3 -m pytest tests/plugin_migrate",
+    "mypy -p plugin_migrate",
+]
+
+READING = [
+    "status", "status --pending-only --format=json", "history --limit=5", "check --all",
+    "verify --lint-only", "status --plugin keeper", "--help", "upgrade --help", "--version",
+]  # fmt: skip
+ELSEWHERE = ["--project .", "--database x.db", "--migrations=fixtures/x", "--plugin-dir ."]
+
+
+def ask(client: Client, command: str, session: str = "0b5f") -> str | None:
+    """Return the reason with which the hook lets the client ask, ``None`` when it says nothing."""
+    document = client._common("PreToolUse") | {
+        "session_id": session,
+        "tool_name": "Bash",
+        "tool_input": {"command": command, "description": "Do it"},
+    }
+    told = client.run("ask-before", document)
+    if told is None:
+        return None
+    decision = told["hookSpecificOutput"]
+    assert isinstance(decision, dict)
+    assert decision["permissionDecision"] == "ask"
+    return decision["permissionDecisionReason"]
+
+
+@pytest.mark.parametrize("command", CALLS)
+def test_a_call_is_seen_however_it_is_written(command: str) -> None:
+    reading = read(command)
+    assert reading.calls or not reading.is_certain
+
+
+@pytest.mark.parametrize("command", MENTIONS)
+def test_a_command_that_only_mentions_the_name_is_none(command: str) -> None:
+    reading = read(command)
+    assert (reading.calls, reading.is_certain) == ((), True)
+
+
+@pytest.mark.parametrize("arguments", READING)
+def test_reading_passes_to_the_clients_own_rules(client: Client, arguments: str) -> None:
+    assert ask(client, f"{LAUNCHER} {arguments}") is None
+    assert ask(client, f"cd /x && {LAUNCHER} {arguments} 2>&1 | tail -5") is None
+
+
+@pytest.mark.parametrize("option", ELSEWHERE)
+@pytest.mark.parametrize("arguments", ["status", "history", "check", "verify --lint-only"])
+def test_reading_elsewhere_is_asked_about(client: Client, arguments: str, option: str) -> None:
+    reason = ask(client, f"{LAUNCHER} {arguments} {option}")
+    assert reason is not None
+    assert f"it points elsewhere: {option.replace('=', ' ')}" in reason
+
+
+def test_the_question_shows_the_plan(client: Client, project: Project) -> None:
+    file = project.sql("1.0.0", "CREATE TABLE a (x);", "DROP TABLE a;")
+    file.write_text("-- description: First\n" + file.read_text())
+    project.upgrade()
+    project.sql("1.1.0", "CREATE TABLE b (x);")
+    project.python("1.2.0", "raise SystemExit", top='description = "Add \\x1b[31mOAuth"')
+    oauth = "1.2.0 Add \ufffd[31mOAuth"
+    asked = {
+        "upgrade": f"apply 2 to this project: 1.1.0 Step, {oauth}",
+        "upgrade 1.1.0": "apply 1 to this project: 1.1.0 Step",
+        "upgrade --all": f"apply 2 to this project: 1.1.0 Step, {oauth}",
+        "upgrade 9.9.9": "apply migrations of every source that is named (its plan cannot be shown:"
+        " There is no migration with version 9.9.9)",
+        "upgrade --dry-run": "show, without running it, what would apply 2 to this project: 1.1.0"
+        f" Step, {oauth}",
+        "upgrade --preview": "run on a copy, as code with your permissions, to apply 2 to this"
+        f" project: 1.1.0 Step, {oauth}",
+        "downgrade": "roll back 1 of this project: 1.0.0 First",
+        "downgrade 0.0.0": "roll back 1 of this project: 1.0.0 First",
+        "verify": f"run on a copy, as code with your permissions, 1.1.0 Step, {oauth}",
+        "verify --all": "run on a copy, as code with your permissions, the migrations",
+        "create add-oauth": "write a new migration file for add-oauth",
+        "baseline 1.2.0": "mark every migration up to 1.2.0 as applied, without running it",
+        "repair --applied": "settle edited or interrupted migrations: repair",
+        "restore": "list the backups",
+        "restore x": "go back to the backup x",
+        "sync": "bring the state of plugins to the installed versions, forward or back",
+    }
+    for arguments, text in asked.items():
+        command = arguments.split()[0]
+        assert ask(client, f"{LAUNCHER} {arguments}") == f"plugin-migrate {command}: {text}"
+    twice = ask(client, f"{LAUNCHER} upgrade && {LAUNCHER} downgrade 1")
+    assert twice == (
+        f"plugin-migrate upgrade: apply 2 to this project: 1.1.0 Step, {oauth};"
+        " then plugin-migrate downgrade: roll back 1 of this project: 1.0.0 First"
+    )
+
+
+def test_a_long_plan_is_cut(client: Client, project: Project) -> None:
+    for number in range(12):
+        project.python(f"1.{number}.0", "pass", top=f"description = {'long ' * 20 + 'x'!r}")
+    reason = ask(client, f"{LAUNCHER} upgrade")
+    assert reason is not None
+    assert "apply 12 to this project" in reason
+    assert reason.endswith("…, and 4 more")
+    assert len(reason) < 700
+
+
+def test_the_plan_is_that_of_the_folder_in_which_the_call_runs(
+    client: Client, project: Project, folder: Path
+) -> None:
+    project.sql("1.0.0", "SELECT 1;")
+    other = Project(folder / "other")
+    other.sql("2.0.0", "SELECT 2;")
+    assert "2.0.0" in str(ask(client, f"cd {other.root} && {LAUNCHER} upgrade"))
+    assert "another folder" in str(ask(client, f"cd $X && {LAUNCHER} upgrade"))
+    assert "another folder" in str(ask(client, f"true; cd {other.root}; {LAUNCHER} upgrade"))
+
+
+def test_what_cannot_be_read_is_asked_about(client: Client) -> None:
+    for command in (f'{LAUNCHER} "$X"', "X=1 /x/plugin-migrate status", 'echo "plugin-migrate'):
+        assert "cannot be read from it for certain" in str(ask(client, command))
+    assert "(" * 5_000 not in str(ask(client, "$(" * 5_000 + "plugin-migrate upgrade"))
+
+
+@pytest.mark.usefixtures("each_shell")
+def test_a_command_that_does_not_name_us_starts_nothing(client: Client, folder: Path) -> None:
+    """Not even another tool: PATH holds none. The project's own name does not count."""
+    client.project = folder / "plugin-migrate"
+    client.project.mkdir()
+    for command in ("ls", "x=$(date)", "for i in 1 2; do echo $i; done", "echo 'ä \\ \"'", ""):
+        assert ask(client, command) is None
+    assert client.pythons == []
+
+
+@pytest.mark.usefixtures("each_shell")
+def test_without_any_python_the_name_alone_is_asked_about(client: Client) -> None:
+    (client.path / "python3").unlink()
+    assert "no Python 3.11 or later" in str(ask(client, "/x/plugin-migrate status"))
+    assert ask(client, "ls") is None
+
+
+@pytest.mark.parametrize("document", ["", "{", "[]", "null", "[" * 50_000, {"tool_input": 5}])
+def test_an_odd_document_passes(client: Client, document: object) -> None:
+    assert client.run("ask-before", document) is None
+
+
+def test_a_long_command_is_read(client: Client) -> None:
+    text = "x" * 200_000
+    assert ask(client, f"cat <<'E' > notes\n{text}\nplugin-migrate upgrade\nE") is None
+    assert ask(client, f"cat <<'E' > notes\n{text}\nE\n{LAUNCHER} upgrade") is not None
+
+
+def test_asking_reads_only(client: Client, project: Project) -> None:
+    project.sql("1.0.0", "CREATE TABLE a (x);")
+    before = project.files()
+    assert ask(client, f"{LAUNCHER} upgrade") is not None
+    assert project.files() == before
+    assert not project.database.exists()
