@@ -1,4 +1,6 @@
-"""Run one of the package's hooks and succeed, whatever happens: `hook.py session_start`.
+"""Run one of the package's hooks and succeed, whatever happens.
+
+For example: `hook.py claude_code.session_start`.
 
 It may be started by any Python that is there, without a package installed, and an old one has to
 get as far as saying no.

@@ -14,11 +14,11 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from plugin_migrate import commands
-from plugin_migrate.commands import Look, Planner, Run
-from plugin_migrate.engine import Reporter
+from plugin_migrate.engine.engine import Reporter
 from plugin_migrate.errors import MigrateError
-from plugin_migrate.ledger import ensure_ledger
+from plugin_migrate.ledger.ledger import ensure_ledger
+from plugin_migrate.operations import migrate
+from plugin_migrate.operations.migrate import Look, Planner, Run
 from plugin_migrate.plan import State, plan_downgrade, plan_upgrade
 from plugin_migrate.version import Version
 from plugin_migrate.workspace import Workspace, locate
@@ -138,7 +138,7 @@ class Project:
         **options: str,
     ) -> Run:
         """Run a plan as the command line does; a failing step is in the result's ``error``."""
-        return commands.run(
+        return migrate.run(
             self.workspace(**options),
             planner,
             "test",
@@ -178,7 +178,7 @@ class Project:
 
     def look(self) -> Look:
         """Read the state, as ``status`` does."""
-        return commands.look(self.workspace())
+        return migrate.look(self.workspace())
 
     def states(self) -> dict[str, State]:
         """Return every migration's state."""

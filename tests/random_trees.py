@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from plugin_migrate.publish import has_arrived, has_started, publish
-from plugin_migrate.redo import LogWriter
-from plugin_migrate.staging import Staging
+from plugin_migrate.engine.publish import has_arrived, has_started, publish
+from plugin_migrate.engine.redo_log import LogWriter
+from plugin_migrate.engine.staging import Staging
 from plugin_migrate.version import Version
 from plugin_migrate.workspace import Workspace, locate
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from launcher_tree import ROOT, pins
-from plugin_migrate import cli
-from plugin_migrate.arguments import make_parser
+from plugin_migrate.cli import main
+from plugin_migrate.cli.arguments import make_parser
 from plugin_migrate.lint import CODES
 from plugin_migrate.workspace import Config, read_config
 
@@ -229,7 +229,7 @@ def test_what_the_reference_calls_refused_is_refused(code, tmp_path, capsys):
         imports = "import os, sqlite3\nfrom pathlib import Path"
         live = f"live = Path({str(claude)!r})"
         (folder / "1.0.0-refused.py").write_text(f"{imports}\n{live}\n\ndef up(ctx):\n    {code}\n")
-    assert cli.main(["--project", str(tmp_path), "upgrade", "--format=json"]) == 1
+    assert main.main(["--project", str(tmp_path), "upgrade", "--format=json"]) == 1
     error = json.loads(capsys.readouterr().out)["error"]
     assert error["code"] in ("forbidden_statement", "migration_failed")
     assert not re.match(r"\w*(Name|Attribute|Type)Error|near ", error["message"])

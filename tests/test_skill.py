@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from launcher_tree import ROOT
-from plugin_migrate.arguments import make_parser
-from plugin_migrate.context import Context
+from plugin_migrate.cli.arguments import make_parser
+from plugin_migrate.sandbox.context import Context
 from project import Project
 
 SKILL = ROOT / "skills/writing-migrations/SKILL.md"

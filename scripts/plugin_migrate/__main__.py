@@ -12,7 +12,7 @@ def main() -> int:
     try:
         if sys.flags.no_site:  # from the launcher: only the standard library can be imported so far
             _find_packages()
-        from plugin_migrate.cli import main as run
+        from plugin_migrate.cli.main import main as run
 
         return run()
     except KeyboardInterrupt:
@@ -39,7 +39,7 @@ def _repair_and_start_again(error: Exception) -> None:
     Nothing has run yet: what a command meets later, the command line itself tells.
     """
     sys.dont_write_bytecode, sys.pycache_prefix = True, None  # what is compiled may be damaged
-    from plugin_migrate.damage import repair
+    from plugin_migrate.cli.damage import repair
 
     damaged = repair(error)
     if damaged is not None and "PLUGIN_MIGRATE_REPAIRED" not in os.environ:

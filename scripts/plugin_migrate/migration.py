@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from .checksum import checksum_of
 from .errors import BrokenMigration, DuplicateVersion, InvalidVersion, StateUnreadable
 from .languages import language_of
-from .plain_file import read_plain, size_of
+from .storage.plain_file import read_plain, size_of
 from .values import NamedTuple
 from .version import Version, refuse_prerelease
 

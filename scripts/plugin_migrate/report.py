@@ -7,7 +7,7 @@ from .version import Version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .prepare import Prepared
+    from .engine.prepare import Prepared
 
 
 class StepResult(NamedTuple):

@@ -127,9 +127,9 @@ def _owner(path: str) -> str | None:
 def _of_sqlite(error: Exception) -> MigrateError | None:
     import sqlite3
 
-    from . import database
+    from .storage import sqlite
 
-    if not isinstance(error, sqlite3.DatabaseError) or not database.is_environmental(error):
+    if not isinstance(error, sqlite3.DatabaseError) or not sqlite.is_environmental(error):
         return None
     return StateUnreadable(
         f"A database cannot be read or written: {error}",

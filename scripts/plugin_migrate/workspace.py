@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from .errors import BadConfig, NoProject
-from .plain_file import read_plain
+from .storage.plain_file import read_plain
 from .values import NamedTuple
 
 TYPE_CHECKING = False  # `typing` costs 4 ms at run time

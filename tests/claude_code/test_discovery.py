@@ -7,7 +7,7 @@ import pytest
 
 from claude_code.client import Client
 from launcher_tree import ROOT
-from plugin_migrate.plugins import enabled_plugins
+from plugin_migrate.sources.installed import enabled_plugins
 
 MARKETPLACE = "plugin-migrate-examples"
 KEEPER, SEARCH = f"memory-keeper@{MARKETPLACE}", f"memory-search@{MARKETPLACE}"

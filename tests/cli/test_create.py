@@ -9,7 +9,7 @@ import pytest
 
 import runtimes
 from command_line import FOLDER, unprivileged
-from plugin_migrate.create import LANGUAGES
+from plugin_migrate.operations.create import LANGUAGES
 
 
 def test_a_new_migration_is_told_in_the_contracts_words(project):

@@ -661,12 +661,12 @@ def test_an_error_of_the_system_is_a_sentence_with_file_and_way_out(project):
 
 def test_only_a_bug_is_called_an_internal_error(project):
     project.tables("1.0.0")
-    before = "import plugin_migrate.look as l; l.read_ledger = lambda workspace: 1 / 0"
+    before = "import plugin_migrate.survey as l; l.read_ledger = lambda workspace: 1 / 0"
     done = project.child("status", before=before)
     _, err = done.communicate()
     assert "✗ Error: Internal error: ZeroDivisionError: " in err
     before = (
-        "import plugin_migrate.look as l, errno\n"
+        "import plugin_migrate.survey as l, errno\n"
         "def broken(workspace):\n    raise OSError(errno.EIO, 'Input/output error', '/a/b')\n"
         "l.read_ledger = broken"
     )
@@ -684,7 +684,7 @@ def test_only_a_bug_is_called_an_internal_error(project):
         ("sqlite3.ProgrammingError", "Internal error: ProgrammingError"),
     ):
         before = (
-            "import plugin_migrate.look as l, sqlite3\n"
+            "import plugin_migrate.survey as l, sqlite3\n"
             f"def broken(workspace):\n    raise {kind}\n"
             "l.read_ledger = broken"
         )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugin_migrate.slash import MOST_BYTES, MOST_ROWS, MOST_SHOWN, fit
+from plugin_migrate.cli.slash import MOST_BYTES, MOST_ROWS, MOST_SHOWN, fit
 
 COUNT = 5_000
 

@@ -7,8 +7,8 @@ import pytest
 
 from command_line import snapshot
 from launcher_tree import ROOT
+from plugin_migrate.cli.slash import read_command
 from plugin_migrate.errors import UsageError
-from plugin_migrate.slash import read_command
 
 
 def arguments(typed, project="/p"):

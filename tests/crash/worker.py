@@ -29,17 +29,19 @@ from crash import children, edits, patched, scenery, strace  # noqa: E402
 from crash.children import Output, Work  # noqa: E402
 from crash.state import State, difference, dump, fingerprint, leftovers, state_of  # noqa: E402
 from crash.strace import Point  # noqa: E402
-from plugin_migrate import cli, commands, recovery  # noqa: E402
+from plugin_migrate.cli import main  # noqa: E402
+from plugin_migrate.engine import recovery  # noqa: E402
 from plugin_migrate.errors import MigrateError  # noqa: E402
-from plugin_migrate.languages import javascript_child  # noqa: E402
-from plugin_migrate.lock import run_lock  # noqa: E402
+from plugin_migrate.languages.javascript import child  # noqa: E402
+from plugin_migrate.operations import migrate  # noqa: E402
+from plugin_migrate.storage.lock import run_lock  # noqa: E402
 from plugin_migrate.workspace import locate  # noqa: E402
 
 # What the commands import as they go.
 for _name in (
-    "backup engine identity languages.python languages.sql languages.typescript"
-    " languages.javascript_calls languages.javascript_child editing.front_matter editing.json_edit"
-    " narrator prepare publishable render siblings sources"
+    "cli.progress editing.front_matter editing.json_edit engine.backup engine.engine engine.prepare"
+    " engine.publishable languages.javascript.calls languages.javascript.child languages.python"
+    " languages.sql languages.typescript ledger.identity render sources.shipped storage.unfinished"
 ).split():
     importlib.import_module(f"plugin_migrate.{_name}")
 
@@ -78,7 +80,7 @@ class Site:
         """Return a command as a child can run it."""
         plugin = self.root / scenery.PLUGIN
         whose = ["--plugin-dir", str(plugin)] if plugin.exists() else []
-        return lambda: cli.main(["--project", str(self.root), *whose, *arguments])
+        return lambda: main.main(["--project", str(self.root), *whose, *arguments])
 
     def recovery(self) -> Work:
         """Return what every writing command does first, and no more, as a child can run it."""
@@ -93,7 +95,7 @@ def recover(project: Path) -> int:
     """Do what every writing command does first, and no more."""
     workspace = locate(project=str(project), environment={})
     try:
-        commands.settle(workspace, "recover", "crash test", 10)
+        migrate.settle(workspace, "recover", "crash test", 10)
     except MigrateError as error:
         print(error.message, error.details, error.hint, file=sys.stderr)
         return 1
@@ -201,9 +203,9 @@ def kill_migration(folder: str, number: int, work: str) -> dict:
 
 def _killing_child(work: Work, number: int) -> Work:
     left = number
-    receive = javascript_child.Child._receive
+    receive = child.Child._receive
 
-    def killing(child: javascript_child.Child) -> dict:
+    def killing(child: child.Child) -> dict:
         nonlocal left
         message = receive(child)
         left -= 1
@@ -213,7 +215,7 @@ def _killing_child(work: Work, number: int) -> Work:
         return message
 
     def watched() -> int:
-        javascript_child.Child._receive = killing
+        child.Child._receive = killing
         return work()
 
     return watched

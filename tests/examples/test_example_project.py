@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from plugin_migrate.cli import main
+from plugin_migrate.cli.main import main
 from state_snapshot import STATE_DATABASE, snapshot
 
 EXAMPLE = Path(__file__).parents[2] / "examples/agent-team"

@@ -65,7 +65,7 @@ CALLS = [
     "trap '/x/plugin-migrate upgrade' EXIT",
     "python3 /x/plugin_migrate/__main__.py upgrade",
     "python3 -m plugin_migrate upgrade",
-    "python3 -c 'from plugin_migrate.cli import main; main([\"upgrade\"])'",
+    "python3 -c 'from plugin_migrate.cli.main import main; main([\"upgrade\"])'",
     'unclosed "plugin-migrate upgrade',
     "$((/x/plugin-migrate upgrade); x)",
     f"{LAUNCHER} \"$COMMAND\"",

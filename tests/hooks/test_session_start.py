@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from launcher_tree import link_environment
-from plugin_migrate.lock import run_lock
 from plugin_migrate.plan import State
+from plugin_migrate.storage.lock import run_lock
 from plugins import Shelf, table
 from project import Project, things
 

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plugin_migrate.errors import BrokenMigration, Irreversible
-from plugin_migrate.languages.javascript_text import parse, scan
+from plugin_migrate.languages.javascript.module_text import parse, scan
 from plugin_migrate.languages.typescript import LANGUAGE
 
 UP = "up() {}"

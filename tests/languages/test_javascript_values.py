@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plugin_migrate.editing.tree import EditableDict, fingerprint
-from plugin_migrate.languages.javascript_values import decode, encode, merge
+from plugin_migrate.languages.javascript.values import decode, encode, merge
 
 KEYS = st.text(max_size=4) | st.sampled_from(["0", "7", "10", "01", "$i", "$f", "$o", "a", "b"])
 SCALARS = (

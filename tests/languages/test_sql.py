@@ -3,7 +3,7 @@
 import pytest
 
 from plugin_migrate.errors import ForbiddenStatement, Irreversible, StepFailed
-from plugin_migrate.foreign_key_mode import ForeignKeyMode
+from plugin_migrate.languages.foreign_key_mode import ForeignKeyMode
 from plugin_migrate.languages.sql import LANGUAGE
 
 FILE = "/project/.claude/core/versioning/migrations/1.0.0-x.sql"

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plugin_migrate.errors import BrokenMigration, ForbiddenStatement
-from plugin_migrate.foreign_key_mode import ForeignKeyMode
 from plugin_migrate.languages import sql_text
+from plugin_migrate.languages.foreign_key_mode import ForeignKeyMode
 from plugin_migrate.languages.sql_text import (
     Section,
     Statement,

@@ -16,7 +16,7 @@ from plugin_migrate.errors import (
     StateUnreadable,
     StepFailed,
 )
-from plugin_migrate.languages.javascript_runtime import find_runtime
+from plugin_migrate.languages.javascript.runtime import find_runtime
 from plugin_migrate.report import Reporter
 from project import Project, fails_unchanged
 

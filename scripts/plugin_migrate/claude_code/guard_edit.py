@@ -11,11 +11,11 @@ import os
 import sys
 
 from ..languages import language_of
-from ..ledger import read_ledger
+from ..ledger.ledger import read_ledger
 from ..migration import parse_name
-from ..session_start import sources
 from ..version import Version
 from ..workspace import Workspace
+from .session_start import sources
 
 _LARGEST_CALL = 64 * 1024 * 1024
 

@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from ..cli.slash import MOST_BYTES, MOST_SHOWN, fit, split_arguments
 from ..errors import ConsentMissing, MigrateError
-from ..slash import MOST_BYTES, MOST_SHOWN, fit, split_arguments
 from . import consent, private
 
 TYPE_CHECKING = False

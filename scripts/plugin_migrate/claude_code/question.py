@@ -10,17 +10,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 
-from ..arguments import make_parser
+from ..cli.arguments import make_parser
+from ..engine.prepare import description_of
 from ..errors import MigrateError, UsageError
-from ..look import Look, look_ahead
 from ..migration import title_of
 from ..plan import UNAPPLIED, Plan, Step, plan_downgrade, plan_upgrade
-from ..prepare import description_of
 from ..render.style import one_line
-from ..session_start import sources
+from ..survey import Look, look_ahead
 from ..version import Version
 from ..workspace import Workspace, locate
 from . import consent
+from .session_start import sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

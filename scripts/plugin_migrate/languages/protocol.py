@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from ..context import Context
-    from ..foreign_key_mode import ForeignKeyMode
+    from ..sandbox.context import Context
     from ..workspace import Workspace
+    from .foreign_key_mode import ForeignKeyMode
 
 
 class Script(Protocol):

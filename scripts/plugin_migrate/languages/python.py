@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from types import CodeType, ModuleType
 
 from ..errors import BrokenMigration, Irreversible, MigrateError, StepFailed
-from ..foreign_key_mode import ForeignKeyMode
+from .foreign_key_mode import ForeignKeyMode
 
 TYPE_CHECKING = False  # `status` reads Python files too, and must not load what only runs them
 if TYPE_CHECKING:
-    from ..context import Context
+    from ..sandbox.context import Context
     from ..workspace import Workspace
 
 _MODULE_NAME = "plugin_migrate_step"
@@ -66,7 +66,7 @@ class PythonAction:
         Raises:
             StepFailed: the author's code raised; carries the author's own traceback frames.
         """
-        from ..signals import Stop
+        from ..sandbox.signals import Stop
 
         with _importable_folder(os.path.dirname(self.file)):
             try:
@@ -91,9 +91,9 @@ class PythonAction:
             asyncio.run(_awaited(result))
 
     def _failure(self, error: BaseException, context: Context) -> StepFailed:
-        from ..audit import Outside
-        from ..guard import Refused
-        from ..naming import is_library
+        from ..sandbox.authorizer import Refused
+        from ..sandbox.file_watch import Outside
+        from ..sandbox.live_paths import is_library
 
         frames = [
             frame

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 
-from ..database import is_environmental
 from ..errors import Irreversible, StepFailed
+from ..storage.sqlite import is_environmental
 from ..values import NamedTuple
 from . import sql_text
 from .sql_text import Script, Section
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..context import Context
-    from ..foreign_key_mode import ForeignKeyMode
+    from ..sandbox.context import Context
     from ..workspace import Workspace
+    from .foreign_key_mode import ForeignKeyMode
 
 _LONGEST_SHOWN = 400
 

@@ -25,8 +25,8 @@ from itertools import islice
 from sqlite3 import complete_statement
 
 from ..errors import BrokenMigration, ForbiddenStatement
-from ..foreign_key_mode import ForeignKeyMode
 from ..values import NamedTuple
+from .foreign_key_mode import ForeignKeyMode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

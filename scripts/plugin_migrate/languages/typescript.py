@@ -10,15 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import BrokenMigration, Irreversible, StepFailed
-from ..foreign_key_mode import ForeignKeyMode
-from . import javascript_text
-from .javascript_text import Script
+from .foreign_key_mode import ForeignKeyMode
+from .javascript import module_text
+from .javascript.module_text import Script
 
 TYPE_CHECKING = False  # `status` reads these files too, and must not load what only runs them
 if TYPE_CHECKING:
-    from ..context import Context
+    from ..sandbox.context import Context
     from ..workspace import Workspace
-    from .javascript_runtime import Runtime
+    from .javascript.runtime import Runtime
 
 _TYPED = (".ts", ".mts")
 
@@ -49,10 +49,10 @@ class ScriptAction:
         Raises:
             StepFailed: the author's code failed; carries the author's own stack.
         """
-        from .javascript_calls import Calls
-        from .javascript_child import Child, Died
-        from .javascript_failure import failure_of
-        from .javascript_place import placed
+        from .javascript.calls import Calls
+        from .javascript.child import Child, Died
+        from .javascript.failure import failure_of
+        from .javascript.place import placed
 
         runtime = self._runtime(context.workspace)
         child = context.sessions.get(runtime, lambda: Child(runtime))
@@ -79,8 +79,8 @@ class ScriptAction:
             )
 
     def _runtime(self, workspace: Workspace) -> Runtime:
-        from .javascript_place import project_of
-        from .javascript_runtime import find_runtime
+        from .javascript.place import project_of
+        from .javascript.runtime import find_runtime
 
         return find_runtime(self.file.endswith(_TYPED), project_of(workspace), self.file)
 
@@ -90,7 +90,7 @@ class TypeScript:
 
     def parse(self, text: str, file: str) -> Script:
         """Return what the text says about itself; what is computed there stays unknown."""
-        return javascript_text.parse(text)
+        return module_text.parse(text)
 
     def prepare(self, text: str, file: str, direction: str) -> ScriptAction:
         """Return the function for ``direction``, or refuse it before anything runs.
@@ -99,7 +99,7 @@ class TypeScript:
             BrokenMigration: it exports no migration.
             Irreversible: there is no ``down``.
         """
-        script = javascript_text.parse(text)
+        script = module_text.parse(text)
         if not script.is_migration:
             raise BrokenMigration(
                 "The file exports no migration with an up function",

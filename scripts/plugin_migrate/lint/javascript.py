@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from ..languages import javascript_text, sql_text
-from ..languages.javascript_text import Member, Script, Token, end_of, string_value
+from ..languages import sql_text
+from ..languages.javascript import module_text
+from ..languages.javascript.module_text import Member, Script, Token, end_of, string_value
 from ..languages.sql_text import Section
 from . import placeholders
 from .notes import Notes, spread
@@ -53,9 +54,9 @@ _BUILT_IN = frozenset(
 
 def inspect(text: str) -> tuple[list[Problem], Notes]:
     """Return the problems of a TypeScript or JavaScript migration, and its comments."""
-    script = javascript_text.parse(text)
-    tokens = javascript_text.scan(text).tokens
-    found = [*_whole(script, tokens), *_sql(script, tokens, javascript_text.constants(text))]
+    script = module_text.parse(text)
+    tokens = module_text.scan(text).tokens
+    found = [*_whole(script, tokens), *_sql(script, tokens, module_text.constants(text))]
     for index in range(len(tokens)):
         found += _chance(tokens, index)
         found += _handler(tokens, index)
@@ -278,7 +279,7 @@ def _database_file(tokens: list[Token], index: int) -> Iterator[Problem]:
 
 
 def _notes(text: str, script: Script) -> Notes:
-    found = javascript_text.scan(text)
+    found = module_text.scan(text)
     code = {line for token in found.tokens for line in range(token.line, token.last + 1)}
     definition = ("function", "class")
     lines = [

@@ -8,8 +8,8 @@ from .style import Style
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..create import Created
-    from ..init_plugin import Prepared
+    from ..operations.create import Created
+    from ..operations.init_plugin import Prepared
     from ..workspace import Workspace
 
 
@@ -55,7 +55,7 @@ def plugin_text(prepared: Prepared, shown: str, style: Style) -> str:
     """
     import shlex
 
-    from ..init_plugin import DEPENDENCY
+    from ..operations.init_plugin import DEPENDENCY
 
     call = "plugin-migrate --project tests/project --plugin-dir ."
     first = next((path for path in prepared.created if path.endswith(".sql")), None)

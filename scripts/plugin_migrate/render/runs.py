@@ -9,9 +9,9 @@ from .style import Style, indented, one_line, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..commands import DryRun, Run
-    from ..look import Look
+    from ..operations.migrate import DryRun, Run
     from ..plan import Plan
+    from ..survey import Look
 
 
 def run_text(run: Run, style: Style, is_named: bool = False) -> str:

@@ -12,12 +12,12 @@ from .table import table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..departed import Departed
-    from ..ledger import Header
-    from ..look import Look
+    from ..ledger.ledger import Header
     from ..misnamed import Misnamed
-    from ..news import News
     from ..plan import Entry
+    from ..sources.attention import News
+    from ..sources.departed import Departed
+    from ..survey import Look
     from ..workspace import Workspace
 
 
@@ -171,7 +171,7 @@ def _status_table(shown: Sequence[Entry], style: Style) -> str:
 def _description(entry: Entry) -> str:
     if entry.applied is not None:
         return entry.applied.description
-    from ..prepare import description_of  # only what is pending has to be parsed
+    from ..engine.prepare import description_of  # only what is pending has to be parsed
 
     return description_of(entry)
 
@@ -285,10 +285,10 @@ def _entry_json(
 
 def _metadata(entry: Entry, header: Header | None) -> Mapping[str, object]:
     if entry.applied is None:
-        from ..prepare import describe
+        from ..engine.prepare import describe
 
         return describe(entry.migration).metadata if entry.migration else {}
-    from ..plain_file import parse_json
+    from ..storage.plain_file import parse_json
 
     try:
         metadata = parse_json(header.metadata) if header else {}

@@ -1,0 +1,59 @@
+"""Long output through the user's pager, as git does it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ..render.width import columns_of
+
+_STRIPPED = r"\x1b\[[0-9;]*m"
+
+
+def page(text: str) -> bool:
+    """Show a text that is longer than the screen in ``$PAGER``, or ``less``.
+
+    Returns:
+        False when nobody sits at the terminal, the text fits, or there is no pager: then it is to
+        be printed.
+    """
+    # With no keyboard at stdin nobody could leave the pager.
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or not _is_long(text):
+        return False
+    import shlex
+    import shutil
+    import signal
+    import subprocess
+
+    command = shlex.split(os.environ.get("PAGER", "less"))
+    if not command or command == ["cat"] or shutil.which(command[0]) is None:
+        return False
+    # What git gives less: leave if all fits, show colours, leave the text on the screen.
+    environment = {"LESS": "FRX", **os.environ}
+    sys.stdout.flush()
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, env=environment, encoding="utf-8", errors="replace"
+    ) as pager:
+        # Ctrl-C is for the pager, which gets it as well.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            pager.communicate(text + "\n")
+        finally:
+            signal.signal(signal.SIGINT, before)
+    return True
+
+
+def _is_long(text: str) -> bool:
+    lines = text.split("\n")
+    try:
+        size = os.get_terminal_size(sys.stdout.fileno())
+    except OSError:
+        return False
+    if not size.lines or os.environ.get("TERM", "dumb") == "dumb":
+        return False
+    if len(lines) >= size.lines:
+        return True
+    import re
+
+    shown = (columns_of(re.sub(_STRIPPED, "", line)) for line in lines)
+    return sum(max(0, wide - 1) // (size.columns or 80) + 1 for wide in shown) >= size.lines

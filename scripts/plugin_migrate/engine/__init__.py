@@ -1,0 +1,1 @@
+"""The commit protocol (docs/design.md), one clause a module."""

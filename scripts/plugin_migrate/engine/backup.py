@@ -1,0 +1,534 @@
+"""Automatic backups: what a run is about to change, kept as it was before.
+
+``backups/<time>-<command>/`` holds ``state.db`` (the state database before the run, by the backup
+API), the earlier content of every file and further database the run touched, and a manifest that
+grows before each step commits. A run that changed nothing leaves no backup behind.
+
+A copy has to be on the disk only when the backup is committed. So the system is told to begin
+writing at once, and other things are done meanwhile: what is left to wait for then is less.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from .. import __version__
+from ..errors import InvalidVersion, StateUnreadable
+from ..ledger.ledger import has_run_since
+from ..storage import sqlite
+from ..storage.files import (
+    Node,
+    discard,
+    inside,
+    make_folder,
+    node_from_json,
+    nodes_as_json,
+    observe,
+    start_sync,
+    sync_file,
+    sync_folder,
+    sync_open,
+    text_of,
+)
+from ..storage.live_database import copy_live
+from ..storage.plain_file import read_json
+from ..values import NamedTuple
+from ..version import Version
+from ..workspace import Workspace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .staging import Change
+
+_MANIFEST = "manifest.json"
+# Of a run that changes 100,000 files.
+_LARGEST_MANIFEST = 64 * 1024 * 1024
+_STATE = "state.db"
+_FINISHED = "finished"
+_NAME = re.compile(r"\d{8}-\d{6}-[a-z]+(-\d+)?")
+# What a run needs beside the copy of its database: redo logs, journals, the ledger's growth.
+_SPARE_BYTES = 4 << 20
+
+
+class Saved(NamedTuple):
+    """A path that the run changed.
+
+    ``before`` is what stood there first, ``after`` what the run's last step put there, and
+    ``between`` what that step found; ``content`` names the file in the backup that holds the
+    earlier content, if there was any.
+    """
+
+    path: str
+    before: Node | None
+    after: Node | None
+    content: str | None
+    between: Node | None = None
+
+
+class SavedDatabase(NamedTuple):
+    """A further database that the run changed.
+
+    ``after`` is its digest after the last step that changed it, ``between`` the one before that.
+    """
+
+    path: str
+    content: str
+    after: str
+    between: str | None = None
+
+
+class Backup(NamedTuple):
+    """One backup; a later one has a higher ``sequence``.
+
+    ``is_complete`` is false for a run with ``--no-backup``, which only left a note;
+    ``has_state`` tells whether there was a state database before the run, ``is_finished`` that the
+    run came to its end and changed something, ``database`` is the database's path as users see it,
+    ``last_event`` the number of the last row that the history had before the run, if known.
+    """
+
+    sequence: int
+    id: str
+    folder: str
+    created_at: str
+    command: str
+    current_version: str | None
+    is_complete: bool
+    has_state: bool
+    is_finished: bool
+    database: str | None
+    files: tuple[Saved, ...]
+    databases: tuple[SavedDatabase, ...]
+    last_event: int | None = None
+
+    @property
+    def state(self) -> str:
+        """The path of the copy of the state database."""
+        return os.path.join(self.folder, _STATE)
+
+    def content(self, name: str) -> str:
+        """Return the path of a saved content."""
+        return os.path.join(self.folder, name)
+
+
+def backups_folder(workspace: Workspace) -> str:
+    """Return the folder that holds the backups."""
+    return os.path.join(workspace.home, "backups")
+
+
+class Damaged(NamedTuple):
+    """A backup that cannot be used, and why."""
+
+    id: str
+    why: str
+
+
+class Shelf(NamedTuple):
+    """Everything in the folder of backups, the newest first."""
+
+    backups: tuple[Backup, ...]
+    damaged: tuple[Damaged, ...]
+
+
+def list_backups(workspace: Workspace) -> list[Backup]:
+    """Return every readable backup, the newest first; unfinished and damaged ones are left out.
+
+    Raises:
+        OSError: their folder cannot be read.
+    """
+    return list(read_shelf(workspace).backups)
+
+
+def read_shelf(workspace: Workspace) -> Shelf:
+    """Return every backup, and those that are damaged.
+
+    A folder without a manifest was left by a command that was killed while it made its backup.
+
+    Raises:
+        OSError: their folder cannot be read.
+    """
+    try:
+        names = os.listdir(backups_folder(workspace))
+    except FileNotFoundError:
+        return Shelf((), ())
+    backups, damaged = [], []
+    for name in names:
+        folder = os.path.join(backups_folder(workspace), name)
+        try:
+            backups.append(_read(folder))
+        except (OSError, ValueError) as error:
+            is_unfinished = isinstance(error, FileNotFoundError) and not _is_finished(folder)
+            if _NAME.fullmatch(name) and not is_unfinished:
+                damaged.append(Damaged(name, getattr(error, "strerror", None) or str(error)))
+    backups.sort(key=lambda backup: backup.sequence, reverse=True)
+    damaged.sort(reverse=True)
+    return Shelf(tuple(backups), tuple(damaged))
+
+
+def made_at(backup_id: str) -> tuple[str, int]:
+    """Return when a backup was made, by its name: the second, and which one of that second."""
+    number = backup_id.rpartition("-")[2]
+    is_first = not number.isdigit() or backup_id.count("-") < 3
+    return backup_id[: len("20261122-170000")], 1 if is_first else int(number)
+
+
+def _is_finished(folder: str) -> bool:
+    return os.path.exists(os.path.join(folder, _FINISHED))
+
+
+def _read(folder: str) -> Backup:
+    """Return the backup in a folder.
+
+    Raises:
+        OSError: its manifest cannot be read.
+        ValueError: it is damaged.
+    """
+    document = read_json(os.path.join(folder, _MANIFEST), _LARGEST_MANIFEST)
+    try:
+        version, event = document["current_version"], document.get("last_event")
+        database = document.get("database")
+        return Backup(
+            _number(document["sequence"]),
+            os.path.basename(folder),
+            folder,
+            text_of(document["created_at"]),
+            text_of(document["command"]),
+            None if version is None else str(Version.parse(version)),
+            bool(document["is_complete"]),
+            bool(document["has_state"]),
+            _is_finished(folder),
+            None if database is None else text_of(database),
+            tuple(map(_saved, document["files"])),
+            tuple(map(_saved_database, document["databases"])),
+            None if event is None else _number(event),
+        )
+    except (KeyError, TypeError, AttributeError, InvalidVersion) as error:
+        raise ValueError(f"its manifest is not one: {error!r:.100}") from None
+
+
+def _number(value: object) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 62:
+        raise ValueError(f"not a number: {value!r:.60}")
+    return value
+
+
+def _saved(item: dict[str, Any]) -> Saved:
+    content = item["content"]
+    return Saved(
+        inside(item["path"]),
+        node_from_json(item["before"]),
+        node_from_json(item["after"]),
+        inside(content) if content is not None else None,
+        node_from_json(item.get("between")),
+    )
+
+
+def _saved_database(item: dict[str, Any]) -> SavedDatabase:
+    between = item.get("between")
+    return SavedDatabase(
+        inside(item["path"]),
+        inside(item["content"]),
+        text_of(item["after"]),
+        None if between is None else text_of(between),
+    )
+
+
+def _as_document(saved: Saved) -> dict[str, object]:
+    between = saved.between and saved.between._asdict()
+    return saved._asdict() | nodes_as_json(saved.before, saved.after) | {"between": between}
+
+
+def settle_killed(workspace: Workspace) -> None:
+    """Bring the backups of killed runs in line with what those runs came to do.
+
+    A backup is on the disk before its step commits. Of a run that was killed before its first
+    commit there is nothing to go back from, and its backup would stand in the way of a restore:
+    what it says was changed never was. Of a later step that did not commit the same is true for
+    what the backup says of that step. The run lock must be held and recovery done.
+
+    Raises:
+        OSError: the folder of backups cannot be read or written.
+        StateUnreadable, Busy: a database cannot be read.
+    """
+    for backup in list_backups(workspace):
+        if backup.is_finished or backup.last_event is None:
+            continue
+        if not _has_happened(workspace, backup):
+            discard(backup.folder)
+            continue
+        _rewrite(workspace, backup)
+        _mark_finished(backup.folder)
+
+
+def _has_happened(workspace: Workspace, backup: Backup) -> bool:
+    """Return whether a step of the backup's run took effect: by the history, or by what stands."""
+    if os.path.exists(workspace.database) and has_run_since(workspace, backup.last_event or 0):
+        return True
+    # A history that somebody put back knows nothing; the files may.
+    return any(
+        saved.after != saved.before and _is_there(workspace, saved, saved.after)
+        for saved in backup.files
+    )
+
+
+def _rewrite(workspace: Workspace, backup: Backup) -> None:
+    """Correct what the manifest says of a last step that never was."""
+    from ..storage.live_database import digest_of_live
+
+    files = tuple(_as_it_came(workspace, saved) for saved in backup.files)
+    databases = tuple(
+        saved._replace(after=saved.between)
+        if saved.between is not None
+        and digest_of_live(os.path.join(workspace.claude, saved.path), workspace.scratch)
+        == saved.between
+        else saved
+        for saved in backup.databases
+    )
+    if (files, databases) == (backup.files, backup.databases):
+        return
+    document = read_json(os.path.join(backup.folder, _MANIFEST), _LARGEST_MANIFEST)
+    _write_manifest(backup.folder, document | _changes_as_json(files, databases))
+
+
+def _as_it_came(workspace: Workspace, saved: Saved) -> Saved:
+    """Return what a run did to a path; what stands there tells whether its last step ever was."""
+    if _is_there(workspace, saved, saved.after) or not _is_there(workspace, saved, saved.between):
+        return saved
+    return saved._replace(after=saved.between)
+
+
+def _is_there(workspace: Workspace, saved: Saved, node: Node | None) -> bool:
+    from .publish import stands
+    from .redo_log import Entry
+
+    return stands(workspace, Entry(saved.path, saved.before, saved.after), node)
+
+
+def _changes_as_json(
+    files: Iterable[Saved], databases: Iterable[SavedDatabase]
+) -> dict[str, object]:
+    return {
+        "files": [_as_document(saved) for saved in files],
+        "databases": [saved._asdict() for saved in databases],
+    }
+
+
+def _write_manifest(folder: str, document: dict[str, Any], unsynced: Iterable[str] = ()) -> None:
+    import json
+
+    path = os.path.join(folder, _MANIFEST)
+    part = path + ".part"
+    with open(part, "w", encoding="utf-8") as file:
+        json.dump(document, file)
+        for kept in unsynced:
+            sync_file(kept)
+        sync_open(file, part)
+    os.replace(part, path)
+    sync_folder(folder)
+
+
+def _mark_finished(folder: str) -> None:
+    # That it is there says it all, and no kill can leave half of it.
+    with open(os.path.join(folder, _FINISHED), "xb"):
+        pass
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StateUnreadable(
+            f"The backup cannot be written: {error.strerror}",
+            file=error.filename,
+            hint="Free some space or correct the permissions, or run without one: --no-backup",
+        ) from error
+
+
+class BackupWriter:
+    """Keeps what one run changes, step by step.
+
+    Parameters:
+        workspace: whose state.
+        command: ``upgrade``, ``downgrade`` or ``restore``.
+        current_version: the version before the run.
+        is_complete: ``False`` for a run that the user wants no backup of.
+        last_event: the number of the last row in the history, ``None`` when that is unknown.
+        state: the database to keep a copy of; ``None`` when there is none that can be read.
+
+    Raises:
+        StateUnreadable: there is not enough free space, the state cannot be read, or (by every
+            method) the backup cannot be written.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        command: str,
+        current_version: str | None,
+        is_complete: bool = True,
+        last_event: int | None = None,
+        state: str | None = None,
+    ) -> None:
+        self._workspace = workspace
+        self._is_complete = is_complete
+        has_state = is_complete and state is not None and os.path.exists(state)
+        if has_state:
+            _require_space(workspace)
+        self._document: dict[str, object] = {
+            "format": 1,
+            "created_at": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
+            "command": command,
+            "current_version": current_version,
+            "tool_version": __version__,
+            "is_complete": is_complete,
+            "has_state": has_state,
+            "database": workspace.shown(workspace.database),
+            "last_event": last_event,
+        }
+        # What the step that is about to commit changes.
+        self._latest: set[str] = set()
+        self._files: dict[str, Saved] = {}
+        self._databases: dict[str, SavedDatabase] = {}
+        # The newest first; read while the system writes the copy of the database.
+        self._earlier: list[Backup] | None = None
+        # Folders and copies that are not on the disk yet.
+        self._unsynced: list[str] = []
+        with _writing():
+            self.folder = _new_folder(workspace, command)
+            self._unsynced.append(os.path.dirname(self.folder))
+            if has_state:
+                self._copy_database(workspace.database, _STATE)
+
+    @_writing()
+    def add_files(self, changes: Sequence[Change]) -> None:
+        """Keep the earlier content of files before the step that changes them commits."""
+        self._latest = {change.path for change in changes}
+        for change in changes:
+            known = self._files.get(change.path)
+            if known is None:
+                content = self._save_file(change) if self._is_complete else None
+                known = Saved(change.path, change.before, None, content)
+            self._files[change.path] = known._replace(after=change.after, between=change.before)
+
+    @_writing()
+    def add_database(self, path: str, after: str) -> None:
+        """Keep a further database as it was before the step; ``after`` is the step's result."""
+        known = self._databases.get(path)
+        content = known.content if known else f"database-{len(self._databases)}.db"
+        if known is None and self._is_complete:
+            self._copy_database(os.path.join(self._workspace.claude, path), content)
+        self._databases[path] = SavedDatabase(path, content, after, known and known.after)
+
+    @_writing()
+    def commit(self) -> None:
+        """Bring all that is kept to the disk; what it was kept for may happen now."""
+        if self._earlier is None:
+            self._earlier = list_backups(self._workspace)
+        document = self._document | {
+            # Names sort by second and command only, and several runs can fit into one second.
+            "sequence": 1 + max((backup.sequence for backup in self._earlier), default=0),
+        }
+        changes = _changes_as_json(self._files.values(), self._databases.values())
+        _write_manifest(self.folder, document | changes, self._unsynced)
+        self._unsynced.clear()
+
+    @_writing()
+    def retract(self) -> None:
+        """Note that the step which the last :meth:`commit` was made for did not come to pass."""
+        latest = {path: self._files[path] for path in self._latest}
+        came = {path: _as_it_came(self._workspace, saved) for path, saved in latest.items()}
+        if came != latest:
+            self._files |= came
+            self.commit()
+
+    def finish(self) -> None:
+        """Note that the run is over, and remove all but as many backups as the settings keep."""
+        # What cannot be written or removed now can be by the next run; this one's work is done.
+        with suppress(OSError):
+            _mark_finished(self.folder)
+            folders = [self.folder, *(backup.folder for backup in self._earlier or ())]
+            for folder in folders[self._workspace.config.backups_keep :]:
+                discard(folder)
+            parent = backups_folder(self._workspace)
+            for name in os.listdir(parent):
+                if _NAME.fullmatch(name):
+                    _remove_unfinished(os.path.join(parent, name))
+
+    def discard(self) -> None:
+        """Remove this backup: the run changed nothing."""
+        with suppress(OSError):
+            discard(self.folder)
+
+    def _copy_database(self, path: str, name: str) -> None:
+        sqlite.require_writable(path)
+        copy = os.path.join(self.folder, name)
+        copy_live(path, copy)
+        self._unsynced.append(copy)
+
+    def _save_file(self, change: Change) -> str | None:
+        if change.before is None or change.before.kind != "file":
+            return None
+        name = f"file-{len(self._files)}"
+        copy = os.path.join(self.folder, name)
+        live = os.path.join(self._workspace.claude, change.path)
+        shutil.copyfile(live, copy)
+        saved = observe(copy)
+        start_sync(copy)
+        self._unsynced.append(copy)
+        if saved is None or saved.sha256 != change.before.sha256:
+            raise StateUnreadable(
+                f"{change.path} was changed by somebody else while it was backed up",
+                file=live,
+                hint="Nothing was changed. Run the command again.",
+            )
+        return name
+
+
+def _remove_unfinished(folder: str) -> None:
+    """Remove what a killed command left: a backup without its manifest, or a half manifest."""
+    manifest = os.path.join(folder, _MANIFEST)
+    if not os.path.exists(manifest):
+        discard(folder)
+    elif os.path.exists(manifest + ".part"):
+        os.unlink(manifest + ".part")
+
+
+def _new_folder(workspace: Workspace, command: str) -> str:
+    """Create a folder that no earlier backup has, however many start in one second."""
+    parent = backups_folder(workspace)
+    make_folder(parent)
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    number = 1
+    while True:
+        suffix = f"-{number}" if number > 1 else ""
+        folder = os.path.join(parent, f"{stamp}-{command}{suffix}")
+        try:
+            os.mkdir(folder, 0o700)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def _require_space(workspace: Workspace) -> None:
+    needed = os.path.getsize(workspace.database) + _SPARE_BYTES
+    volume = os.statvfs(workspace.bookkeeping)
+    free = volume.f_bavail * volume.f_frsize
+    if free < needed:
+        raise StateUnreadable(
+            f"There is not enough free space for a backup: {_megabytes(needed)} needed,"
+            f" {_megabytes(free)} free",
+            file=workspace.bookkeeping,
+            hint="Free some space, or run without one: --no-backup",
+        )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / (1 << 20):.1f} MiB"

@@ -1,0 +1,561 @@
+"""Executes prepared steps, each as one all-or-nothing unit over database, files and ledger.
+
+The order of events is the design's commit protocol: stage, begin, run, compare, write the redo
+log, commit, publish. Before the commit nothing has happened; after it everything will.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from ..errors import (
+    DatabaseReplaced,
+    MigrateError,
+    NeedsRepair,
+    StateUnreadable,
+    StepFailed,
+    Unpublished,
+)
+from ..languages.foreign_key_mode import ForeignKeyMode
+from ..ledger.ledger import Ledger, LedgerWriter, Publish
+from ..report import Reporter, StepResult
+from ..sandbox.context import Context
+from ..sandbox.kept_processes import Sessions
+from ..sandbox.live_paths import name_live
+from ..sandbox.signals import Signals, Stop
+from ..storage import sqlite
+from ..storage.files import discard
+from ..workspace import Workspace
+from .prepare import Prepared
+from .transaction import Transaction, in_own_transaction, make_ledger
+
+# What only a step that changes files needs is imported where it does.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from .redo_log import Log, Manifest
+    from .side_database import SideDatabase
+    from .staging import Change, Staging
+
+    class Keeper(Protocol):
+        """Keeps what each step is about to change, as it was before."""
+
+        def add_files(self, changes: Sequence[Change]) -> None:
+            """Keep the earlier content of files."""
+
+        def add_database(self, path: str, after: str) -> None:
+            """Keep a further database; ``after`` is the digest of the step's result."""
+
+        def commit(self) -> None:
+            """Make sure that what was kept outlasts the step's commit."""
+
+
+# How long several database-only steps may share one transaction, in seconds. Long enough to save
+# most of the syncs, short enough that little is undone with the last one.
+_SHARED_SECONDS = 0.1
+# And how many: each transaction asks the ledger for all that may run in it.
+_SHARED_STEPS = 500
+
+
+class Engine:
+    """Runs steps on one workspace, whose run lock the caller holds.
+
+    Parameters:
+        workspace: the state to change.
+        done_by: who runs this, for the ledger.
+        signals: requests to stop.
+        reporter: hears of every step.
+        backup: keeps what each step is about to change, as a run's backup does.
+        ledger: what has been read of the ledger since the lock is held, if anything.
+
+    ``has_changed`` tells whether anything durable has happened; ``written`` holds the lower-case
+    names of the state database's tables that steps wrote, or ``None`` once that is unknown. One
+    staged copy serves every :meth:`execute`, until :meth:`close`.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        done_by: str,
+        signals: Signals,
+        reporter: Reporter,
+        backup: Keeper,
+        ledger: Ledger | None = None,
+    ) -> None:
+        self.has_changed = False
+        self.written: frozenset[str] | None = frozenset()
+        self._backup = backup
+        self._workspace = workspace
+        self._done_by = done_by
+        self._signals = signals
+        self._reporter = reporter
+        self._has_ledger = ledger is not None and ledger.is_ready
+        self._staging: Staging | None = None
+        self._sessions = Sessions()
+
+    def execute(self, steps: Sequence[Prepared]) -> Iterator[StepResult]:
+        """Run ``steps`` in order and yield each result once it is durable.
+
+        Raises:
+            StepFailed and other MigrateErrors: the step was undone and the failure is in the
+                history; the steps yielded before stay.
+            Interrupted: a signal arrived; the running step was undone.
+        """
+        left = list(steps)
+        try:
+            if left and not self._has_ledger:
+                make_ledger(self._workspace)
+                self._has_ledger = True
+            while left:
+                # Held from each commit to here, so that no signal comes between a step that has
+                # happened and its being told.
+                self._signals.release()
+                self._stop_if_asked()
+                results = self._run_next(left)
+                del left[: len(results)]
+                for result in results:
+                    self._reporter.finished(result)
+                    yield result
+        except Unpublished:
+            # Committed all the same: its backup is needed.
+            self.has_changed, self.written = True, None
+            raise
+
+    def take_written(self) -> frozenset[str] | None:
+        """Return ``written`` and begin it again."""
+        written, self.written = self.written, frozenset()
+        return written
+
+    def close(self) -> None:
+        """End what served several steps, and remove the staged copy."""
+        self._sessions.close()
+        with suppress(OSError):
+            discard(self._workspace.scratch)
+
+    def _run_next(self, left: list[Prepared]) -> list[StepResult]:
+        shareable = _count_shareable(left[:_SHARED_STEPS])
+        if shareable > 1:
+            results = self._run_shared(left[:shareable])
+            if results:
+                return results
+        return [self._run_one(left[0])]
+
+    # --- several database-only steps in one transaction ------------------------------------------
+
+    def _run_shared(self, steps: Sequence[Prepared]) -> list[StepResult]:
+        """Run as many steps as fit one short transaction.
+
+        Returns:
+            Their results, or nothing when any of them failed: then they run one at a time, which
+            keeps the earlier ones and finds the error again (design, "Several database-only
+            steps").
+        """
+        started = time.perf_counter()
+        transaction = self._begin(steps)
+        begun = time.perf_counter()
+        # Beginning on a new connection parses the whole schema: with thousands of tables a fixed
+        # time would leave room for ever fewer steps, and many migrations would take quadratic time.
+        deadline = begun + max(_SHARED_SECONDS, 4 * (begun - started))
+        results = []
+        try:
+            for prepared in steps:
+                duration = transaction.run(prepared, self._context(transaction, prepared))
+                # After each, so that the verdict on a step does not depend on its company.
+                transaction.check_foreign_keys(prepared.action.foreign_keys)
+                transaction.record(prepared, duration)
+                results.append(_result(prepared, duration))
+                if time.perf_counter() > deadline or transaction.guard.leaves_traces:
+                    break
+            transaction.require_recorded()
+            self._signals.hold()
+            transaction.commit()
+            self._note_written(transaction)
+        except (Unpublished, DatabaseReplaced):
+            # They have happened, or the database is another one: nothing is to be run again.
+            transaction.abandon()
+            raise
+        except (MigrateError, sqlite3.Error):
+            transaction.abandon()
+            self._signals.release()
+            self._stop_if_asked()
+            return []
+        except BaseException as error:
+            transaction.abandon()
+            self._raise_stop(error, steps[0])
+            raise
+        transaction.close()
+        return results
+
+    # --- one step as a unit of its own -----------------------------------------------------------
+
+    def _run_one(self, prepared: Prepared) -> StepResult:
+        self._reporter.started(prepared)
+        started = time.perf_counter()
+        try:
+            if prepared.action.atomic:
+                return self._run_unit(prepared)
+            return self._run_unprotected(prepared)
+        except Unpublished:
+            raise
+        except BaseException as error:
+            from . import recovery
+
+            with self._signals.held():
+                duration = round((time.perf_counter() - started) * 1000)
+                failure = self._as_failure(error, prepared)
+                if not isinstance(failure, DatabaseReplaced):  # the newcomer is left as it is
+                    self._record_failure(prepared, failure, duration)
+                # A handler deletes no redo log: it cannot know how far the commit came.
+                with suppress(MigrateError, OSError):
+                    recovery.recover(self._workspace, self._done_by)
+                self._staging = None  # recovery has removed it
+            if failure is error:
+                raise  # with the cause that it has
+            raise failure from error
+
+    def _run_unit(self, prepared: Prepared) -> StepResult:
+        staging = self._stage() if prepared.action.touches_files else None
+        transaction = self._begin([prepared])
+        context = self._context(transaction, prepared, staging)
+        try:
+            with self._watched(staging):
+                duration = transaction.run(prepared, context)
+            # A migration that catches everything has caught the signal as well.
+            self._signals.check()
+            changes = _collect(staging, context)
+            transaction.record(prepared, duration)
+            transaction.require_recorded()
+            transaction.check_foreign_keys(prepared.action.foreign_keys)
+            written = self._write_log(prepared, changes, context)
+            if written is not None:
+                self._back_up(changes, written[1])
+                transaction.ledger.add_publish(self._publish_row(written[1]))
+            self._signals.hold()
+            arrived = self._commit(transaction, context, written)
+            # Publishing may open what is not in place yet, and closing that again would drop the
+            # locks of a connection to it (https://www.sqlite.org/howtocorrupt.html, 2.2).
+            _close(context)
+            if written is not None:
+                self._publish(*written, arrived)
+        except BaseException:
+            transaction.abandon()
+            raise
+        finally:
+            _close(context)
+        return _result(prepared, duration)
+
+    def _commit(
+        self,
+        transaction: Transaction,
+        context: Context,
+        written: tuple[Log, Manifest] | None,
+    ) -> frozenset[str]:
+        """Commit; return the further databases that have been published with it."""
+        is_committed = False
+
+        def commit() -> None:
+            nonlocal is_committed
+            transaction.commit()
+            is_committed = True
+            self._note_written(transaction)
+
+        changed = {entry.path for entry in written[1].databases} if written else set()
+        sides = [side for side in context.side_databases.values() if side.path in changed]
+        try:
+            _commit_holding(sides, commit)
+        except Exception:
+            if not is_committed:
+                raise
+            # Publishing goes on below, where a failure is told for what it is.
+            return frozenset()
+        finally:
+            if is_committed:
+                transaction.close()
+        return frozenset(changed)
+
+    def _publish(self, log: Log, manifest: Manifest, arrived: frozenset[str]) -> None:
+        from . import recovery
+        from .publish import publish
+
+        left = tuple(entry for entry in manifest.databases if entry.path not in arrived)
+        try:
+            kept = publish(self._workspace, log, manifest._replace(databases=left))
+            if kept:
+                recovery.refuse(recovery.recover(self._workspace, self._done_by))
+                # Nothing is left to decide: everything is in place, and the edits are beside it.
+                raise NeedsRepair(
+                    f"Migration {manifest.version} is committed, but somebody edited {len(kept)} of"
+                    " its file(s) before they were in place",
+                    details=tuple(f".claude/{path}" for path in kept),
+                    hint="What was saved stands beside them, as *.edited-*: nothing is lost.",
+                )
+            row = self._publish_row(manifest)
+            recovery.finish(self._workspace, self._done_by, log, row)
+        except OSError as error:
+            raise Unpublished(
+                "The step is committed, but its files are not all in place yet:"
+                f" {error.strerror or error}",
+                file=error.filename,
+                hint="Free some space or correct the permissions; the next command finishes it.",
+            ) from error
+        except NeedsRepair as error:
+            raise Unpublished(
+                error.message, file=error.file, details=error.details, hint=error.hint
+            ) from error
+        except MigrateError as error:
+            raise Unpublished(
+                f"The step is committed, but could not be finished: {error.message}",
+                file=error.file,
+                hint="The next command finishes it.",
+            ) from error
+
+    def _back_up(self, changes: Sequence[Change], manifest: Manifest) -> None:
+        self._backup.add_files(changes)
+        for entry in manifest.databases:
+            self._backup.add_database(entry.path, entry.after)
+        self._backup.commit()
+
+    def _publish_row(self, manifest: Manifest) -> Publish:
+        project = self._workspace.project
+        return Publish(manifest.id, manifest.version, project, manifest.to_json())
+
+    def _run_unprotected(self, prepared: Prepared) -> StepResult:
+        """Run a ``transaction:false`` step: what its statements did stays, whatever happens.
+
+        History gets a ``started`` row first; while no other row follows it, the step is
+        interrupted until the user says which way it went.
+        """
+        self.has_changed, self.written = True, None
+        fields = (prepared.version, prepared.description)
+        self._note(lambda ledger: ledger.log(prepared.direction, "started", *fields))
+        started = time.perf_counter()
+        path = self._workspace.database
+        patience = sqlite.WRITE_PATIENCE
+        connection = sqlite.connect(path, sqlite3.Connection, patience, options="mode=rw")
+        connection.set_progress_handler(self._signals.interrupts_sqlite, 50_000)
+        try:
+            prepared.action.run(Context(connection))
+            if connection.in_transaction:
+                raise StepFailed("The migration leaves a transaction open; end it with COMMIT")
+        finally:
+            connection.close()
+        duration = round((time.perf_counter() - started) * 1000)
+        self._signals.hold()
+        transaction = self._begin([prepared])
+        try:
+            transaction.record(prepared, duration)
+            transaction.require_recorded()
+            transaction.commit()
+        except BaseException:
+            transaction.abandon()
+            raise
+        transaction.close()
+        return _result(prepared, duration)
+
+    # --- parts -----------------------------------------------------------------------------------
+
+    def _begin(self, steps: Sequence[Prepared]) -> Transaction:
+        enforced = steps[0].action.foreign_keys is ForeignKeyMode.ENFORCED
+        return Transaction(self._workspace, self._done_by, self._signals, steps, enforced)
+
+    def _stage(self) -> Staging:
+        """Return the staged copy, equal to the live state."""
+        from .staging import Staging
+
+        if self._staging is None:
+            folder = os.path.join(self._workspace.scratch, secrets.token_hex(8))
+            self._staging = Staging(self._workspace, folder)
+        self._staging.refresh()
+        return self._staging
+
+    def _context(
+        self, transaction: Transaction, prepared: Prepared, staging: Staging | None = None
+    ) -> Context:
+        return Context(
+            transaction.connection,
+            self._workspace,
+            staging,
+            self._workspace.scratch,
+            lambda text: self._reporter.log(prepared, text),
+            lambda done, total: self._reporter.progress(prepared, done, total),
+            self._sessions,
+        )
+
+    @contextmanager
+    def _watched(self, staging: Staging | None) -> Iterator[None]:
+        """Run code in the staged project, and refuse it the live one."""
+        if staging is None:
+            yield
+            return
+        from ..sandbox import file_watch
+
+        path = self._workspace.database
+        live = (self._workspace.claude, self._workspace.live_claude)
+        watch = file_watch.Watch(
+            tuple(folder for folder in live if folder is not None),
+            staging.project,
+            frozenset({path, path + "-wal", path + "-shm", path + "-journal"}),
+        )
+        with _working_in(staging.project), file_watch.watching(watch):
+            yield
+
+    def _write_log(
+        self, prepared: Prepared, changes: Sequence[Change], context: Context
+    ) -> tuple[Log, Manifest] | None:
+        """Bring the redo log to the disk; ``None`` when the step changed the database only."""
+        sides = [side for side in context.side_databases.values() if side.has_changed]
+        if not changes and not sides:
+            return None
+        from .publishable import refuse_unpublishable
+        from .redo_log import LogWriter
+
+        try:
+            refuse_unpublishable(self._workspace, changes)
+            writer = LogWriter(self._workspace)
+            databases = tuple(
+                side.move_into(writer.log.folder, f"database-{number}.sqlite")
+                for number, side in enumerate(sides)
+            )
+            manifest = writer.finish(prepared.version, prepared.direction, changes, databases)
+        except OSError as error:
+            raise StateUnreadable(
+                f"The step's files cannot be written: {error.strerror}",
+                file=error.filename,
+                hint="Free some space or correct the permissions, then run the command again.",
+            ) from error
+        return writer.log, manifest
+
+    # --- failures --------------------------------------------------------------------------------
+
+    def _as_failure(self, error: BaseException, prepared: Prepared) -> MigrateError:
+        """Return the typed error for whatever ended a step, in words that the user knows."""
+        failure = self._typed(error, prepared)
+        name_live(failure, self._workspace, self._staging.claude if self._staging else None)
+        return failure
+
+    def _typed(self, error: BaseException, prepared: Prepared) -> MigrateError:
+        if self._signals.received is not None and isinstance(
+            # The last two: a statement that the progress handler ended.
+            error,
+            (Stop, StepFailed, sqlite3.Error),
+        ):
+            return self._signals.as_error(str(prepared.version))
+        if isinstance(error, MigrateError):
+            if error.file is None:
+                error.file = prepared.migration.path
+            return error
+        if isinstance(error, sqlite3.Error):
+            return sqlite.unreadable(self._workspace.database, error)
+        if isinstance(error, OSError):
+            return StateUnreadable(
+                f"The step could not be carried out: {error.strerror or error}",
+                file=error.filename,
+                hint="Check permissions and free space, then run the command again.",
+            )
+        raise error
+
+    def _record_failure(self, prepared: Prepared, failure: MigrateError, duration_ms: int) -> None:
+        outcome = "failed"
+        if not prepared.action.atomic:
+            completed = getattr(failure, "completed", None)
+            # Some statements took effect: only the user knows whether that is all of the step.
+            outcome = "failed" if completed == 0 else "started"
+        # The failure itself matters more than a note that cannot be written.
+        with suppress(MigrateError, OSError):
+            self._note(
+                lambda ledger: ledger.log(
+                    prepared.direction,
+                    outcome,
+                    prepared.version,
+                    prepared.description,
+                    duration_ms,
+                    failure.message,
+                )
+            )
+
+    def _note(self, write: Callable[[LedgerWriter], None]) -> None:
+        in_own_transaction(self._workspace, self._done_by, write)
+
+    def _note_written(self, transaction: Transaction) -> None:
+        self.has_changed = True
+        if self.written is not None:
+            self.written |= {table.lower() for table in transaction.written}
+
+    def _stop_if_asked(self) -> None:
+        if self._signals.received is not None:
+            raise self._signals.as_error(None)
+
+    def _raise_stop(self, error: BaseException, prepared: Prepared) -> None:
+        if isinstance(error, Stop):
+            raise self._signals.as_error(str(prepared.version)) from None
+
+
+def _count_shareable(steps: Sequence[Prepared]) -> int:
+    count = 0
+    for prepared in steps:
+        action = prepared.action
+        if action.touches_files or not action.atomic:
+            break
+        # Enforcement needs a connection of its own, and what an unchecked step left behind counts
+        # as earlier only once it is committed.
+        if action.foreign_keys is not ForeignKeyMode.CHECKED:
+            break
+        count += 1
+    return count
+
+
+def _result(prepared: Prepared, duration_ms: int) -> StepResult:
+    return StepResult(
+        prepared.version,
+        prepared.description,
+        prepared.direction,
+        duration_ms,
+        prepared.from_ledger,
+    )
+
+
+def _collect(staging: Staging | None, context: Context) -> list[Change]:
+    """Return what the step changed in files; databases that it made, moved or removed are such."""
+    for side in context.side_databases.values():
+        side.finish()
+    sides = [change for side in context.side_databases.values() for change in side.as_changes()]
+    gone = {change.path for change in sides if change.after is None}
+    return [*(staging.changes(gone) if staging else ()), *sides]
+
+
+def _close(context: Context) -> None:
+    for side in context.side_databases.values():
+        side.close()
+
+
+def _commit_holding(sides: Sequence[SideDatabase], commit: Callable[[], None]) -> None:
+    """Call ``commit`` while every further database is locked, then let each one finish."""
+    if not sides:
+        commit()
+        return
+    sides[0].publish_around(lambda: _commit_holding(sides[1:], commit))
+
+
+@contextmanager
+def _working_in(folder: str) -> Iterator[None]:
+    try:
+        before = os.getcwd()
+    except FileNotFoundError:  # somebody deleted it
+        before = os.sep
+    os.chdir(folder)
+    # What the migration starts must find the staged project too.
+    variable = os.environ.get("CLAUDE_PROJECT_DIR")
+    if variable is not None:
+        os.environ["CLAUDE_PROJECT_DIR"] = folder
+    try:
+        yield
+    finally:
+        os.chdir(before)
+        if variable is not None:
+            os.environ["CLAUDE_PROJECT_DIR"] = variable

@@ -1,0 +1,146 @@
+"""From a plan to steps that can run: every source is found, parsed and checked before any runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from ..errors import BrokenMigration, Conflict, Irreversible
+from ..languages import load_language
+from ..ledger.ledger import StoredSource, read_sources
+from ..migration import Migration, title_of, with_text
+from ..plan import Entry, Plan, Step
+from ..values import NamedTuple
+from ..version import Version
+from ..workspace import Workspace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..languages.protocol import Action, Script
+
+
+class Prepared(NamedTuple):
+    """A step with everything it needs to run.
+
+    ``metadata`` is the header as JSON text, for a step up to be kept; ``from_ledger`` tells that
+    the migration's file is gone, so that the source is the one stored when it was applied.
+    """
+
+    direction: str
+    migration: Migration
+    description: str
+    metadata: str
+    action: Action
+    from_ledger: bool = False
+
+    @property
+    def version(self) -> Version:
+        """The migration's version."""
+        return self.migration.version
+
+    @property
+    def source(self) -> str:
+        """The text that this step runs: one section of SQL, or the whole file."""
+        return self.action.source
+
+
+def prepare(workspace: Workspace, plan: Plan) -> tuple[Prepared, ...]:
+    """Return the plan's steps, ready to run.
+
+    Raises:
+        BrokenMigration, ForbiddenStatement: a migration cannot run as it is.
+        Irreversible: a rollback needs a migration without a down, or one whose source is gone.
+    """
+    gone = [step.version for step in plan.steps if step.entry.migration is None]
+    stored = read_sources(workspace, gone)
+    return tuple(_prepare(workspace, step, stored.get(step.version)) for step in plan.steps)
+
+
+def require_all(workspace: Workspace, steps: Sequence[Prepared]) -> None:
+    """Make sure that this machine has what runs the steps, before the first of them does.
+
+    Raises:
+        NoRuntime: it has not.
+    """
+    for prepared in steps:
+        prepared.action.require(workspace)
+
+
+def describe(migration: Migration) -> Script:
+    """Return what a migration's text says about itself; the text must still be there.
+
+    Raises:
+        BrokenMigration: it cannot be read, or its version disagrees with the file's name.
+    """
+    script = load_language(migration.language).parse(migration.text or "", migration.path)
+    if script.version is not None and script.version != str(migration.version):
+        raise BrokenMigration(
+            f"The file says version {script.version}, its name says {migration.version}",
+            file=migration.path,
+            hint="The file's name counts: correct or remove the version inside.",
+        )
+    return script
+
+
+def description_of(entry: Entry) -> str:
+    """Return the description to show: the ledger's for what is applied, else the file's."""
+    if entry.applied is not None:
+        return entry.applied.description
+    assert entry.migration is not None
+    return describe(entry.migration).description or title_of(entry.migration.slug)
+
+
+def _prepare(workspace: Workspace, step: Step, stored: StoredSource | None) -> Prepared:
+    migration = _source(workspace, step.entry, stored)
+    action = load_language(migration.language).prepare(
+        migration.text or "", migration.path, step.direction
+    )
+    if step.entry.applied is not None:
+        return Prepared(
+            step.direction,
+            migration,
+            step.entry.applied.description,
+            "{}",  # a rollback keeps none
+            action,
+            from_ledger=step.entry.migration is None,
+        )
+    script = describe(migration)
+    return Prepared(
+        step.direction,
+        migration,
+        script.description or title_of(migration.slug),
+        metadata_text(script),
+        action,
+    )
+
+
+def metadata_text(script: Script) -> str:
+    """Return a script's metadata as the JSON text that the ledger keeps."""
+    if not script.metadata:
+        return "{}"
+    import json
+
+    return json.dumps(script.metadata, default=str, ensure_ascii=False)
+
+
+def _source(workspace: Workspace, entry: Entry, stored: StoredSource | None) -> Migration:
+    """Return the migration with its text: the file's, or the ledger's when the file is gone."""
+    if entry.migration is not None:
+        migration = with_text(entry.migration)
+        if migration.checksum != entry.migration.checksum:
+            raise Conflict(
+                "The migration was edited just now",
+                file=migration.path,
+                hint="Run the command again.",
+            )
+        return migration
+    if stored is None or entry.applied is None:
+        raise Irreversible(
+            f"The file of migration {entry.version} is gone, and the ledger has no copy of it",
+            file=workspace.migrations,
+            hint="Bring the file back (git, a backup), then try again.",
+        )
+    path = os.path.join(workspace.migrations, stored.file_name)
+    slug = os.path.splitext(stored.file_name)[0].partition("-")[2]
+    checksum = entry.applied.checksum
+    return Migration(entry.version, slug, stored.language, path, checksum, stored.text)

@@ -1,0 +1,318 @@
+"""Moving a committed step's files from its redo log into the live state.
+
+For each path the live state is compared with the manifest: as *before*, the new content is put in
+place; as *after*, it has arrived; anything else was edited by somebody since and is left alone
+(design, "The commit protocol", clause 7). So publishing may stop anywhere and be run again.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+
+from ..errors import Call, NeedsRepair
+from ..storage import live_database
+from ..storage.files import Node, set_mode, sync_folder, sync_open
+from ..storage.platform_files import copy_attributes
+from ..storage.spelling import is_taken, observe_spelled
+from ..workspace import Workspace, is_inside
+from .redo_log import DatabaseEntry, Entry, Log, Manifest
+from .replacing import Replacer
+
+
+def publish(workspace: Workspace, log: Log, manifest: Manifest, force: bool = False) -> list[str]:
+    """Bring everything in ``log`` into the live state and onto the disk.
+
+    Parameters:
+        workspace: whose state it is.
+        log: an unfinished redo log of a committed step.
+        manifest: what the log publishes.
+        force: take the migrated version also where somebody edited the live one since.
+
+    Returns:
+        The paths that were left alone because somebody edited them since.
+
+    Raises:
+        OSError: the disk is full or broken; calling again goes on.
+        NeedsRepair: the log is damaged, or a path leaves ``.claude/`` through a link.
+    """
+    publisher = _Publisher(workspace, log, force)
+    publisher.bring_back(manifest.entries)
+    publisher.run(manifest.entries)
+    kept = publisher.kept
+    for database in manifest.databases:
+        live = os.path.join(workspace.claude, database.path)
+        if os.path.realpath(live) != live:
+            raise _leads_through_link(database.path, live)
+        copy = log.path_of(database.copy)
+        if not live_database.bring(
+            live, copy, database.before, database.after, workspace.scratch, force
+        ):
+            kept.append(database.path)
+    return sorted(set(kept))
+
+
+def has_started(workspace: Workspace, manifest: Manifest) -> bool:
+    """Return whether any path of the manifest already stands in the live state as after it."""
+    for entry in manifest.entries:
+        if entry.before != entry.after and stands(workspace, entry, entry.after):
+            return True
+    return any(_database_arrived(workspace, database) for database in manifest.databases)
+
+
+def has_arrived(workspace: Workspace, manifest: Manifest) -> bool:
+    """Return whether every path of the manifest stands in the live state as after it."""
+    return all(stands(workspace, entry, entry.after) for entry in manifest.entries) and all(
+        _database_arrived(workspace, database) for database in manifest.databases
+    )
+
+
+def _database_arrived(workspace: Workspace, database: DatabaseEntry) -> bool:
+    live = os.path.join(workspace.claude, database.path)
+    return live_database.digest_of_live(live, workspace.scratch) == database.after
+
+
+def stands(workspace: Workspace, entry: Entry, node: Node | None) -> bool:
+    """Return whether ``node`` is what stands at the entry's path now."""
+    return _observe(os.path.join(workspace.claude, entry.path), entry) == node
+
+
+def _observe(live: str, entry: Entry) -> Node | None:
+    """Return what stands at an entry's path; what lies behind a linked folder is not the path.
+
+    A step may put a link in a folder's place: then what the folder held is gone.
+    """
+    parent = os.path.dirname(live)
+    if os.path.realpath(parent) != parent:
+        return None
+    is_link = "link" in (_kind(entry.before), _kind(entry.after))
+    return observe_spelled(
+        live.removesuffix(f"/{entry.path}"), entry.path, through_links=not is_link
+    )
+
+
+def _kind(node: Node | None) -> str | None:
+    return node.kind if node else None
+
+
+def _itself(node: Node | None) -> Node | None:
+    """Return a file as it is, also one that was reached through a link."""
+    return node._replace(link=None) if node is not None and node.kind == "file" else node
+
+
+def _link_of(node: Node | None) -> Node | None:
+    """Return the link through which a file was reached: removing the file removes the link."""
+    return Node("link", link=node.link) if node is not None and node.link is not None else None
+
+
+class _Publisher:
+    def __init__(self, workspace: Workspace, log: Log, force: bool) -> None:
+        self._workspace = workspace
+        self._log = log
+        self._force = force
+        self._touched: set[str] = set()
+        self._replacer = Replacer(log)
+        self._numbers: dict[str, int] = {}
+        self.kept: list[str] = []
+
+    def bring_back(self, entries: tuple[Entry, ...]) -> None:
+        """Put back what a killed command took out though somebody had just saved it."""
+        for number, entry in enumerate(entries):
+            self._numbers[entry.path] = number
+            before, after = entry.before, _itself(entry.after)
+            edited = self._replacer.bring_back(number, (_itself(before), _link_of(before), after))
+            if edited is not None:
+                target = self._target(self._path(entry), entry)
+                self._touched.add(os.path.dirname(target))
+                if not self._replacer.put_back(edited, target, after):
+                    self.kept.append(entry.path)
+
+    def run(self, entries: tuple[Entry, ...]) -> None:
+        """Deletions first, so that a folder can take a file's place; then folders, then files."""
+        by_depth = sorted(entries, key=lambda entry: entry.path.count("/"))
+        for entry in reversed(by_depth):
+            if entry.before and _kind(entry.before) != _kind(entry.after):
+                self._remove(entry)
+        for entry in by_depth:
+            if _kind(entry.after) == "dir":
+                self._make_folder(entry)
+        for entry in by_depth:
+            if _kind(entry.after) in ("file", "link"):
+                self._put(entry)
+        for entry in reversed(by_depth):
+            if entry.after is not None and entry.after.kind == "dir":
+                self._set_folder_mode(entry, entry.after)
+        for folder in self._touched:
+            if os.path.isdir(folder):
+                sync_folder(folder)
+        edited = self._replacer.settle()
+        self.kept += [entry.path for entry in entries if self._numbers[entry.path] in edited]
+
+    def _path(self, entry: Entry) -> str:
+        """Return the live path, which must not leave ``.claude/`` through a linked folder."""
+        live = os.path.join(self._workspace.claude, entry.path)
+        parent = os.path.dirname(live)
+        if os.path.realpath(parent) != parent:
+            raise _leads_through_link(entry.path, live)
+        self._touched.add(parent)
+        return live
+
+    def _remove(self, entry: Entry) -> None:
+        live = os.path.join(self._workspace.claude, entry.path)
+        now = _observe(live, entry)
+        if now is None or now == entry.after or _kind(now) == _kind(entry.after):
+            return
+        self._touched.add(os.path.dirname(live))
+        if _kind(entry.before) == "dir":
+            if now.kind == "dir":
+                self._remove_folder(live)
+        elif now == entry.before or (self._force and now.kind != "dir"):
+            compared = _link_of(now) or now
+            if not self._replacer.take_out(self._numbers[entry.path], live, compared):
+                self.kept.append(entry.path)
+        else:
+            self.kept.append(entry.path)
+
+    def _remove_folder(self, live: str) -> None:
+        try:
+            os.rmdir(live)
+        except OSError as error:
+            # Somebody put a file there since, which keeps its folder.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+
+    def _make_folder(self, entry: Entry) -> None:
+        live = self._path(entry)
+        now = _observe(live, entry)
+        if now is None and self._is_free(entry) and self._has_folder(live):
+            try:
+                # Its own mode comes last: it may forbid what still has to be put inside.
+                os.mkdir(live, 0o700)
+            except FileExistsError:  # somebody made something there in this instant
+                self.kept.append(entry.path)
+        elif _kind(now) != "dir" and entry.path not in self.kept:
+            self.kept.append(entry.path)
+
+    def _is_free(self, entry: Entry) -> bool:
+        """Return whether nothing of another name stands in the way, which somebody put there."""
+        claude = self._workspace.claude
+        if not is_taken(claude, entry.path):
+            return True
+        live = os.path.join(claude, entry.path)
+        if self._force and not os.path.isdir(live):
+            os.unlink(live)
+            return True
+        return False
+
+    def _has_folder(self, live: str) -> bool:
+        """Return whether there is a folder to put something into; somebody may have removed it."""
+        parent = os.path.dirname(live)
+        if self._force and not os.path.lexists(parent):
+            os.makedirs(parent)
+        return os.path.isdir(parent)
+
+    def _set_folder_mode(self, entry: Entry, after: Node) -> None:
+        live = self._path(entry)
+        now = observe_spelled(self._workspace.claude, entry.path, through_links=False)
+        if now is None or now.kind != "dir" or now.mode == after.mode:
+            return
+        before = entry.before
+        if self._force or before is None or before.kind != "dir" or now.mode == before.mode:
+            set_mode(live, after.mode)
+        else:
+            self.kept.append(entry.path)
+
+    def _put(self, entry: Entry) -> None:
+        live = self._path(entry)
+        after = entry.after
+        now = _observe(live, entry)
+        if now == after or after is None or entry.path in self.kept:
+            return
+        # A path whose old kind was removed above is free now.
+        is_before = now == entry.before or (now is None and _kind(entry.before) != after.kind)
+        is_wanted = is_before or self._force
+        if (
+            not is_wanted
+            or _kind(now) == "dir"
+            or not self._is_free(entry)
+            or not self._has_folder(live)
+        ):
+            self.kept.append(entry.path)
+            return
+        if after.kind == "link":
+            self._put_link(live, entry, now, after)
+        else:
+            self._put_file(live, entry, now, after)
+
+    def _put_link(self, live: str, entry: Entry, now: Node | None, after: Node) -> None:
+        new = self._new()
+        os.symlink(after.link or "", new)
+        self._replace(entry, new, live, now)
+
+    def _put_file(self, live: str, entry: Entry, now: Node | None, after: Node) -> None:
+        target = self._target(live, entry)
+        if now is not None and now.sha256 == after.sha256 and now.kind == "file":
+            set_mode(target, after.mode)
+            return
+        new = self._new()
+        with open(new, "xb") as file:
+            for chunk in self._log.content(after, entry.after_at or 0):
+                file.write(chunk)
+            file.flush()
+            _keep_owner(file.fileno(), target)
+            if now is not None and now.kind == "file":
+                copy_attributes(target, new)
+            os.fchmod(file.fileno(), after.mode)
+            sync_open(file, target)
+        # Behind a link that leads to no file there is none to be replaced.
+        self._replace(entry, new, target, None if _kind(now) == "link" else _itself(now))
+
+    def _replace(self, entry: Entry, new: str, target: str, compared: Node | None) -> None:
+        after = _itself(entry.after)
+        assert after is not None
+        self._touched.add(os.path.dirname(target))
+        number = self._numbers[entry.path]
+        if not self._replacer.put(number, new, target, compared, after):
+            self.kept.append(entry.path)
+
+    def _new(self) -> str:
+        """Return where to make what is to be put in place."""
+        new = self._log.path_of("put")
+        # Never written through: a killed command may have left a link there.
+        with suppress(FileNotFoundError):
+            os.unlink(new)
+        return new
+
+    def _target(self, live: str, entry: Entry) -> str:
+        """Return the file to replace: a link stays, and what it leads to is replaced."""
+        target = os.path.realpath(live) if os.path.islink(live) else live
+        config = self._workspace.config
+        if not is_inside(target, self._workspace.claude) and not config.follow_links:
+            raise NeedsRepair(
+                f"{entry.path} is a link that leaves .claude/ (to {target})",
+                file=live,
+                hint=(
+                    "Set follow_links: true in .claude/plugin-migrate.yaml,",
+                    " or accept the live files: ",
+                    Call("repair", "--keep-live"),
+                ),
+            )
+        return target
+
+
+def _leads_through_link(path: str, live: str) -> NeedsRepair:
+    return NeedsRepair(
+        f"{path} leads through a link, which publishing never follows",
+        file=live,
+        hint=("Accept the live files: ", Call("repair", "--keep-live")),
+    )
+
+
+def _keep_owner(descriptor: int, target: str) -> None:
+    """Give the new file the old one's owner, as far as this user may."""
+    with suppress(OSError):
+        status = os.stat(target)
+        own = os.fstat(descriptor)
+        if (status.st_uid, status.st_gid) != (own.st_uid, own.st_gid):
+            os.fchown(descriptor, status.st_uid, status.st_gid)

@@ -1,0 +1,313 @@
+"""The redo log of one step: everything its publishing needs, on the disk before the commit.
+
+A log is a folder ``publish/<id>/`` with one ``pack`` of new contents, a copy of every further
+database the step changed, and ``manifest.json``, which is written last: a log without it was never
+finished. ``<id>.done`` is a log whose files have all arrived. What stood there before is known by
+its hash; the content is the backup's to keep. A ``pack`` of 0.1.0 holds it too, at ``before_at``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+
+from ..errors import Call, NeedsRepair
+from ..storage.files import (
+    Node,
+    inside,
+    make_folder,
+    node_from_json,
+    nodes_as_json,
+    sync_file,
+    sync_folder,
+    sync_open,
+    text_of,
+)
+from ..storage.plain_file import parse_json, read_plain
+from ..values import NamedTuple
+from ..version import Version
+from ..workspace import Workspace
+from .staging import Change
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_CHUNK = 1 << 20
+_DONE = ".done"
+_MANIFEST = "manifest.json"
+# Of a step that changes 100,000 files.
+_LARGEST_MANIFEST = 64 * 1024 * 1024
+_NAME = re.compile(r"[0-9a-f]{16}(\.done)?")
+
+
+class Entry(NamedTuple):
+    """One path of a manifest; ``after_at`` is the offset of its new content in the pack."""
+
+    path: str
+    before: Node | None
+    after: Node | None
+    after_at: int | None = None
+
+
+class DatabaseEntry(NamedTuple):
+    """A further database of a manifest: ``copy`` names the file in the log that holds the result.
+
+    ``before`` and ``after`` are digests of its pages (see ``live_database.py``).
+    """
+
+    path: str
+    copy: str
+    before: str
+    after: str
+
+
+class Manifest(NamedTuple):
+    """What a step publishes. ``project`` is the real path of the project that wrote it.
+
+    ``pack`` holds inode and time of change, in nanoseconds, of the log's pack when it was written:
+    they tell a log that was written where it stands from one that came with a copy.
+    """
+
+    id: str
+    version: Version
+    direction: str
+    project: str
+    entries: tuple[Entry, ...]
+    databases: tuple[DatabaseEntry, ...] = ()
+    pack: tuple[int, ...] = ()
+
+    def to_json(self) -> str:
+        """Return the manifest as the one JSON text that log and ledger both carry."""
+        document = self._asdict() | {
+            "format": 1,
+            "version": str(self.version),
+            "entries": [
+                entry._asdict() | nodes_as_json(entry.before, entry.after) for entry in self.entries
+            ],
+            "databases": [entry._asdict() for entry in self.databases],
+        }
+        return json.dumps(document, sort_keys=True, ensure_ascii=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Return the manifest that ``text`` holds.
+
+        Raises:
+            ValueError: it is damaged, or a path in it leaves ``.claude/``.
+        """
+        try:
+            document = parse_json(text)
+            return cls(
+                text_of(document["id"]),
+                Version.parse(document["version"]),
+                text_of(document["direction"]),
+                text_of(document["project"]),
+                tuple(_entry(item) for item in document["entries"]),
+                tuple(
+                    DatabaseEntry(
+                        inside(item["path"]),
+                        _name(item["copy"]),
+                        text_of(item["before"]),
+                        text_of(item["after"]),
+                    )
+                    for item in document["databases"]
+                ),
+                tuple(map(int, document.get("pack", ()))),
+            )
+        except ValueError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _entry(item: dict[str, Any]) -> Entry:
+    at = item["after_at"]
+    if at is not None and (type(at) is not int or not 0 <= at < 1 << 62):
+        raise ValueError(f"not a place in the pack: {at!r:.60}")
+    return Entry(
+        inside(item["path"]), node_from_json(item["before"]), node_from_json(item["after"]), at
+    )
+
+
+def _name(copy: object) -> str:
+    """Return the name of a file that stands in the log itself."""
+    name = inside(copy)
+    if "/" in name:
+        raise ValueError(f"not a file of the log: {copy!r}")
+    return name
+
+
+class Log:
+    """One redo log folder; ``folder`` is its path now."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    @property
+    def id(self) -> str:
+        """The random name that the ledger's publish row also carries."""
+        return os.path.basename(self.folder).removesuffix(_DONE)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all its files have arrived, so that it must never be replayed."""
+        return self.folder.endswith(_DONE)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it was written to its end; before that no commit can have happened."""
+        return os.path.exists(os.path.join(self.folder, _MANIFEST))
+
+    def manifest(self) -> Manifest:
+        """Return what the log publishes.
+
+        Raises:
+            NeedsRepair: the log is damaged.
+        """
+        path = os.path.join(self.folder, _MANIFEST)
+        try:
+            return Manifest.from_json(read_plain(path, _LARGEST_MANIFEST).decode())
+        except (OSError, ValueError) as error:
+            raise NeedsRepair(
+                f"A redo log is damaged: {getattr(error, 'strerror', None) or error}",
+                file=path,
+                hint=(
+                    "Some files of the step it belongs to may not have arrived. Compare them with",
+                    " a backup,\nthen accept what stands there: ",
+                    Call("repair", "--keep-live"),
+                ),
+            ) from None
+
+    def content(self, node: Node, offset: int) -> Iterator[bytes]:
+        """Yield the content of ``node``, which stands at ``offset`` in the pack.
+
+        Raises:
+            NeedsRepair: the pack does not hold what the manifest says; perhaps only at the end.
+        """
+        digest = hashlib.sha256()
+        left = node.size
+        with open(self.path_of("pack"), "rb", buffering=0) as pack:
+            pack.seek(offset)
+            while left:
+                chunk = pack.read(min(left, _CHUNK))
+                if not chunk:
+                    break
+                left -= len(chunk)
+                digest.update(chunk)
+                yield chunk
+        if left or digest.hexdigest() != node.sha256:
+            raise NeedsRepair(
+                "A redo log is damaged: its pack is not what the step wrote",
+                file=self.path_of("pack"),
+                hint=("Accept the live files: ", Call("repair", "--keep-live")),
+            )
+
+    def path_of(self, name: str) -> str:
+        """Return the path of one of the log's files."""
+        return os.path.join(self.folder, name)
+
+    def is_native(self) -> bool:
+        """Return whether the log was written where it stands, by this user.
+
+        No clone, archive or copy keeps a file's inode and its time of change, and neither can be
+        set, so a log that somebody made up or handed on is not native. Moving it within its file
+        system is no copy.
+        """
+        try:
+            status = os.lstat(self.path_of("pack"))
+            if status.st_uid != os.geteuid():
+                return False
+            # A look before it is parsed: one that somebody made up may be as long as they like.
+            content = read_plain(self.path_of(_MANIFEST), _LARGEST_MANIFEST)
+            if str(status.st_ctime_ns).encode() not in content:
+                return False
+            return self.manifest().pack == _identity(status)
+        except (NeedsRepair, OSError):
+            return False
+
+    def close(self) -> None:
+        """Mark the log as done, durably: from now on it is never replayed."""
+        if self.is_done:
+            return
+        done = self.folder + _DONE
+        os.rename(self.folder, done)
+        self.folder = done
+        sync_folder(os.path.dirname(done))
+
+
+def logs(workspace: Workspace) -> list[Log]:
+    """Return every redo log there is."""
+    try:
+        names = os.listdir(workspace.publish)
+    except FileNotFoundError:
+        return []
+    ours = sorted(name for name in names if _NAME.fullmatch(name))
+    return [Log(os.path.join(workspace.publish, name)) for name in ours]
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_ino, status.st_ctime_ns
+
+
+class LogWriter:
+    """Writes one redo log; nothing counts before :meth:`finish`."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        make_folder(workspace.publish)
+        self.log = Log(os.path.join(workspace.publish, secrets.token_hex(8)))
+        os.mkdir(self.log.folder, 0o700)
+
+    def finish(
+        self,
+        version: Version,
+        direction: str,
+        changes: Iterable[Change],
+        databases: tuple[DatabaseEntry, ...] = (),
+    ) -> Manifest:
+        """Write contents and manifest to the disk, and return the manifest.
+
+        Copies of further databases must already stand in the log's folder.
+
+        Raises:
+            OSError: the disk is full or broken; the unfinished log may be removed.
+        """
+        entries = self._pack(changes)
+        manifest = Manifest(
+            self.log.id,
+            version,
+            direction,
+            self._workspace.project,
+            entries,
+            databases,
+            _identity(os.lstat(self.log.path_of("pack"))),
+        )
+        for database in databases:
+            sync_file(self.log.path_of(database.copy))
+        part = self.log.path_of(_MANIFEST + ".part")
+        with open(part, "w", encoding="utf-8") as file:
+            file.write(manifest.to_json())
+            sync_open(file, part)
+        os.rename(part, self.log.path_of(_MANIFEST))
+        sync_folder(self.log.folder)
+        sync_folder(os.path.dirname(self.log.folder))
+        return manifest
+
+    def _pack(self, changes: Iterable[Change]) -> tuple[Entry, ...]:
+        entries = []
+        with open(self.log.path_of("pack"), "xb") as pack:
+            for change in changes:
+                after_at = None
+                if change.after is not None and change.after.kind == "file":
+                    after_at = pack.tell()
+                    with open(change.staged, "rb") as file:
+                        while chunk := file.read(_CHUNK):
+                            pack.write(chunk)
+                entries.append(Entry(change.path, change.before, change.after, after_at))
+            sync_open(pack, self.log.path_of("pack"))
+        return tuple(entries)

@@ -1,0 +1,1 @@
+"""TypeScript and JavaScript: reading a file without running it, and running it."""

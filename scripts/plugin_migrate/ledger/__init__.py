@@ -1,0 +1,1 @@
+"""Which migrations are applied, and what has happened."""

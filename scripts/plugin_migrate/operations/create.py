@@ -1,0 +1,191 @@
+"""New migration files from templates."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from string import Template
+
+from ..errors import Call, InvalidName, StateUnreadable, UsageError, VersionExists
+from ..migration import title_of
+from ..plan import Entry
+from ..storage.files import make_folder
+from ..version import Version, is_prerelease
+from ..workspace import Workspace
+
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_LONGEST_SLUG = 100
+# What YAML reads as the same text without quotes, and the words that it does not.
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9 ,.()/_-]*[A-Za-z0-9.)]")
+_YAML_WORDS = frozenset({"yes", "no", "true", "false", "on", "off", "null"})
+_SUFFIXES = {"python": "py", "sql": "sql", "typescript": "ts"}
+LANGUAGES = tuple(_SUFFIXES)
+TEMPLATES = ("empty", "plugin", "schema", "data")
+FIRST = Version(1, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new migration file; ``path`` is absolute, and so is ``types``, if that was made as well."""
+
+    version: Version
+    path: str
+    language: str
+    is_late: bool
+    types: str | None = None
+
+
+def create(
+    workspace: Workspace,
+    entries: tuple[Entry, ...],
+    name: str,
+    *,
+    author: str,
+    description: str | None = None,
+    template: str = "empty",
+    language: str = "python",
+    version: Version | None = None,
+    bump: str = "patch",
+) -> Created:
+    """Write a new migration file and return where it is.
+
+    Parameters:
+        entries: what the folder and the ledger know, for the next version.
+        name: a slug: lower-case words of letters and digits, joined by hyphens.
+        author: for the header.
+        description: one line; the name's words when missing.
+        template: one of :data:`TEMPLATES`.
+        language: one of :data:`LANGUAGES`.
+        version: the new version; else the newest known one is raised by ``bump``.
+        bump: ``patch``, ``minor`` or ``major``.
+
+    Raises:
+        InvalidName: the name is no slug.
+        VersionExists: the version is taken.
+        UsageError: there is no such template in this language.
+        StateUnreadable: the file cannot be written.
+    """
+    require_slug(name)
+    if version is not None and version == Version(0, 0, 0):
+        raise UsageError(
+            "0.0.0 is the version before the first migration",
+            hint="Give the migration a version above it.",
+        )
+    newest = entries[-1].version if entries else None
+    if version is None:
+        # Parsed, because a number has its limit.
+        version = Version.parse(str(newest.bump(bump))) if newest else FIRST
+    taken = next((entry for entry in entries if entry.version == version), None)
+    if taken is not None:
+        where = taken.migration.path if taken.migration else workspace.migrations
+        raise VersionExists(
+            f"Version {version} exists already",
+            file=where,
+            hint=f"The next free one is {(newest or version).bump(bump)}; leave --version out.",
+        )
+    told = description or ""
+    if _is_plain_line(told) and not told.strip():
+        told = title_of(name)
+    text = _filled(template, language, version, told, author)
+    path = os.path.join(workspace.migrations, f"{version}-{name}.{_SUFFIXES[language]}")
+    write_new(path, text)
+    types = _write_types(workspace.migrations) if language == "typescript" else None
+    is_late = any(entry.applied and entry.version > version for entry in entries)
+    return Created(version, path, language, is_late, types)
+
+
+def require_slug(name: str) -> None:
+    """Refuse a name that is not a slug, and suggest one.
+
+    Raises:
+        InvalidName: with the nearest slug as the hint.
+    """
+    if is_prerelease(name.partition("-")[0]):
+        raise InvalidName(
+            f"A migration's name must not begin like a pre-release version: '{name}'",
+            hint="Put another word first.",
+        )
+    if _SLUG.fullmatch(name) and len(name) <= _LONGEST_SLUG:
+        return
+    words = re.findall(r"[a-z0-9]+", re.sub(r"([a-z0-9])([A-Z])", r"\1-\2", name).lower())
+    meant = "-".join(words)[:_LONGEST_SLUG].strip("-")
+    raise InvalidName(
+        f"Invalid name for a migration: '{name}'",
+        hint="Use lower-case words joined by hyphens"
+        + (f", for example: {meant}" if meant else ", for example: add-oauth"),
+    )
+
+
+def _filled(template: str, language: str, version: Version, description: str, author: str) -> str:
+    if not _is_plain_line(description):
+        raise UsageError("A description is one line of text, without control characters")
+    path = template_path(f"{template}.{_SUFFIXES[language]}.txt")
+    if not os.path.exists(path):
+        raise UsageError(
+            f"The template '{template}' changes files, which SQL cannot",
+            hint=("Use: ", Call("create", f"NAME --template={template} --language=python")),
+        )
+    with open(path, encoding="utf-8") as file:
+        text = Template(file.read())
+    return text.substitute(
+        version=version,
+        description=_as_literal(description, language),
+        title=description.replace("\\", "/").replace('"', "'"),
+        author=_as_literal(author, language),
+        created_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    )
+
+
+def template_path(name: str) -> str:
+    """Return where a template stands."""
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates", name)
+
+
+def _is_plain_line(text: str) -> bool:
+    from unicodedata import category
+
+    # Control characters, surrogates (bytes that are no UTF-8), ends of line, what YAML refuses.
+    refused = ("Cc", "Cs", "Zl", "Zp")
+    return all(category(char) not in refused and char not in "\ufffe\uffff" for char in text)
+
+
+def _as_literal(text: str, language: str) -> str:
+    """Return ``text`` as a literal of the language's header: JSON is YAML, and nearly Python."""
+    import json
+
+    if language == "sql" and _PLAIN.fullmatch(text) and text.lower() not in _YAML_WORDS:
+        return text
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _write_types(migrations: str) -> str | None:
+    """Write what TypeScript migrations import their types from, unless it is there already."""
+    path = os.path.join(os.path.dirname(migrations), "types.ts")
+    if os.path.lexists(path):
+        return None
+    with open(template_path("types.ts.txt"), encoding="utf-8") as file:
+        write_new(path, file.read())
+    return path
+
+
+def write_new(path: str, text: str) -> None:
+    """Write a file that is not there yet, with the folders that lead to it.
+
+    Raises:
+        VersionExists: it is there.
+        StateUnreadable: it cannot be written.
+    """
+    try:
+        make_folder(os.path.dirname(path))
+        with open(path, "x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except FileExistsError:
+        raise VersionExists("The file exists already", file=path) from None
+    except OSError as error:
+        raise StateUnreadable(
+            f"The file cannot be written: {error.strerror}",
+            file=path,
+            hint="Check the folder's permissions, and that the disk is writable and not full.",
+        ) from None

@@ -1,0 +1,449 @@
+"""Going back to an automatic backup, as one unit of files, databases and ledger.
+
+The restored state database carries the publish row of the restored files, so the commit protocol
+and its recovery hold here too. History is never taken back: what happened since stays in it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ..engine import recovery
+from ..engine.backup import (
+    Backup,
+    BackupWriter,
+    Damaged,
+    Saved,
+    SavedDatabase,
+    Shelf,
+    made_at,
+    read_shelf,
+)
+from ..engine.publish import stands
+from ..engine.redo_log import DatabaseEntry, Entry, Log, LogWriter, Manifest, logs
+from ..engine.staging import Change
+from ..errors import Call, Conflict, MigrateError, StateUnreadable, UsageError
+from ..ledger.ledger import LedgerWriter, Publish, ensure_ledger, read_ledger
+from ..storage import sqlite
+from ..storage.exclusions import SIDE_SUFFIXES
+from ..storage.files import Node, discard, make_folder, observe, sync_file, sync_folder
+from ..storage.live_database import LiveDatabase, digest_of_closed, digest_of_live, pad_to_two_pages
+from ..storage.spelling import observe_spelled
+from ..version import Version
+from ..workspace import Workspace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T", Saved, SavedDatabase)
+    _Span = tuple[Backup, Saved, Saved]
+    _DatabaseSpan = tuple[Backup, SavedDatabase, SavedDatabase]
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore brought back; paths are relative to ``.claude/``."""
+
+    backup: Backup
+    paths: tuple[str, ...]
+    current: Version | None
+
+
+def restore(workspace: Workspace, backup_id: str, done_by: str, force: bool) -> Restored:
+    """Go back to the state before the run that a backup belongs to, undoing later runs too.
+
+    The run lock must be held and recovery done.
+
+    Parameters:
+        backup_id: as ``list_backups`` gives it.
+        done_by: for the history.
+        force: also over files that were edited since, an incomplete chain of backups, or a state
+            database that is broken (which is kept beside the new one).
+
+    Raises:
+        UsageError: there is no such backup.
+        Conflict: files were edited since, or the backup of a later run is damaged, gone or was
+            never made; lists them.
+        StateUnreadable: something cannot be read or written.
+    """
+    shelf = read_shelf(workspace)
+    chain, gaps = _chain(shelf, backup_id)
+    chosen = chain[-1]
+    files = _spans(chain, lambda backup: backup.files)
+    databases = _spans(chain, lambda backup: backup.databases)
+    if not force:
+        _refuse_gaps(chain, gaps, shelf.damaged)
+        _refuse_edits(workspace, files, databases, chosen.id)
+    _refuse_damaged(files.values(), databases.values(), chosen)
+    is_usable = _is_usable(workspace, force)
+    # Of a ledger that is lost or given up nothing can be recovered; their files are restored too.
+    lost_logs = logs(workspace)
+    writer = _writer(workspace, is_usable)
+    try:
+        _swap(workspace, chosen, files, databases, done_by, writer, is_usable, lost_logs)
+    except OSError as error:
+        raise StateUnreadable(
+            f"The backup could not be restored: {error.strerror}",
+            file=error.filename,
+            hint="Free some space or correct the permissions, then try again.",
+        ) from error
+    finally:
+        discard(workspace.scratch)
+    recovery.refuse(recovery.recover(workspace, done_by))
+    writer.finish()
+    paths = tuple(sorted([*files, *databases]))
+    return Restored(chosen, paths, max(read_ledger(workspace).applied, default=None))
+
+
+def _writer(workspace: Workspace, is_usable: bool) -> BackupWriter:
+    """Return the writer of the backup that lets this restore be taken back."""
+    state = workspace.database if is_usable else None
+    try:
+        ledger = read_ledger(workspace)
+    except MigrateError:  # of a history that is lost nothing comes after its beginning
+        return BackupWriter(workspace, "restore", None, last_event=0, state=state)
+    current = max(ledger.applied, default=None)
+    version = str(current) if current else None
+    return BackupWriter(workspace, "restore", version, last_event=ledger.last_event, state=state)
+
+
+def _chain(shelf: Shelf, backup_id: str) -> tuple[list[Backup], list[str]]:
+    """Return the chosen backup and every later one, the newest first; and what is missing there.
+
+    Every run has the next number, so a number that nobody has belongs to a backup that is gone.
+    """
+    for number, backup in enumerate(shelf.backups):
+        if backup.id == backup_id:
+            chain = list(shelf.backups[: number + 1])
+            break
+    else:
+        raise _unusable(shelf, backup_id)
+    since = [one for one in shelf.damaged if made_at(one.id) > made_at(backup_id)]
+    gaps = [f"{one.id}: {one.why}" for one in since]
+    for newer, older in pairwise(chain):
+        between = [one for one in since if made_at(older.id) < made_at(one.id) < made_at(newer.id)]
+        if newer.sequence - older.sequence != 1 and not between:
+            gaps.append(f"between {older.id} and {newer.id}: gone")
+    return chain, gaps
+
+
+def _unusable(shelf: Shelf, backup_id: str) -> MigrateError:
+    for damaged in shelf.damaged:
+        if damaged.id == backup_id:
+            return StateUnreadable(
+                f"The backup {backup_id} is damaged: {damaged.why}",
+                hint=("Nothing was changed. Choose another backup: ", Call("restore")),
+            )
+    return UsageError(
+        f"There is no backup {backup_id}",
+        hint=("List them with: ", Call("restore")),
+    )
+
+
+def _spans(
+    chain: Sequence[Backup], kept: Callable[[Backup], Iterable[T]]
+) -> dict[str, tuple[Backup, T, T]]:
+    """Return for every path what stood there before the oldest run, and what the newest left.
+
+    Parameters:
+        kept: what one backup keeps, files or databases.
+    """
+    spans: dict[str, tuple[Backup, T, T]] = {}
+    for backup in chain:
+        for saved in kept(backup):
+            newest = spans[saved.path][2] if saved.path in spans else saved
+            spans[saved.path] = (backup, saved, newest)
+    return spans
+
+
+def _refuse_gaps(
+    chain: Sequence[Backup], missing: Sequence[str], damaged: Sequence[Damaged]
+) -> None:
+    gaps = [backup for backup in chain if not backup.is_complete]
+    if gaps:
+        raise Conflict(
+            f"{len(gaps)} run(s) since then kept no backup (--no-backup), so their files would"
+            " stay as they are",
+            details=tuple(f"{gap.id} ({gap.command} at {gap.created_at})" for gap in gaps),
+            hint=("To go back all the same: ", _by_force(chain[-1].id)),
+        )
+    if missing:
+        raise Conflict(
+            "Backups of runs since then are damaged or gone, so the files of those runs would stay"
+            " as they are",
+            details=tuple(missing),
+            hint=(
+                *_what_can_be(chain, damaged),
+                "To go back all the same, to files of several versions: ",
+                _by_force(chain[-1].id),
+            ),
+        )
+
+
+def _what_can_be(chain: Sequence[Backup], damaged: Sequence[Damaged]) -> tuple[str | Call, ...]:
+    """Return what names the oldest backup that can be restored without what is missing."""
+    latest = max((made_at(one.id) for one in damaged), default=("", 0))
+    usable = None
+    for number, backup in enumerate(chain[:-1]):
+        is_next = number == 0 or chain[number - 1].sequence - backup.sequence == 1
+        if not is_next or made_at(backup.id) <= latest:
+            break
+        usable = backup.id
+    return ("What can be restored whole: ", Call("restore", usable), "\n") if usable else ()
+
+
+def _by_force(backup_id: str) -> Call:
+    return Call("restore", f"{backup_id} --force")
+
+
+def _refuse_damaged(
+    files: Iterable[_Span], databases: Iterable[_DatabaseSpan], chosen: Backup
+) -> None:
+    """Refuse a backup whose contents are not what was kept, before anything is changed."""
+    for backup, oldest, _ in files:
+        if oldest.content is None or oldest.before is None:
+            continue
+        path = backup.content(oldest.content)
+        kept = observe(path, through_links=False)
+        if kept is None or kept.sha256 != oldest.before.sha256:
+            raise _damaged(path)
+    copies = [backup.content(oldest.content) for backup, oldest, _ in databases]
+    for path in [*copies, *([chosen.state] if chosen.has_state else [])]:
+        if not _is_sound(path):
+            raise _damaged(path)
+
+
+def _is_sound(path: str) -> bool:
+    try:
+        connection = sqlite.open_for_reading(path)
+        try:
+            verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            return verdict == "ok"
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return False
+
+
+def _damaged(path: str) -> StateUnreadable:
+    return StateUnreadable(
+        "The backup is damaged: this part is not what was kept",
+        file=path,
+        hint=("Nothing was changed. Choose another backup: ", Call("restore")),
+    )
+
+
+def _refuse_edits(
+    workspace: Workspace,
+    files: dict[str, _Span],
+    databases: dict[str, _DatabaseSpan],
+    backup_id: str,
+) -> None:
+    edited = [
+        path
+        for path, (_, oldest, newest) in files.items()
+        if not _stands(workspace, newest, newest.after)
+        and not _stands(workspace, oldest, oldest.before)
+    ]
+    for path, (backup, oldest, newest) in databases.items():
+        now = digest_of_live(os.path.join(workspace.claude, path), workspace.scratch)
+        if now not in (newest.after, digest_of_closed(backup.content(oldest.content))):
+            edited.append(path)
+    if edited:
+        raise Conflict(
+            f"{len(edited)} file(s) were edited since",
+            details=tuple(f".claude/{path}" for path in sorted(edited)),
+            hint=("To overwrite them (they are backed up first): ", _by_force(backup_id)),
+        )
+
+
+def _stands(workspace: Workspace, saved: Saved, node: Node | None) -> bool:
+    return stands(workspace, Entry(saved.path, saved.before, saved.after), node)
+
+
+def _swap(
+    workspace: Workspace,
+    chosen: Backup,
+    files: dict[str, _Span],
+    databases: dict[str, _DatabaseSpan],
+    done_by: str,
+    writer: BackupWriter,
+    is_usable: bool,
+    lost_logs: Sequence[Log],
+) -> None:
+    """Log the earlier files, then put the earlier state database in place: that is the commit."""
+    make_folder(workspace.scratch)
+    changes = [
+        change for change in (_change(workspace, *span) for span in files.values()) if change
+    ]
+    log = LogWriter(workspace)
+    entries = tuple(
+        _log_database(workspace, log.log, number, span)
+        for number, span in enumerate(databases.values())
+    )
+    version = Version.parse(chosen.current_version or "0.0.0")
+    manifest = log.finish(version, "restore", changes, entries)
+    writer.add_files(changes)
+    for entry in entries:
+        writer.add_database(entry.path, entry.after)
+    writer.commit()
+    copy = os.path.join(workspace.scratch, "state.db")
+    make_folder(os.path.dirname(workspace.database))
+    live = LiveDatabase(workspace.database) if is_usable else None
+    try:
+        if live is not None:
+            live.copy_to(os.path.join(workspace.scratch, "now.db"))
+        _make_state(workspace, chosen, copy, done_by, manifest)
+        for lost in lost_logs:
+            lost.close()  # or it would be taken for a step of the database that comes now
+        if live is not None:
+            live.replace_by(copy, lambda: None)
+        else:
+            sync_file(copy)
+            _set_aside(workspace.database)
+            os.replace(copy, workspace.database)
+            sync_folder(os.path.dirname(workspace.database))
+    finally:
+        if live is not None:
+            live.close()
+
+
+def _change(workspace: Workspace, backup: Backup, oldest: Saved, newest: Saved) -> Change | None:
+    live = os.path.join(workspace.claude, oldest.path)
+    is_link = "link" in (_kind(oldest.before), _kind(newest.after))
+    now = observe_spelled(workspace.claude, oldest.path, through_links=not is_link)
+    after = oldest.before
+    if now == after:
+        return None
+    if after is not None and after.link is not None and not os.path.lexists(live):
+        # The run removed a link; what it led to is still there.
+        after = Node("link", link=after.link)
+    staged = backup.content(oldest.content) if oldest.content else live
+    return Change(oldest.path, now, after, staged)
+
+
+def _kind(node: Node | None) -> str | None:
+    return node.kind if node else None
+
+
+def _log_database(
+    workspace: Workspace, log: Log, number: int, span: _DatabaseSpan
+) -> DatabaseEntry:
+    backup, oldest, _ = span
+    name = f"database-{number}.sqlite"
+    shutil.copyfile(backup.content(oldest.content), log.path_of(name))
+    live = os.path.join(workspace.claude, oldest.path)
+    before = digest_of_live(live, workspace.scratch) or ""
+    return DatabaseEntry(oldest.path, name, before, digest_of_closed(log.path_of(name)))
+
+
+def _is_usable(workspace: Workspace, force: bool) -> bool:
+    """Return whether there is a state database to go on from; one that is broken needs force.
+
+    Raises:
+        StateUnreadable: it is broken, and not this project's to be set aside.
+    """
+    if not os.path.exists(workspace.database):
+        return False
+    try:
+        # Read-only: a connection that may write could play a log into what is to be kept as it is.
+        sqlite.read(workspace.database, _look_at)
+    except StateUnreadable as error:
+        if not force:
+            raise
+        if not workspace.owns_database:
+            raise StateUnreadable(
+                f"The state database cannot be read, and it lies outside .claude/: {error.message}",
+                file=workspace.database,
+                hint="Nothing was changed. Move it away yourself if it is this project's.",
+            ) from error
+        return False
+    return True
+
+
+def _look_at(connection: sqlite3.Connection) -> None:
+    connection.execute("SELECT count(*) FROM main.sqlite_schema").fetchall()
+
+
+def _set_aside(database_path: str) -> None:
+    """Rename whatever stands at a database's names, so that nothing of it is lost or mixed up.
+
+    An old log beside a new database would bring the old content back. The database goes first: a
+    kill in between leaves logs without it, which the next restore puts beside it.
+    """
+    names = ["", *SIDE_SUFFIXES]
+    left = [suffix for suffix in names if os.path.lexists(database_path + suffix)]
+    if not left:
+        return
+    aside = f"{database_path}.broken-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+    if "" not in left:
+        aside = max(_earlier_aside(database_path), default=aside)
+    base, number = aside, 1
+    while any(os.path.lexists(aside + suffix) for suffix in left):
+        number += 1
+        aside = f"{base}.{number}"
+    for suffix in left:
+        os.rename(database_path + suffix, aside + suffix)
+    sync_folder(os.path.dirname(database_path))
+
+
+def _earlier_aside(database_path: str) -> list[str]:
+    folder, name = os.path.split(database_path)
+    pattern = re.compile(re.escape(name) + r"\.broken-\d{8}-\d{6}(\.\d+)?")
+    return [os.path.join(folder, one) for one in os.listdir(folder) if pattern.fullmatch(one)]
+
+
+def _make_state(
+    workspace: Workspace, chosen: Backup, copy: str, done_by: str, manifest: Manifest
+) -> None:
+    """Write the state database to restore: the backup's, with the history up to now."""
+    if chosen.has_state:
+        shutil.copyfile(chosen.state, copy)
+    connection = sqlite.open_for_writing(copy, sqlite3.Connection)
+    try:
+        connection.execute("PRAGMA journal_mode=DELETE").fetchall()
+        ensure_ledger(connection, workspace._replace(database=copy))
+        connection.execute("BEGIN IMMEDIATE")
+        _carry_history_over(connection, os.path.join(workspace.scratch, "now.db"))
+        ledger = LedgerWriter(connection, workspace.config.ledger_table, done_by)
+        ledger.log("restore", "done", None, f"to {chosen.id}")
+        ledger.add_publish(
+            Publish(manifest.id, manifest.version, workspace.project, manifest.to_json())
+        )
+        connection.execute("COMMIT")
+        pad_to_two_pages(connection)
+    finally:
+        connection.close()
+
+
+def _carry_history_over(connection: sqlite3.Connection, now: str) -> None:
+    if not os.path.exists(now):
+        return
+    columns = (
+        "id, version, description, action, outcome, at, duration_ms, done_by, tool_version, error"
+    )
+    source = sqlite.open_closed(now)
+    try:
+        (last,) = connection.execute(
+            "SELECT coalesce(max(id), 0) FROM main.plugin_migrate_history"
+        ).fetchone()
+        rows = source.execute(
+            f"SELECT {columns} FROM plugin_migrate_history WHERE id > ? ORDER BY id", (last,)
+        ).fetchall()
+    except sqlite3.Error:
+        return
+    finally:
+        source.close()
+    connection.executemany(
+        f"INSERT INTO main.plugin_migrate_history ({columns})"
+        f" VALUES ({', '.join('?' * len(columns.split()))})",
+        rows,
+    )

@@ -1,0 +1,123 @@
+"""What a plan would change, shown by running it on a shadow copy of the whole state.
+
+The commands that run here are the real ones; only the workspace is another.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from ..engine.backup import Backup, Saved, list_backups
+from ..ledger.ledger import ledger_tables
+from ..operations import migrate
+from ..operations.migrate import Planner, Run
+from ..report import Reporter
+from ..sandbox.live_paths import name_live
+from ..storage.exclusions import holds_database
+from ..storage.files import Node
+from ..storage.spelling import observe_spelled
+from ..workspace import Workspace
+from .difference import DatabaseDifference, database_difference, read_text, text_difference
+from .shadow import shadow_of
+
+_LINES_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class FileDifference:
+    """What a plan does to one file.
+
+    ``what`` is ``created``, ``changed`` or ``deleted``; ``lines`` its unified diff, of which
+    ``cut`` further ones are not shown. A file that is no text has no lines, only nodes.
+    """
+
+    path: str
+    what: str
+    before: Node | None
+    after: Node | None
+    lines: tuple[str, ...]
+    cut: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What a plan would do. ``run``, on the copy, carries the error a real run would give."""
+
+    run: Run
+    files: tuple[FileDifference, ...]
+    databases: tuple[DatabaseDifference, ...]
+
+
+def preview(
+    workspace: Workspace, planner: Planner, command: str, reporter: Reporter | None = None
+) -> Rehearsed:
+    """Run a plan on a shadow copy and return what it would change.
+
+    The differences come from the backup that the run makes as every run does: it holds what each
+    step was about to change.
+
+    Raises:
+        MigrateError: what the real run would say before its first step.
+    """
+    with shadow_of(workspace) as shadow:
+        run = migrate.run(shadow, planner, command, "rehearsal", reporter or Reporter(), 0)
+        if run.error is not None:
+            name_live(run.error, shadow)
+        backups = list_backups(shadow)
+        if not backups:
+            return Rehearsed(run, (), ())
+        backup = backups[0]
+        files, made = _file_differences(shadow, backup)
+        databases = [_state_difference(shadow, backup, run.written), *made]
+        databases += [
+            database_difference(
+                backup.content(saved.content), os.path.join(shadow.claude, saved.path), saved.path
+            )
+            for saved in backup.databases
+        ]
+        changed = tuple(item for item in databases if not item.is_empty)
+        return Rehearsed(run, files, changed)
+
+
+def _state_difference(
+    shadow: Workspace, backup: Backup, written: frozenset[str] | None
+) -> DatabaseDifference:
+    ignored = ledger_tables(shadow.config.ledger_table)
+    before = backup.state if backup.has_state else None
+    name = shadow.shown(shadow.database)
+    return database_difference(before, shadow.database, name, ignored, written)
+
+
+def _file_differences(
+    shadow: Workspace, backup: Backup
+) -> tuple[tuple[FileDifference, ...], list[DatabaseDifference]]:
+    files, databases = [], []
+    for saved in sorted(backup.files, key=lambda saved: saved.path):
+        live = os.path.join(shadow.claude, saved.path)
+        if saved.before is None and os.path.isfile(live) and holds_database(live):
+            databases.append(database_difference(None, live, saved.path))
+        else:
+            difference = _file_difference(saved, backup, live)
+            if difference is not None:
+                files.append(difference)
+    return tuple(files), databases
+
+
+def _file_difference(saved: Saved, backup: Backup, live: str) -> FileDifference | None:
+    is_link = "link" in {node.kind for node in (saved.before, saved.after) if node}
+    folder = live.removesuffix(f"/{saved.path}")
+    after = observe_spelled(folder, saved.path, through_links=not is_link)
+    if after == saved.before:
+        return None
+    what = "created" if saved.before is None else "deleted" if after is None else "changed"
+    lines: tuple[str, ...] = ()
+    old = read_text(backup.content(saved.content)) if saved.content else None
+    new = read_text(live) if after is not None and after.kind == "file" else None
+    is_text = (old is not None or saved.content is None) and (
+        new is not None or after is None or after.kind != "file"
+    )
+    if is_text and old != new:
+        lines = text_difference(old, new, saved.path)
+    shown = lines[:_LINES_SHOWN]
+    return FileDifference(saved.path, what, saved.before, after, shown, len(lines) - len(shown))

@@ -1,0 +1,264 @@
+"""Which migrations are rehearsed before the live state is touched, and what that showed of each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ..engine.engine import Engine
+from ..engine.prepare import Prepared, describe, description_of, prepare, require_all
+from ..errors import Call, MigrateError, UnknownTarget
+from ..lint import Finding, lint
+from ..operations import migrate
+from ..operations.repair import file_of
+from ..plan import UNAPPLIED, Entry, Plan, Step, plan_rehearsal
+from ..report import Reporter
+from ..survey import look
+from ..version import Version
+from ..workspace import Workspace
+from .kept import Difference, Keeper
+from .new_clone import Cloned, apply_in_new_clone
+from .proof import Proof, Prover
+from .shadow import shadow_of
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What up, down, up showed about one migration; ``None`` where there is no answer.
+
+    ``differences`` says what was not as it should be, ``error`` is what stopped the rehearsal,
+    and ``unanswered`` why there is no answer, a sentence each.
+    """
+
+    version: Version
+    description: str
+    reversible: bool | None
+    repeatable: bool | None
+    idempotent: bool | None
+    duration_ms: int | None
+    findings: tuple[Finding, ...]
+    differences: tuple[Difference, ...]
+    error: MigrateError | None = None
+    unanswered: tuple[str, ...] = ()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether anything is not as it should be."""
+        answers = (self.reversible, self.repeatable, self.idempotent)
+        is_faulty = not all(finding.is_note for finding in self.findings)
+        return False in answers or is_faulty or self.error is not None
+
+
+def verify(
+    workspace: Workspace,
+    versions: Sequence[Version] = (),
+    everything: bool = False,
+    lint_only: bool = False,
+    reporter: Reporter | None = None,
+) -> tuple[Verified, ...]:
+    """Rehearse migrations one on top of the other and return what each showed.
+
+    Parameters:
+        versions: these ones; the pending ones when empty.
+        everything: all that have a file, from the first.
+        lint_only: execute nothing.
+        reporter: hears how far the rehearsal has come.
+
+    Raises:
+        UnknownTarget: one of ``versions`` has no file.
+        Interrupted: a signal arrived.
+        MigrateError: the state cannot be copied, or what is applied cannot be rolled back to
+            where the rehearsal has to begin, or not be applied again.
+    """
+    chosen = _chosen(look(workspace).entries, versions, everything)
+    results = {item.version: item for item in _only_linted(chosen, workspace, lint_only)}
+    if chosen and not lint_only:
+        with shadow_of(workspace) as shadow:
+            keeper = Keeper(shadow, os.path.join(os.path.dirname(shadow.project), "kept"))
+            with migrate.rehearsing(shadow, "verify", "rehearsal", keeper) as (seen, engine):
+                rehearsal = _Rehearsal(shadow, engine, keeper, seen.entries, set(results))
+                shown = rehearsal.run(reporter or Reporter())
+        for version, verified in results.items():
+            results[version] = _with_answers(verified, shown, workspace)
+    return tuple(results.values())
+
+
+def _chosen(entries: Sequence[Entry], versions: Sequence[Version], everything: bool) -> list[Entry]:
+    with_file = {entry.version: entry for entry in entries if entry.migration is not None}
+    for version in versions:
+        if version not in with_file:
+            raise UnknownTarget(
+                f"There is no migration file with version {version}",
+                hint=("See: ", Call("status")),
+            )
+    if versions:
+        return [with_file[version] for version in sorted(set(versions))]
+    if everything:
+        return list(with_file.values())
+    return [entry for entry in with_file.values() if entry.state in UNAPPLIED]
+
+
+def _only_linted(
+    chosen: Sequence[Entry], workspace: Workspace, lint_only: bool
+) -> Iterator[Verified]:
+    names = os.listdir(workspace.migrations) if chosen else []
+    siblings = frozenset(os.path.splitext(name)[0] for name in names)
+    for entry in chosen:
+        migration = file_of(entry)
+        has_down = lint_only or describe(migration).has_down
+        yield Verified(
+            entry.version,
+            description_of(entry),
+            reversible=None,
+            repeatable=None,
+            idempotent=None,
+            duration_ms=None,
+            findings=lint(migration, siblings),
+            differences=(),
+            unanswered=() if has_down else ("it has no down",),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What a rehearsal showed: a proof for each migration it came to, and the new clone if it did.
+
+    ``failed`` is the version that the proofs stopped at.
+    """
+
+    proofs: Mapping[Version, Proof]
+    failed: Version | None = None
+    cloned: Cloned | None = None
+
+
+class _Rehearsal:
+    """Everything that one verification runs on a shadow copy, prepared before any of it runs."""
+
+    def __init__(
+        self,
+        shadow: Workspace,
+        engine: Engine,
+        keeper: Keeper,
+        entries: Sequence[Entry],
+        chosen: set[Version],
+    ) -> None:
+        plan = plan_rehearsal(entries, min(chosen), max(chosen))
+        self._shadow = shadow
+        self._engine = engine
+        self._keeper = keeper
+        self._chosen = chosen
+        self._back = prepare(shadow, Plan("down", plan.back))
+        self._clone = _prepared(shadow, "up", plan.clone)
+        self._forward = self._clone[len(plan.clone) - len(plan.forward) :]
+        downs = [entry for entry in plan.forward if entry.version in chosen and _has_down(entry)]
+        self._downs = {step.version: step for step in _prepared(shadow, "down", downs)}
+        self._count = len(self._forward) + len(self._clone)
+        require_all(shadow, (*self._back, *self._clone, *self._downs.values()))
+
+    def run(self, reporter: Reporter) -> _Shown:
+        """Prove what was chosen, then apply everything in a new clone.
+
+        Raises:
+            MigrateError: what is applied cannot be rolled back to where this has to begin, or
+                not be applied again.
+        """
+        prover = Prover(self._shadow, self._engine, self._keeper)
+        _require(prover.apply(self._back))
+        proofs: dict[Version, Proof] = {}
+        for done, up in enumerate(self._forward):
+            reporter.advanced(f"verifying {up.version} - {up.description}", done, self._count)
+            if up.version in self._chosen:
+                proofs[up.version] = prover.prove(up, self._downs.get(up.version))
+                if proofs[up.version].error is not None:
+                    return _Shown(proofs, up.version)
+            else:
+                _require(prover.apply([up]))
+        begun = len(self._forward)
+
+        def on_step(number: int, step: Prepared) -> None:
+            reporter.advanced(f"in a new clone: {step.version}", begun + number, self._count)
+
+        cloned = apply_in_new_clone(self._shadow, self._engine, self._keeper, self._clone, on_step)
+        return _Shown(proofs, None, cloned)
+
+
+def _prepared(
+    workspace: Workspace, direction: str, entries: Iterable[Entry]
+) -> tuple[Prepared, ...]:
+    steps = tuple(Step(direction, entry) for entry in entries)
+    return prepare(workspace, Plan(direction, steps))
+
+
+def _require(error: MigrateError | None) -> None:
+    """Raise what stopped steps that nobody asked to prove: no answer could tell it."""
+    if error is not None:
+        raise error
+
+
+def _has_down(entry: Entry) -> bool:
+    return describe(file_of(entry)).has_down
+
+
+# --- answers ------------------------------------------------------------------------------------
+
+
+def _with_answers(verified: Verified, shown: _Shown, workspace: Workspace) -> Verified:
+    proof = shown.proofs.get(verified.version)
+    if proof is None:
+        return _unanswered(verified, f"{shown.failed} failed before it")
+    verified = _with_proof(verified, proof)
+    return _with_clone(verified, shown.cloned, workspace) if shown.cloned else verified
+
+
+def _with_proof(verified: Verified, proof: Proof) -> Verified:
+    lost, other, error = proof.lost, proof.other, proof.error
+    verified = replace(
+        verified,
+        duration_ms=proof.duration_ms,
+        reversible=None if lost is None else not lost,
+        repeatable=None if other is None else not other,
+        differences=(*_named("after down", lost), *_named("after the second up", other)),
+        error=error,
+    )
+    if error is None:
+        return verified
+    if proof.duration_ms is None:
+        return _unanswered(verified, "its up failed")
+    if lost is None:
+        return _unanswered(replace(verified, reversible=False), "its down failed")
+    return _unanswered(replace(verified, repeatable=False), "its second up failed")
+
+
+def _with_clone(verified: Verified, cloned: Cloned, workspace: Workspace) -> Verified:
+    differences = _named("in a new clone", cloned.differences.get(verified.version))
+    if cloned.error is not None and verified.version == cloned.failed:
+        differences = (_clone_failure(cloned.error, workspace),)
+    elif verified.version not in cloned.differences:
+        return _unanswered(verified, f"{cloned.failed} fails in a new clone")
+    return replace(
+        verified,
+        idempotent=not differences,
+        differences=(*verified.differences, *differences),
+    )
+
+
+def _clone_failure(error: MigrateError, workspace: Workspace) -> Difference:
+    """Return what fails where the files are migrated already, where, and what to do."""
+    place = workspace.shown(error.file) if error.file else ""
+    if error.line is not None:
+        place += f":{error.line}"
+    lines = [place, *(line for detail in error.details for line in detail.split("\n"))]
+    advice = (
+        "There the files are migrated already and the databases are new: let up accept"
+        " files that are as it leaves them."
+    )
+    return Difference(f"in a new clone it fails: {error.message}", (*filter(None, lines), advice))
+
+
+def _named(when: str, found: Iterable[Difference] | None) -> tuple[Difference, ...]:
+    return tuple(one._replace(what=f"{when}: {one.what}") for one in found or ())
+
+
+def _unanswered(verified: Verified, why: str) -> Verified:
+    return replace(verified, unanswered=(*verified.unanswered, why))

@@ -1,0 +1,179 @@
+"""History, baselines, repairs and backups, as text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..engine.prepare import description_of
+from .style import Style, indented, one_line, printable
+from .table import table_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..engine.backup import Backup, Shelf
+    from ..ledger.history import Event
+    from ..operations.repair import Repair
+    from ..operations.restore import Restored
+    from ..plan import Entry
+    from ..version import Version
+
+
+_OUTCOME_COLORS = {"done": "green", "failed": "red", "started": "yellow"}
+
+
+def history_text(events: Sequence[Event], style: Style, as_list: bool = False) -> str:
+    """Return what happened, for people."""
+    if not events:
+        return "Nothing has happened yet"
+    if as_list:
+        return "\n".join(
+            f"{event.at}Z  {event.version or '-'}  {event.action}  {event.outcome}"
+            f"  {one_line(event.error or event.description or '')}".rstrip()
+            for event in events
+        )
+    headers = ["Version", "What", "Action", "Outcome", "At", "By", "Took"]
+    rows = [
+        [
+            event.version or "-",
+            one_line(event.error or event.description or "-"),
+            event.action,
+            event.outcome,
+            event.at,
+            one_line(event.done_by),
+            f"{event.duration_ms} ms",
+        ]
+        for event in events
+    ]
+    first_to_go = ("Took", "By")
+    colors = {"Outcome": _OUTCOME_COLORS}
+    table = table_text(headers, rows, style, "What", first_to_go, colors)
+    return "History, in UTC:\n" + table
+
+
+def history_json(events: Sequence[Event]) -> dict[str, object]:
+    """Return the keys of the ``history`` document."""
+    from dataclasses import asdict
+
+    return {"history": [asdict(event) for event in events]}
+
+
+def baseline_text(marked: Sequence[Entry], target: Version, style: Style) -> str:
+    """Return what a baseline marked."""
+    tick = style.paint("green", "✓")
+    if not marked:
+        return f"{tick} Nothing to mark: everything up to {target} is applied"
+    lines = [f"{tick} Marked {len(marked)} migration(s) as applied, without running them"]
+    lines += [f"  • {entry.version} - {one_line(description_of(entry))}" for entry in marked]
+    return "\n".join(lines)
+
+
+def baseline_json(marked: Sequence[Entry]) -> dict[str, object]:
+    """Return the keys of the ``baseline`` document."""
+    return {
+        "marked": [
+            {"version": str(entry.version), "description": description_of(entry)}
+            for entry in marked
+        ]
+    }
+
+
+def repair_text(done: Sequence[Repair], style: Style) -> str:
+    """Return what a repair settled, with the difference of every accepted file."""
+    tick = style.paint("green", "✓")
+    if not done:
+        return f"{tick} Nothing to repair"
+    lines = [f"{tick} Repaired {len(done)} thing(s)"]
+    for item in done:
+        name = f"{item.version}: " if item.version else ""
+        lines.append(f"  • {name}{one_line(item.what)}")
+        if item.diff:
+            lines += indented(_painted_diff(printable(item.diff), style))
+    return "\n".join(lines)
+
+
+def _painted_diff(diff: str, style: Style) -> str:
+    colors = {"+": "green", "-": "red"}
+    return "\n".join(
+        style.paint(colors[line[0]], line) if line[:1] in colors else line
+        for line in diff.split("\n")
+    )
+
+
+def repair_json(done: Sequence[Repair]) -> dict[str, object]:
+    """Return the keys of the ``repair`` document."""
+    return {
+        "repaired": [
+            {
+                "version": str(item.version) if item.version else None,
+                "what": item.what,
+                "diff": item.diff or None,
+            }
+            for item in done
+        ]
+    }
+
+
+def backups_text(shelf: Shelf, style: Style) -> str:
+    """Return the list of backups, the newest first, and which are damaged."""
+    damaged = [f"  {one_line(one.id)}: {one_line(one.why)}" for one in shelf.damaged]
+    lines = ["", "Damaged, and of no use:", *damaged] if damaged else []
+    return "\n".join([_usable_text(shelf.backups, style), *lines])
+
+
+def _usable_text(backups: Sequence[Backup], style: Style) -> str:
+    if not backups:
+        return "There are no backups yet: each upgrade and downgrade makes one"
+    headers = ["Backup", "Version before", "Files", "Databases", "Created"]
+    rows = [
+        [
+            backup.id,
+            backup.current_version or "none",
+            str(len(backup.files)) if backup.is_complete else "not kept",
+            str(len(backup.databases) + backup.has_state) if backup.is_complete else "not kept",
+            backup.created_at,
+        ]
+        for backup in backups
+    ]
+    newest = backups[0].id
+    return (
+        "Backups, in UTC:\n"
+        + table_text(headers, rows, style, None, ("Databases", "Files"))
+        + f"\n\nTo go back to the state before one:\n  {style.call('restore', newest)}"
+    )
+
+
+def backups_json(shelf: Shelf) -> dict[str, object]:
+    """Return the keys of the document of ``restore`` without an argument."""
+    return {
+        "backups": [
+            {
+                "id": backup.id,
+                "created_at": backup.created_at,
+                "command": backup.command,
+                "current_version": backup.current_version,
+                "complete": backup.is_complete,
+                "files": [saved.path for saved in backup.files],
+                "databases": [saved.path for saved in backup.databases],
+            }
+            for backup in shelf.backups
+        ],
+        "damaged": [{"id": one.id, "why": one.why} for one in shelf.damaged],
+    }
+
+
+def restored_text(restored: Restored, style: Style) -> str:
+    """Return what a restore brought back."""
+    tick = style.paint("green", "✓")
+    lines = [f"{tick} Restored {restored.backup.id}"]
+    lines += [f"  • .claude/{path}" for path in map(one_line, restored.paths)]
+    lines += ["", f"Current version: {restored.current or 'none'}"]
+    return "\n".join(lines)
+
+
+def restored_json(restored: Restored) -> dict[str, object]:
+    """Return the keys of the ``restore`` document."""
+    return {
+        "restored": restored.backup.id,
+        "paths": list(restored.paths),
+        "current_version": str(restored.current) if restored.current else None,
+    }

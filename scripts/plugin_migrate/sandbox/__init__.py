@@ -1,0 +1,1 @@
+"""What a migration may see and touch while it runs."""

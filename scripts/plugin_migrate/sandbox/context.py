@@ -1,0 +1,215 @@
+"""What a migration author is handed as ``ctx``."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from ..errors import ForbiddenStatement, StepFailed
+from ..workspace import Workspace, is_inside
+from .kept_processes import Sessions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+    from typing import Any, TypeVar
+
+    from ..engine.side_database import SideDatabase
+    from ..engine.staging import Staging
+
+    T = TypeVar("T")
+
+
+class Context:
+    """The state as one step may see and change it.
+
+    ``db`` is the state database inside the step's transaction; ``claude`` the staged ``.claude/``
+    as a path for ordinary file operations. Everything is committed together when the step returns
+    and undone together when it raises.
+    """
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        workspace: Workspace | None = None,
+        staging: Staging | None = None,
+        scratch: str = "",
+        on_log: Callable[[str], None] = lambda text: None,
+        on_progress: Callable[[int, int | None], None] = lambda done, total: None,
+        sessions: Sessions | None = None,
+    ) -> None:
+        self.db = db
+        self.sessions = sessions or Sessions()
+        self._workspace = workspace
+        self._staging = staging
+        self._scratch = scratch
+        self._on_log = on_log
+        self._on_progress = on_progress
+        self.side_databases: dict[str, SideDatabase] = {}
+        # What became of databases that are no longer where they were.
+        self._moved: dict[str, str] = {}
+
+    @property
+    def workspace(self) -> Workspace:
+        """The live state, for what runs the migration."""
+        if self._workspace is None:
+            raise ForbiddenStatement("This step works on the state database only")
+        return self._workspace
+
+    @property
+    def claude(self) -> Path:
+        """The staged ``.claude/``: read and write below it as you like."""
+        if self._staging is None:
+            raise ForbiddenStatement("This step works on the database only")
+        from pathlib import Path
+
+        return Path(self._staging.claude)
+
+    def database(self, path: str | os.PathLike[str]) -> sqlite3.Connection:
+        """Return a connection to another SQLite database of the state, inside a transaction.
+
+        Parameters:
+            path: relative to ``.claude/``, such as ``"memory.db"``; created when missing.
+
+        Raises:
+            ForbiddenStatement: the path leaves ``.claude/`` or is the state database.
+            StateUnreadable: the file is not a database.
+        """
+        return self._side_database(self._relative(path)).connection
+
+    def move_database(self, old: str | os.PathLike[str], new: str | os.PathLike[str]) -> None:
+        """Move or rename a further database of the state.
+
+        A connection that :meth:`database` has given stays good, and is the moved one's.
+
+        Parameters:
+            old, new: relative to ``.claude/``; nothing may stand at ``new``.
+
+        Raises:
+            ForbiddenStatement: one of them leaves ``.claude/`` or is the state database.
+            StepFailed: there is no database ``old``, or something at ``new``.
+        """
+        before, after = self._relative(old), self._relative(new)
+        side = self._existing_database(before)
+        live = os.path.join(self.workspace.claude, after)
+        if after in self.side_databases or os.path.lexists(live) or (self.claude / after).exists():
+            raise StepFailed(
+                f"There is something at .claude/{after} already",
+                hint="Move or remove that first, in a migration of its own.",
+            )
+        (self.claude / after).parent.mkdir(parents=True, exist_ok=True)
+        side.move(after, live)
+        self._moved[before] = f"moved to {after}"
+        self.side_databases[after] = self.side_databases.pop(before)
+
+    def remove_database(self, path: str | os.PathLike[str]) -> None:
+        """Remove a further database of the state.
+
+        Parameters:
+            path: relative to ``.claude/``.
+
+        Raises:
+            ForbiddenStatement: it leaves ``.claude/`` or is the state database.
+            StepFailed: there is no such database.
+        """
+        relative = self._relative(path)
+        self._existing_database(relative).remove()
+        self._moved[relative] = "removed"
+
+    def database_in(self, failure: str) -> str | None:
+        """Return the database that a failure names as if the copy of the files held it."""
+        for path in self._staging.databases() if self._staging is not None else ():
+            if f"{self.claude}/{path}'" in failure or f'{self.claude}/{path}"' in failure:
+                return path
+        return None
+
+    def edit_json(self, path: str | os.PathLike[str]) -> AbstractContextManager[Any]:
+        """Edit a JSON file as a Python value; what you do not change keeps its every byte.
+
+        Parameters:
+            path: relative to ``.claude/``, or a path below ``ctx.claude``.
+        """
+        from ..editing import json_edit
+
+        return json_edit.edit(self._staged(path), self._shown(path))
+
+    def edit_front_matter(self, path: str | os.PathLike[str]) -> AbstractContextManager[Any]:
+        """Edit a Markdown file's YAML front matter as a mapping; the body is never touched.
+
+        Parameters:
+            path: relative to ``.claude/``, or a path below ``ctx.claude``.
+        """
+        from ..editing import front_matter
+
+        return front_matter.edit(self._staged(path), self._shown(path))
+
+    def log(self, text: object) -> None:
+        """Tell the user something while the migration runs."""
+        self._on_log(str(text))
+
+    def progress(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield ``items`` and show how far a long loop has come, on a terminal."""
+        total = len(items) if isinstance(items, Collection) else None
+        for done, item in enumerate(items):
+            self.show_progress(done, total)
+            yield item
+
+    def show_progress(self, done: int, total: int | None) -> None:
+        """Show on a terminal that ``done`` of ``total`` things are done."""
+        self._on_progress(done, total)
+
+    def _staged(self, path: str | os.PathLike[str]) -> Path:
+        # Joining keeps an absolute path such as `ctx.claude / "settings.json"` as it is.
+        staged = self.claude / path
+        if not is_inside(os.path.normpath(staged), str(self.claude)):
+            raise ForbiddenStatement(f"{path} is not below .claude/")
+        return staged
+
+    def _shown(self, path: str | os.PathLike[str]) -> str:
+        """Return a staged path as the user knows it."""
+        return os.path.join(".claude", os.path.relpath(self._staged(path), self.claude))
+
+    def _relative(self, path: str | os.PathLike[str]) -> str:
+        workspace = self.workspace
+        relative = os.path.relpath(self._staged(path), self.claude)
+        live = os.path.realpath(os.path.join(workspace.claude, relative))
+        if live == workspace.database:
+            raise ForbiddenStatement(f"{relative} is the state database", hint="Use ctx.db.")
+        if not is_inside(live, workspace.claude):
+            raise ForbiddenStatement(f"{relative} leaves .claude/ (to {live})")
+        if is_inside(live, workspace.bookkeeping):
+            raise ForbiddenStatement(f"{relative} belongs to plugin-migrate itself")
+        # A link's own path would make a second copy of what it leads to.
+        return os.path.relpath(live, workspace.claude)
+
+    def _existing_database(self, relative: str) -> SideDatabase:
+        side = self._side_database(relative)
+        if not side.exists:
+            raise StepFailed(f"There is no database .claude/{relative}")
+        return side
+
+    def _side_database(self, relative: str) -> SideDatabase:
+        if relative in self._moved:
+            raise StepFailed(
+                f"The database {relative} was {self._moved[relative]} by this migration",
+                hint="Do the rest in a migration of its own.",
+            )
+        known = self.side_databases.get(relative)
+        if known is None:
+            from . import file_watch
+
+            with file_watch.looking_away():
+                known = self._open(relative)
+            self.side_databases[relative] = known
+        return known
+
+    def _open(self, relative: str) -> SideDatabase:
+        from ..engine.side_database import SideDatabase
+
+        live = os.path.join(self.workspace.claude, relative)
+        # A new one's folder may be new as well.
+        (self.claude / relative).parent.mkdir(parents=True, exist_ok=True)
+        copy = os.path.join(self._scratch, f"database-{len(self.side_databases)}.sqlite")
+        return SideDatabase(relative, live, copy)

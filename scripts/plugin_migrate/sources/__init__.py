@@ -1,0 +1,1 @@
+"""Plugins that ship migrations: which are there, and what each needs."""

@@ -1,0 +1,106 @@
+"""What a source has to tell whoever opens the project: pending, modified, ahead; reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from ..errors import MigrateError
+from ..plan import UNAPPLIED, State, ahead
+from ..survey import look
+from ..version import Version
+from ..workspace import Workspace
+from .shipped import workspace_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .departed import Departed
+    from .installed import Plugin
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Counts of what needs somebody's attention in one source.
+
+    ``source`` is the plugin's name, ``None`` for the project's own. ``ahead`` counts the applied
+    migrations above the newest that is shipped: the files went back to an older version.
+    ``problem`` is why the source cannot be read. ``departed`` says why its plugin ships nothing
+    any more, if so.
+    """
+
+    source: str | None
+    current: Version | None = None
+    pending: int = 0
+    modified: int = 0
+    interrupted: int = 0
+    ahead: int = 0
+    problem: str | None = None
+    departed: Departed | None = None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to tell."""
+        counts = (self.pending, self.modified, self.interrupted, self.ahead)
+        return not any(counts) and self.problem is None
+
+    @property
+    def way_out(self) -> str | None:
+        """The command for the most pressing of it, if there is one."""
+        if self.interrupted:
+            return "repair"
+        if self.modified or self.problem is not None:
+            return "status"
+        if self.departed is not None:
+            return "downgrade"
+        # What is ahead of the project's own files is a matter of git.
+        if self.ahead and self.source:
+            return "sync"
+        if not self.pending:
+            return None
+        # Who has never applied anything here may have just cloned it: let them look first. A
+        # plugin's migrations come from somebody whom the user chose to trust.
+        return "status" if self.current is None and self.source is None else "upgrade"
+
+
+def news_of(workspace: Workspace) -> News:
+    """Return what one source has to tell.
+
+    Raises:
+        MigrateError: files, ledger or database cannot be read.
+    """
+    seen = look(workspace)
+    states = [entry.state for entry in seen.entries]
+    return News(
+        workspace.source,
+        seen.current,
+        pending=sum(state in UNAPPLIED for state in states),
+        modified=states.count(State.MODIFIED),
+        interrupted=states.count(State.INTERRUPTED),
+        ahead=len(ahead(seen.entries)),
+    )
+
+
+def news_of_plugins(own: Workspace, plugins: Iterable[Plugin]) -> tuple[News, ...]:
+    """Return the news of plugins that have some; that one cannot be read is news as well.
+
+    Parameters:
+        own: the project's own workspace.
+        plugins: those that ship migrations.
+    """
+    found = []
+    for plugin in plugins:
+        try:
+            news = news_of(workspace_of(own, plugin))
+        except MigrateError as error:
+            news = News(plugin.name, problem=error.message)
+        if not news.is_quiet:
+            found.append(news)
+    return tuple(found)
+
+
+def news_of_departed(one: Departed) -> News:
+    """Return what a plugin's state has to tell whose plugin went away."""
+    try:
+        return replace(news_of(one.workspace), departed=one)
+    except MigrateError as error:
+        return News(one.workspace.source, problem=error.message, departed=one)

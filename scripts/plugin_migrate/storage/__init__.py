@@ -1,0 +1,1 @@
+"""Files and SQLite databases: reading without a trace, writing without a loss."""

@@ -1,0 +1,91 @@
+"""Our own folder, ``.claude/.plugin-migrate/``: made when first needed, and only what we put there.
+
+It may come with a cloned repository. A link in it could lead what we write or remove anywhere, and
+opening a named pipe would wait for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+
+from ..errors import StateUnreadable
+from ..workspace import Workspace
+
+
+def prepare(workspace: Workspace) -> None:
+    """Create the folder with its ``.gitignore``, and refuse what is not ours.
+
+    Raises:
+        StateUnreadable: it cannot be written, or something stands in it that we never make.
+    """
+    folder = workspace.bookkeeping
+    refuse_strangers(workspace)
+    try:
+        if not os.path.isdir(folder):
+            from .files import make_folder  # with hashlib and shutil: 6 ms
+
+            make_folder(folder)
+        ignore = os.path.join(folder, ".gitignore")
+        if not os.path.exists(ignore):
+            with open(ignore, "x", encoding="ascii") as file:
+                file.write("*\n")
+        if workspace.source is not None:
+            from .unfinished import remember
+
+            remember(workspace)
+    except OSError as error:
+        raise unwritable(folder, error) from None
+
+
+def unwritable(path: str, error: OSError) -> StateUnreadable:
+    """Return the error that says why ``path`` in the folder cannot be written."""
+    from ..translation import way_out
+
+    return StateUnreadable(
+        f"The state cannot be written: {error.strerror}",
+        file=path,
+        hint=way_out(error, path),
+    )
+
+
+def refuse_strangers(workspace: Workspace) -> None:
+    """Refuse links and special files in our folder, below which only plain ones are ours.
+
+    Raises:
+        StateUnreadable: names the first, or what cannot be read.
+    """
+    from ..translation import state_errors
+
+    with state_errors():
+        _refuse_strangers(workspace)
+
+
+def _refuse_strangers(workspace: Workspace) -> None:
+    if not os.path.lexists(workspace.bookkeeping):
+        return
+    for path, mode in _everything(workspace):
+        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+            continue
+        if stat.S_ISLNK(mode) and re.fullmatch(r"put|(swap|out)-\d+", os.path.basename(path)):
+            continue  # a link that was to be put in place, or was taken out; nobody follows it
+        raise StateUnreadable(
+            "A link or special file stands in plugin-migrate's own folder, which never makes one",
+            file=path,
+            hint="Remove it. If it came with a repository that you cloned, trust nothing in there.",
+        )
+
+
+def _everything(workspace: Workspace) -> Iterator[tuple[str, int]]:
+    """Yield what stands in the folder, with its mode; what is staged is the migrations' affair."""
+    folders = [workspace.bookkeeping]
+    yield workspace.bookkeeping, os.lstat(workspace.bookkeeping).st_mode
+    while folders:
+        with os.scandir(folders.pop()) as listing:
+            for entry in listing:
+                mode = entry.stat(follow_symlinks=False).st_mode
+                yield entry.path, mode
+                if stat.S_ISDIR(mode) and entry.path != workspace.scratch:
+                    folders.append(entry.path)

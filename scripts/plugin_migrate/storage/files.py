@@ -1,0 +1,494 @@
+"""What stands at a path: the value that staging, redo log, publish and recovery compare."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+import stat
+from operator import attrgetter
+
+from ..values import NamedTuple
+from .disposable import is_disposable
+from .plain_file import size_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import IO
+
+# Enough for most files of a tree, and little to allocate for each.
+CHUNK = 1 << 16
+_PIECE = 1 << 20
+# What is larger is data for a database, or a mistake: a state is copied for every step of code, and
+# to hash this much takes some ten seconds.
+_LARGEST_COPIED = 4 << 30
+_MOST_LINKED = 10_000
+_LARGEST_LINKED = 1 << 30
+# From this size on the free space is looked at before a file is copied, and this much is left free.
+_WORTH_A_LOOK = 1 << 20
+_SPARE = 16 << 20
+# Some file systems count time in ticks of up to 10 ms: within one, a changed file can look
+# unchanged. git calls such an entry "racily clean" and reads it; so do we.
+RACY_NS = 50_000_000
+
+Signature = tuple[int, int, int, int, int]
+# Tells, without reading it, that a file or folder is another than it was. In C, because a scan
+# of a large state asks it of every file.
+signature_of: Callable[[os.stat_result], Signature] = attrgetter(
+    "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns", "st_mode"
+)
+
+
+# Names no migration gives, for deep folders on their way to being removed.
+_FLAT = ".plugin-migrate-removing-"
+
+
+class Node(NamedTuple):
+    """A file, folder or link as far as a migration can change it.
+
+    ``kind`` is ``file``, ``dir``, ``link`` or ``other`` (a pipe, a socket, a device). ``mode``
+    holds the permission bits; ``sha256`` and ``size`` describe a file's content. ``link`` is the
+    link's text: for ``link`` the thing itself, for ``file`` the link through which it is reached.
+    """
+
+    kind: str
+    mode: int = 0
+    sha256: str | None = None
+    size: int = 0
+    link: str | None = None
+
+
+def nodes_as_json(before: Node | None, after: Node | None) -> dict[str, object]:
+    """Return what stood somewhere before and after, as the keys of a JSON document."""
+    return {"before": before and before._asdict(), "after": after and after._asdict()}
+
+
+def node_from_json(value: object) -> Node | None:
+    """Return the node that a JSON document holds; it may come with a cloned repository.
+
+    Raises:
+        ValueError: it describes nothing that can stand at a path.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, dict) or set(value) != set(Node._fields):
+        raise ValueError("not the description of a file, folder or link")
+    node = Node(**value)
+    is_hashed = isinstance(node.sha256, str) and re.fullmatch("[0-9a-f]{64}", node.sha256)
+    if (
+        node.kind not in ("file", "dir", "link", "other")
+        or type(node.mode) is not int
+        or not 0 <= node.mode <= 0o7777
+        or type(node.size) is not int
+        or not 0 <= node.size < 1 << 62
+        or not (is_hashed if node.kind == "file" else node.sha256 is None)
+        or not (is_path_text(node.link) if node.link is not None else node.kind != "link")
+    ):
+        raise ValueError(f"no file, folder or link is like this: {value!r:.200}")
+    return node
+
+
+def is_path_text(value: object) -> bool:
+    """Return whether ``value`` is a text that the system takes as a path."""
+    return isinstance(value, str) and bool(value) and "\0" not in value and _is_encodable(value)
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def inside(path: object) -> str:
+    """Return ``path`` if it stays below the folder it is joined to.
+
+    A log may come with a cloned repository: it must not reach for ``../../.bashrc``.
+    """
+    if not isinstance(path, str) or not is_path_text(path) or os.path.isabs(path):
+        raise ValueError(f"not a path below .claude/: {path!r:.200}")
+    if any(part in ("", ".", "..") for part in path.split("/")):
+        raise ValueError(f"not a path below .claude/: {path!r:.200}")
+    return path
+
+
+def text_of(value: object) -> str:
+    """Return ``value`` if it is a text.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"not a text: {value!r:.60}")
+    return value
+
+
+def observe(path: str, through_links: bool = True) -> Node | None:
+    """Return what stands at ``path`` now, or ``None``.
+
+    Parameters:
+        path: absolute.
+        through_links: describe the file a link leads to, rather than the link.
+
+    Raises:
+        OSError: something stands there but cannot be read.
+    """
+    try:
+        status = os.lstat(path)
+        link = os.readlink(path) if stat.S_ISLNK(status.st_mode) else None
+        if link is not None:
+            if not through_links or not os.path.isfile(path):
+                return Node("link", link=link)
+            status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # below a link that leads to itself
+            return None
+        raise
+    mode = stat.S_IMODE(status.st_mode)
+    if stat.S_ISDIR(status.st_mode):
+        return Node("dir", mode)
+    if stat.S_ISREG(status.st_mode):
+        return Node("file", mode, digest_of(path), status.st_size, link)
+    return Node("other", mode)
+
+
+def digest_of(path: str) -> str:
+    """Return the SHA-256 of a file's content in hex, reading it in pieces."""
+    digest = hashlib.sha256()
+    descriptor = open_plainly(path)
+    try:
+        # What says that it is empty is not read: so do files in /proc, which can wait for ever.
+        if os.fstat(descriptor).st_size:
+            while chunk := os.read(descriptor, CHUNK):
+                digest.update(chunk)
+    finally:
+        os.close(descriptor)
+    return digest.hexdigest()
+
+
+def signatures_in(folder: str) -> dict[str, Signature]:
+    """Return the signature of everything in a folder by name; of links, not what they lead to."""
+    # Through a descriptor, which spares the kernel the way to every single file.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with os.scandir(descriptor) as listing:
+            return {
+                entry.name: signature_of(entry.stat(follow_symlinks=False)) for entry in listing
+            }
+    finally:
+        os.close(descriptor)
+
+
+def open_plainly(path: str) -> int:
+    """Return a descriptor to read ``path``, where somebody may put a pipe in the file's place."""
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def copy_open(
+    original: int, status: os.stat_result, first: bytes, target: str
+) -> tuple[str, os.stat_result]:
+    """Copy an open file to the new file ``target``, its mode and times included.
+
+    With few system calls, for a tree has many small files.
+
+    Parameters:
+        original: the file's descriptor.
+        status: what it was when opened.
+        first: what was read of it already, to see what it is.
+
+    Returns:
+        The content's SHA-256 in hex, and the status of ``target``.
+
+    Raises:
+        FileExistsError: something stands at ``target``.
+        OSError: the disk is full or broken.
+    """
+    mode = stat.S_IMODE(status.st_mode)
+    copy = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        digest = hashlib.sha256(first)
+        # The end is where it was; a file that grew meanwhile is another by its status.
+        if len(first) == status.st_size:
+            _write(copy, first)
+        else:
+            digest = _copy_all(original, status, first, copy)
+        os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
+        copied = os.fstat(copy)
+        if stat.S_IMODE(copied.st_mode) != mode:  # the umask
+            os.fchmod(copy, mode)
+            copied = os.fstat(copy)
+    finally:
+        os.close(copy)
+    return digest.hexdigest(), copied
+
+
+def read_beginning(original: int, status: os.stat_result) -> bytes:
+    """Return the first bytes of an open file, by which it is known; of an empty one none.
+
+    So nothing is read of what only says that it is empty, as files in ``/proc`` do.
+    """
+    return os.read(original, CHUNK) if status.st_size else b""
+
+
+def _copy_all(original: int, status: os.stat_result, first: bytes, copy: int) -> hashlib._Hash:
+    """Copy a file whose beginning was read, and return its hash.
+
+    Its holes, which take no room, stay holes.
+    """
+    has_holes = status.st_blocks * 512 < status.st_size
+    digest = hashlib.sha256()
+    size = 0
+    chunk = first
+    while chunk:
+        if has_holes and chunk.count(0) == len(chunk):
+            os.lseek(copy, len(chunk), os.SEEK_CUR)
+        else:
+            _write(copy, chunk)
+        digest.update(chunk)
+        size += len(chunk)
+        chunk = os.read(original, CHUNK)
+    if has_holes:
+        os.ftruncate(copy, size)
+    return digest
+
+
+def require_copyable(path: str, status: os.stat_result, folder: str) -> None:
+    """Refuse a file that would take too long to copy, or more room than there is.
+
+    Parameters:
+        path: the file, for the error.
+        status: what it is.
+        folder: where the copy would stand.
+
+    Raises:
+        OSError: it is too large; ``strerror`` has the sizes.
+    """
+    if status.st_size > _LARGEST_COPIED:
+        raise OSError(
+            errno.EFBIG,
+            f"a file has {size_of(status.st_size)}, over {size_of(_LARGEST_COPIED)}",
+            path,
+        )
+    needed = min(status.st_size, status.st_blocks * 512)
+    if needed < _WORTH_A_LOOK:
+        return
+    volume = os.statvfs(folder)
+    free = volume.f_bavail * volume.f_frsize
+    if free < needed + _SPARE:
+        raise OSError(
+            errno.ENOSPC,
+            f"a file needs {size_of(needed)}, and {size_of(free)} are free",
+            path,
+        )
+
+
+class LinkAllowance:
+    """How much one copy of a state may hold of what links bring in: a link can lead to ``/usr``."""
+
+    def __init__(self) -> None:
+        self._entries = 0
+        self._bytes = 0
+
+    def take(self, path: str, size: int = 0) -> None:
+        """Count one more file or folder.
+
+        Parameters:
+            path: what is about to be copied, for the error.
+            size: bytes of its content.
+
+        Raises:
+            OSError: that makes too much; ``strerror`` has the sizes.
+        """
+        self._entries += 1
+        self._bytes += size
+        if self._entries > _MOST_LINKED or self._bytes > _LARGEST_LINKED:
+            raise OSError(
+                errno.EFBIG,
+                f"links lead to more than is copied, over {_MOST_LINKED:,} files or"
+                f" {size_of(_LARGEST_LINKED)}",
+                path,
+            )
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    """Write everything: on a disk that fills up the kernel takes a part before it refuses."""
+    written = os.write(descriptor, content)
+    while written < len(content):
+        written += os.write(descriptor, memoryview(content)[written:])
+
+
+def copy_content(file: IO[bytes], target: str) -> None:
+    """Copy an open file's content to ``target``, sharing its blocks where the file system can.
+
+    The system begins to write while there is more to copy.
+    """
+    with open(target, "wb", buffering=0) as copy:
+        try:
+            while size := os.copy_file_range(file.fileno(), copy.fileno(), _PIECE):
+                if not is_disposable(target):
+                    _start_sync(copy.fileno(), copy.tell() - size, size)
+        except (AttributeError, OSError):  # macOS lacks the call, and some file systems refuse it
+            file.seek(0)
+            copy.truncate(0)
+            copy.seek(0)
+            shutil.copyfileobj(file, copy, CHUNK)
+            start_sync(target)
+
+
+def sync_file(path: str) -> None:
+    """Bring a file's content to the disk."""
+    _with_descriptor(path, os.O_RDONLY, os.fsync)
+
+
+def start_sync(path: str) -> None:
+    """Let the system begin to write a file, so that :func:`sync_file` waits for less."""
+    _with_descriptor(path, os.O_RDONLY, _start_sync)
+
+
+def _start_sync(descriptor: int, start: int = 0, size: int = 0) -> None:
+    # Linux writes what is dirty of a file before it can forget the rest. Elsewhere nothing is lost.
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, start, size, os.POSIX_FADV_DONTNEED)
+
+
+def sync_folder(path: str) -> None:
+    """Bring a folder's entries to the disk: without it a rename can be lost with the power."""
+    _with_descriptor(path, os.O_RDONLY | os.O_DIRECTORY, os.fsync)
+
+
+def sync_open(file: IO[bytes] | IO[str], path: str) -> None:
+    """Bring to the disk what was written to ``file``, which is open at ``path``."""
+    file.flush()
+    if not is_disposable(path):
+        os.fsync(file.fileno())
+
+
+def _with_descriptor(path: str, flags: int, act: Callable[[int], None]) -> None:
+    """Open a file or folder and act on it, unless it is thrown away anyway."""
+    if is_disposable(path):
+        return
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        act(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def set_mode(path: str, mode: int) -> None:
+    """Give a file or folder its permission bits, and bring them to the disk.
+
+    Raises:
+        OSError: it is gone, a link, or not this user's.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags)
+    except PermissionError:  # its present mode forbids even its owner to open it
+        os.chmod(path, mode | stat.S_IRUSR)
+        descriptor = os.open(path, flags)
+    try:
+        os.fchmod(descriptor, mode)
+        if not is_disposable(path):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(path: str) -> None:
+    """Create a folder and its parents, and bring every new one to the disk.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    make_folder(parent)
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        return
+    sync_folder(parent)
+
+
+def discard(path: str) -> None:
+    """Remove a folder of ours with all it holds.
+
+    Also below folders without write permission, and however deep a migration nested them: what
+    stands below is always reached through its open folder, never by a path of full length.
+
+    Raises:
+        OSError: something in it cannot be removed.
+    """
+    try:
+        _remove_folder(path)
+        return
+    except FileNotFoundError:
+        if not os.path.lexists(path):
+            return
+    except (OSError, RecursionError):
+        pass
+    _remove_stubborn(path)
+
+
+def _remove_stubborn(path: str) -> None:
+    """Remove a folder level by level, each from its parent: deep ones are moved up first."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        os.unlink(path)
+        return
+    os.chmod(path, 0o700)
+    top = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        left = os.listdir(top)
+        count = 0
+        taken = frozenset(left)  # a killed command may have left some of these names
+        while left:
+            name = left.pop()
+            mode = os.lstat(name, dir_fd=top).st_mode
+            if not stat.S_ISDIR(mode):
+                os.unlink(name, dir_fd=top)
+                continue
+            os.chmod(name, 0o700, dir_fd=top)
+            folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
+            try:
+                for below in os.listdir(folder):
+                    if not stat.S_ISDIR(os.lstat(below, dir_fd=folder).st_mode):
+                        os.unlink(below, dir_fd=folder)
+                        continue
+                    os.chmod(below, 0o700, dir_fd=folder)
+                    count += 1
+                    while (flat := f"{_FLAT}{count}") in taken:
+                        count += 1
+                    os.rename(below, flat, src_dir_fd=folder, dst_dir_fd=top)
+                    left.append(flat)
+            finally:
+                os.close(folder)
+            os.rmdir(name, dir_fd=top)
+    finally:
+        os.close(top)
+    os.rmdir(path)
+
+
+def _remove_folder(path: str) -> None:
+    """Remove a folder that poses no difficulties, in two thirds of the time `shutil` takes."""
+    folders = []
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        with os.scandir(descriptor) as listing:
+            entries = list(listing)
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.name)
+            else:
+                os.unlink(entry.name, dir_fd=descriptor)
+    finally:
+        os.close(descriptor)
+    for name in folders:
+        _remove_folder(path + "/" + name)
+    os.rmdir(path)

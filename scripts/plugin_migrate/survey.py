@@ -1,0 +1,67 @@
+"""Everything that reading shows: files, ledger and the state of every version; writes nothing."""
+
+from __future__ import annotations
+
+from .ledger.ledger import Ledger, read_ledger, read_sources
+from .migration import load
+from .misnamed import Misnamed, misnamed_in
+from .plan import Entry, current_version, doubtful, survey
+from .values import NamedTuple
+from .version import Version
+from .workspace import Workspace
+
+
+class Look(NamedTuple):
+    """Everything that reading shows: the versions with their states, and the ledger.
+
+    ``misnamed`` are the files that look like migrations and are none.
+    """
+
+    workspace: Workspace
+    entries: tuple[Entry, ...]
+    ledger: Ledger
+    misnamed: tuple[Misnamed, ...] = ()
+
+    @property
+    def current(self) -> Version | None:
+        """The highest applied version."""
+        return current_version(self.entries)
+
+
+def look(workspace: Workspace) -> Look:
+    """Return the state of every migration; reads only, and never runs one.
+
+    Raises:
+        MigrateError: files, ledger or database cannot be read.
+    """
+    return look_by(workspace, read_ledger(workspace))
+
+
+def look_by(workspace: Workspace, ledger: Ledger) -> Look:
+    """Return the state of every migration by a ledger that has just been read.
+
+    Raises:
+        MigrateError: files or stored sources cannot be read.
+    """
+    return _look(workspace, ledger, ledger.interrupted)
+
+
+def look_ahead(workspace: Workspace) -> Look:
+    """Return the state as a real run would find it: it begins by putting files in place.
+
+    Whether somebody has edited those files since shows only then.
+
+    Raises:
+        MigrateError: files, ledger or database cannot be read.
+    """
+    ledger = read_ledger(workspace)
+    return _look(workspace, ledger, frozenset(ledger.started or ()))
+
+
+def _look(workspace: Workspace, ledger: Ledger, interrupted: frozenset[Version]) -> Look:
+    known = {version: row.checksum for version, row in ledger.applied.items()}
+    migrations = load(workspace.migrations, known)
+    stored = read_sources(workspace, doubtful(migrations, ledger.applied))
+    texts = {version: source.text for version, source in stored.items()}
+    entries = survey(migrations, ledger.applied, interrupted, texts)
+    return Look(workspace, entries, ledger, misnamed_in(workspace.migrations))

@@ -1,0 +1,40 @@
+"""What a person at a terminal is told while a command runs."""
+
+import os
+import pty
+
+from plugin_migrate.cli.progress import Narrator
+from plugin_migrate.render.style import Style
+
+
+def on_a_terminal(*calls: tuple[str, int, int]) -> str:
+    """Return what a terminal of 40 columns gets when a command tells how far it has come."""
+    ours, theirs = pty.openpty()
+    try:
+        with os.fdopen(theirs, "w") as stream:
+            with Narrator(stream, Style(width=40), verbose=False) as narrator:
+                for call in calls:
+                    narrator.advanced(*call)
+            return os.read(ours, 10_000).decode()
+    finally:
+        os.close(ours)
+
+
+def test_how_far_a_command_has_come_is_one_line_that_goes_in_the_end() -> None:
+    said = on_a_terminal(("verifying 1.0.0 - Add OAuth", 3, 300))
+
+    assert said == "\r\x1b[K  3 of 300: verifying 1.0.0 - Add OAuth\r\x1b[K"
+
+
+def test_the_line_fits_the_terminal_and_cannot_steer_it() -> None:
+    said = on_a_terminal(("verifying \x1b[2J" + "x" * 100, 0, 1))
+
+    shown = said.removeprefix("\r\x1b[K").removesuffix("\r\x1b[K")
+    assert len(shown) < 40
+    assert "\x1b" not in shown
+
+
+def test_a_line_is_not_written_for_each_of_many_steps() -> None:
+    said = on_a_terminal(*((f"step {number}", number, 1000) for number in range(1000)))
+
+    assert said.count("\r\x1b[K") < 100
