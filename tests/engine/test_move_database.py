@@ -6,10 +6,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from test_verify import verified
 
 from plugin_migrate.errors import Conflict, ForbiddenStatement, StepFailed
 from project import Project, unchanged
+from rehearsed import verified
 
 FACTS = "CREATE TABLE facts (x); INSERT INTO facts VALUES (1), (2)"
 

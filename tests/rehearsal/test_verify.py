@@ -15,13 +15,8 @@ from hypothesis import strategies as st
 from plugin_migrate.errors import PlanRefused, StepFailed, UnknownTarget
 from plugin_migrate.rehearsal.verify import Verified, verify
 from plugin_migrate.report import Reporter
-from plugin_migrate.version import Version
 from project import Project, things, unchanged
-
-
-def verified(project: Project, *versions: str, **options: bool) -> dict[str, Verified]:
-    parsed = [Version.parse(version) for version in versions]
-    return {str(item.version): item for item in verify(project.workspace(), parsed, **options)}
+from rehearsed import verified
 
 
 def told(verified: Verified) -> list[str]:
