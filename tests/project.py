@@ -16,7 +16,7 @@ from pathlib import Path
 
 from plugin_migrate.engine.engine import Reporter
 from plugin_migrate.errors import MigrateError
-from plugin_migrate.ledger.ledger import ensure_ledger
+from plugin_migrate.ledger.schema import ensure_ledger
 from plugin_migrate.operations import migrate
 from plugin_migrate.operations.migrate import Look, Planner, Run
 from plugin_migrate.plan import State, plan_downgrade, plan_upgrade

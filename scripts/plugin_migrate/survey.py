@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .ledger.ledger import Ledger, read_ledger, read_sources
+from .ledger.read import Ledger, read_ledger, read_sources
 from .migration import load
 from .misnamed import Misnamed, misnamed_in
 from .plan import Entry, current_version, doubtful, survey

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from plugin_migrate.engine.backup import list_backups
 from plugin_migrate.errors import Conflict, MigrateError, StateUnreadable, UsageError
 from plugin_migrate.operations import migrate
 from plugin_migrate.plan import State
+from plugin_migrate.storage.backups import list_backups
 from project import Project, Thing
 
 

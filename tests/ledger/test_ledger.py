@@ -14,7 +14,7 @@ import pytest
 
 from plugin_migrate import __version__
 from plugin_migrate.errors import ForeignDatabase, LedgerTooNew, MigrateError, NotALedger
-from plugin_migrate.ledger.ledger import Header, read_headers
+from plugin_migrate.ledger.read import Header, read_headers
 from plugin_migrate.plan import State
 from project import SCRIPTS, Project
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from plugin_migrate.engine.backup import list_backups
 from plugin_migrate.errors import (
     ForbiddenStatement,
     ForeignDatabase,
@@ -19,6 +18,7 @@ from plugin_migrate.errors import (
 from plugin_migrate.operations import migrate
 from plugin_migrate.plan import plan_upgrade
 from plugin_migrate.rehearsal.preview import preview
+from plugin_migrate.storage.backups import list_backups
 from project import Project, things
 
 

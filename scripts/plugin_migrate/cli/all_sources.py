@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..errors import Call, MigrateError, UnknownPlugin, UsageError
-from ..ledger.ledger import read_headers
+from ..ledger.read import read_headers
 from ..operations.migrate import Planner
 from ..plan import UNAPPLIED, Entry, Plan, current_version
 from ..sources.installed import Plugin

@@ -52,7 +52,7 @@ def _show(invocation: Invocation, show: Callable[[Invocation, Workspace], int]) 
 
 
 def _show_status(invocation: Invocation, workspace: Workspace) -> int:
-    from ..ledger.ledger import read_headers
+    from ..ledger.read import read_headers
     from ..plan import UNAPPLIED
     from ..render import status
     from ..survey import look
@@ -473,9 +473,9 @@ def run_repair(invocation: Invocation) -> int:
 
 def run_restore(invocation: Invocation) -> int:
     """List the automatic backups, or go back to one."""
-    from ..engine.backup import read_shelf
     from ..operations.migrate import restore
     from ..render import maintenance
+    from ..storage.backups import read_shelf
 
     options = invocation.options
     workspace = invocation.workspace()

@@ -22,7 +22,8 @@ from ..errors import (
     Unpublished,
 )
 from ..languages.foreign_key_mode import ForeignKeyMode
-from ..ledger.ledger import Ledger, LedgerWriter, Publish
+from ..ledger.read import Ledger, Publish
+from ..ledger.write import LedgerWriter
 from ..report import Reporter, StepResult
 from ..sandbox.context import Context
 from ..sandbox.kept_processes import Sessions

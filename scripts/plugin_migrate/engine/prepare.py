@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..errors import BrokenMigration, Conflict, Irreversible
 from ..languages import load_language
-from ..ledger.ledger import StoredSource, read_sources
+from ..ledger.read import StoredSource, read_sources
 from ..migration import Migration, title_of, with_text
 from ..plan import Entry, Plan, Step
 from ..values import NamedTuple

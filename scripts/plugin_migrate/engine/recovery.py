@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 
 from ..errors import Call, MigrateError, NeedsRepair
-from ..ledger.ledger import Publish, read_ledger
+from ..ledger.read import Publish, read_ledger
 from ..storage import sqlite
 from ..storage.files import discard
 from ..translation import way_out

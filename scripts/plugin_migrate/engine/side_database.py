@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ..errors import Conflict, ForbiddenStatement
-from ..ledger.ledger import reserved_tables
+from ..ledger.schema import reserved_tables
 from ..sandbox.authorizer import RESERVED_SAVEPOINT, Guard, StepConnection
 from ..storage import sqlite
 from ..storage.exclusions import SIDE_SUFFIXES

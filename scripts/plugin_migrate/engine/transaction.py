@@ -19,7 +19,8 @@ from ..errors import (
     Unpublished,
 )
 from ..languages.foreign_key_mode import ForeignKeyMode
-from ..ledger.ledger import LedgerWriter, ensure_ledger, ledger_tables
+from ..ledger.schema import ensure_ledger, ledger_tables
+from ..ledger.write import LedgerWriter
 from ..sandbox.authorizer import RESERVED_SAVEPOINT, Guard, StepConnection
 from ..sandbox.signals import Signals
 from ..storage import sqlite

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 
 from ..errors import Busy, LedgerLost, MigrateError, NeedsRepair, Place, Unpublished
-from ..ledger.ledger import Ledger, read_ledger
+from ..ledger.read import Ledger, read_ledger
 from ..plan import Entry, Plan
 from ..storage import sqlite
 from ..survey import Look, look, look_ahead, look_by
@@ -309,7 +309,7 @@ def baseline(
         MigrateError: there is no such migration, or something must be settled first.
     """
     from ..engine.transaction import in_own_transaction, make_ledger
-    from ..ledger.ledger import LedgerWriter
+    from ..ledger.write import LedgerWriter
     from ..plan import plan_upgrade
     from .repair import add_row, file_of
 

@@ -17,7 +17,9 @@ from ..engine.prepare import describe, metadata_text
 from ..engine.recovery import Unsettled
 from ..engine.transaction import in_own_transaction
 from ..errors import Call, ForeignDatabase, NeedsRepair, UnknownTarget, UsageError
-from ..ledger.ledger import LedgerWriter, read_sources, recorded_project
+from ..ledger.read import read_sources
+from ..ledger.schema import recorded_project
+from ..ledger.write import LedgerWriter
 from ..migration import Migration, title_of, with_text
 from ..plan import Entry, State
 from ..storage import sqlite

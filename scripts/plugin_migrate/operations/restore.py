@@ -16,22 +16,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ..engine import recovery
-from ..engine.backup import (
-    Backup,
-    BackupWriter,
-    Damaged,
-    Saved,
-    SavedDatabase,
-    Shelf,
-    made_at,
-    read_shelf,
-)
+from ..engine.backup import BackupWriter
 from ..engine.publish import stands
 from ..engine.redo_log import DatabaseEntry, Entry, Log, LogWriter, Manifest, logs
 from ..engine.staging import Change
 from ..errors import Call, Conflict, MigrateError, StateUnreadable, UsageError
-from ..ledger.ledger import LedgerWriter, Publish, ensure_ledger, read_ledger
+from ..ledger.read import Publish, read_ledger
+from ..ledger.schema import ensure_ledger
+from ..ledger.write import LedgerWriter
 from ..storage import sqlite
+from ..storage.backups import Backup, Damaged, Saved, SavedDatabase, Shelf, made_at, read_shelf
 from ..storage.exclusions import SIDE_SUFFIXES
 from ..storage.files import Node, discard, make_folder, observe, sync_file, sync_folder
 from ..storage.live_database import LiveDatabase, digest_of_closed, digest_of_live, pad_to_two_pages

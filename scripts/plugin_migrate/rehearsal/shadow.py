@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..errors import MigrateError, StateUnreadable
-from ..ledger.ledger import read_ledger
+from ..ledger.read import read_ledger
 from ..sandbox.live_paths import name_live
 from ..storage import disposable, sqlite
 from ..storage.bookkeeping import refuse_strangers

@@ -12,7 +12,7 @@ from .table import table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..ledger.ledger import Header
+    from ..ledger.read import Header
     from ..misnamed import Misnamed
     from ..plan import Entry
     from ..sources.attention import News

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from ..engine.prepare import describe
 from ..errors import BrokenMigration, RequirementUnmet
-from ..ledger.ledger import Header
+from ..ledger.read import Header
 from ..plan import Entry
 from ..storage.plain_file import parse_json
 from ..version import Version
