@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from ..errors import DamagedEnvironment, MigrateError, UsageError
-from .arguments import COMMANDS, make_parser, wants_json
+from .arguments import make_parser, wants_json
+from .commands import COMMANDS
 from .invocation import Invocation
 from .output import Output, print_cause
 
