@@ -18,8 +18,9 @@ from plugin_migrate.engine.engine import Reporter
 from plugin_migrate.errors import MigrateError
 from plugin_migrate.ledger.schema import ensure_ledger
 from plugin_migrate.operations import migrate
-from plugin_migrate.operations.migrate import Look, Planner, Run
+from plugin_migrate.operations.migrate import Planner, Run
 from plugin_migrate.plan import State, plan_downgrade, plan_upgrade
+from plugin_migrate.survey import Look, look
 from plugin_migrate.version import Version
 from plugin_migrate.workspace import Workspace, locate
 
@@ -178,7 +179,7 @@ class Project:
 
     def look(self) -> Look:
         """Read the state, as ``status`` does."""
-        return migrate.look(self.workspace())
+        return look(self.workspace())
 
     def states(self) -> dict[str, State]:
         """Return every migration's state."""

@@ -15,7 +15,7 @@ from ..checksum import is_verifiable
 from ..engine import recovery
 from ..engine.prepare import describe, metadata_text
 from ..engine.recovery import Unsettled
-from ..engine.transaction import in_own_transaction
+from ..engine.transaction import in_own_transaction, make_ledger
 from ..errors import Call, ForeignDatabase, NeedsRepair, UnknownTarget, UsageError
 from ..ledger.read import read_sources
 from ..ledger.schema import recorded_project
@@ -23,8 +23,21 @@ from ..ledger.write import LedgerWriter
 from ..migration import Migration, title_of, with_text
 from ..plan import Entry, State
 from ..storage import sqlite
+from ..survey import look
+from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
+from .writing import settle_backups, writing
+
+
+class Decisions(NamedTuple):
+    """What the user said about things that only a person can judge."""
+
+    keep_live: bool = False
+    take_migrated: bool = False
+    as_applied: bool = False
+    as_pending: bool = False
+    take_database: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +52,46 @@ class Repair:
     diff: str = ""
 
 
-def settle_files(
+def repair(
+    workspace: Workspace,
+    versions: Sequence[Version],
+    decisions: Decisions,
+    done_by: str,
+    lock_timeout: float,
+) -> list[Repair]:
+    """Settle what stops upgrades and downgrades.
+
+    Parameters:
+        versions: accept only these edited files; all when empty.
+
+    Raises:
+        MigrateError: a decision is missing, or cannot be carried out.
+    """
+    with writing(workspace, "repair", lock_timeout):
+        done: list[Repair] = []
+        if decisions.take_database:
+            done += _take_database(workspace, done_by)
+        problems = recovery.recover(workspace, done_by)
+        done += _settle_files(
+            workspace, done_by, problems, decisions.keep_live, decisions.take_migrated
+        )
+        settle_backups(workspace)
+        seen = look(workspace)
+        if seen.ledger.applied:
+            make_ledger(workspace)
+        done += _settle_started(
+            workspace,
+            done_by,
+            seen.entries,
+            seen.ledger.started or {},
+            decisions.as_applied,
+            decisions.as_pending,
+        )
+        done += _accept_files(workspace, done_by, look(workspace).entries, versions)
+    return done
+
+
+def _settle_files(
     workspace: Workspace,
     done_by: str,
     problems: Sequence[Unsettled],
@@ -59,7 +111,7 @@ def settle_files(
     return [Repair(problem.version, f"{how}: {problem.why}") for problem in problems]
 
 
-def settle_started(
+def _settle_started(
     workspace: Workspace,
     done_by: str,
     entries: Sequence[Entry],
@@ -107,7 +159,7 @@ def _settle_one(workspace: Workspace, done_by: str, entry: Entry, as_applied: bo
     return Repair(entry.version, what)
 
 
-def accept_files(
+def _accept_files(
     workspace: Workspace, done_by: str, entries: Sequence[Entry], versions: Sequence[Version]
 ) -> list[Repair]:
     """Record the present text of edited files, and our checksum for rows of another engine.
@@ -186,7 +238,7 @@ def file_of(entry: Entry) -> Migration:
     return with_text(entry.migration)
 
 
-def take_database(workspace: Workspace, done_by: str) -> list[Repair]:
+def _take_database(workspace: Workspace, done_by: str) -> list[Repair]:
     """Make a state database outside ``.claude/`` this project's: it was moved, or renamed.
 
     Raises:

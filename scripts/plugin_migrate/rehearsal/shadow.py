@@ -12,10 +12,11 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from ..errors import MigrateError, StateUnreadable
 from ..ledger.read import read_ledger
+from ..operations.writing import recovered, writing
 from ..sandbox.live_paths import name_live
 from ..storage import disposable, sqlite
 from ..storage.bookkeeping import refuse_strangers
@@ -30,7 +31,12 @@ from ..storage.files import (
 )
 from ..storage.live_database import copy_live
 from ..storage.unfinished import left_behind
+from ..survey import Look
 from ..workspace import Workspace, is_inside
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..engine.engine import Engine, Keeper
 
 
 @contextmanager
@@ -235,3 +241,25 @@ def _take_over(copied: Workspace) -> None:
         pass
     finally:
         connection.close()
+
+
+@contextmanager
+def rehearsing(
+    workspace: Workspace, command: str, done_by: str, keeper: Keeper
+) -> Iterator[tuple[Look, Engine]]:
+    """Recover a shadow copy and give what is there, with an engine to run single steps on it.
+
+    Parameters:
+        keeper: stands where a run's backup stands.
+
+    Raises:
+        MigrateError: the copy is in a state that upgrades and downgrades refuse.
+    """
+    from ..engine.engine import Engine
+    from ..report import Reporter
+
+    with writing(workspace, command, 0) as signals:
+        seen = recovered(workspace, done_by)
+        engine = Engine(workspace, done_by, signals, Reporter(), keeper, seen.ledger)
+        with closing(engine):
+            yield seen, engine

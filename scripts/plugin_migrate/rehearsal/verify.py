@@ -10,7 +10,6 @@ from ..engine.engine import Engine
 from ..engine.prepare import Prepared, describe, description_of, prepare, require_all
 from ..errors import Call, MigrateError, UnknownTarget
 from ..lint import Finding, lint
-from ..operations import migrate
 from ..operations.repair import file_of
 from ..plan import UNAPPLIED, Entry, Plan, Step, plan_rehearsal
 from ..report import Reporter
@@ -20,7 +19,7 @@ from ..workspace import Workspace
 from .kept import Difference, Keeper
 from .new_clone import Cloned, apply_in_new_clone
 from .proof import Proof, Prover
-from .shadow import shadow_of
+from .shadow import rehearsing, shadow_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ def verify(
     if chosen and not lint_only:
         with shadow_of(workspace) as shadow:
             keeper = Keeper(shadow, os.path.join(os.path.dirname(shadow.project), "kept"))
-            with migrate.rehearsing(shadow, "verify", "rehearsal", keeper) as (seen, engine):
+            with rehearsing(shadow, "verify", "rehearsal", keeper) as (seen, engine):
                 rehearsal = _Rehearsal(shadow, engine, keeper, seen.entries, set(results))
                 shown = rehearsal.run(reporter or Reporter())
         for version, verified in results.items():
