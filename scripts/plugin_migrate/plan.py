@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from itertools import islice
 
-from .checksum import is_verifiable, same_text
 from .errors import Call, PlanRefused, UnknownTarget, UsageError
-from .migration import Migration
+from .migration import Migration, is_verifiable, same_text
 from .values import NamedTuple
 from .version import Version
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from .ledger.read import Ledger, read_ledger, read_sources
-from .migration import load
-from .misnamed import Misnamed, misnamed_in
+from .migration import Misnamed, load, misnamed_in
 from .plan import Entry, current_version, doubtful, survey
 from .values import NamedTuple
 from .version import Version

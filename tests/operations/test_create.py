@@ -7,9 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from plugin_migrate.engine.prepare import describe
 from plugin_migrate.errors import InvalidName, UsageError, VersionExists
-from plugin_migrate.migration import load, parse_name
+from plugin_migrate.migration import describe, load, parse_name
 from plugin_migrate.operations.create import LANGUAGES, TEMPLATES, create, require_slug
 from plugin_migrate.plan import survey
 from plugin_migrate.version import Version

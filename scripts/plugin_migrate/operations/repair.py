@@ -11,16 +11,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..checksum import is_verifiable
 from ..engine import recovery
-from ..engine.prepare import describe, metadata_text
 from ..engine.recovery import Unsettled
 from ..engine.transaction import in_own_transaction, make_ledger
 from ..errors import Call, ForeignDatabase, NeedsRepair, UnknownTarget, UsageError
 from ..ledger.read import read_sources
 from ..ledger.schema import recorded_project
 from ..ledger.write import LedgerWriter
-from ..migration import Migration, title_of, with_text
+from ..migration import Migration, describe, is_verifiable, metadata_text, title_of, with_text
 from ..plan import Entry, State
 from ..storage import sqlite
 from ..survey import look

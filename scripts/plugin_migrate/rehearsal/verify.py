@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..engine.engine import Engine
-from ..engine.prepare import Prepared, describe, description_of, prepare, require_all
+from ..engine.prepare import Prepared, description_of, prepare, require_all
 from ..errors import Call, MigrateError, UnknownTarget
 from ..lint import Finding, lint
+from ..migration import describe
 from ..operations.repair import file_of
 from ..plan import UNAPPLIED, Entry, Plan, Step, plan_rehearsal
 from ..report import Reporter

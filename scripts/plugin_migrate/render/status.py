@@ -13,7 +13,7 @@ from .table import table_text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..ledger.read import Header
-    from ..misnamed import Misnamed
+    from ..migration import Misnamed
     from ..plan import Entry
     from ..sources.attention import News
     from ..sources.departed import Departed
@@ -285,7 +285,7 @@ def _entry_json(
 
 def _metadata(entry: Entry, header: Header | None) -> Mapping[str, object]:
     if entry.applied is None:
-        from ..engine.prepare import describe
+        from ..migration import describe
 
         return describe(entry.migration).metadata if entry.migration else {}
     from ..storage.plain_file import parse_json
