@@ -17,7 +17,7 @@ OF_STATUS = set(
     " cli.commands.migrate cli.commands.show cli.invocation cli.main cli.options cli.output"
     " errors languages ledger ledger.read ledger.schema migration plan render render.status"
     " render.style render.table render.width settings storage storage.database_files"
-    " storage.disposable storage.plain_file storage.sqlite survey values version workspace".split()
+    " storage.durable storage.plain_file storage.sqlite survey values version workspace".split()
 )
 # What costs milliseconds, and is imported by what needs it only.
 COSTLY = set(

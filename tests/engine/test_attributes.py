@@ -11,7 +11,7 @@ import pytest
 from plugin_migrate.engine.publishable import refuse_unpublishable
 from plugin_migrate.engine.staging import Change
 from plugin_migrate.errors import StateUnreadable
-from plugin_migrate.storage.files import observe
+from plugin_migrate.storage.nodes import observe
 from project import Project
 
 pytestmark = pytest.mark.skipif(

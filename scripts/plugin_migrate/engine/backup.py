@@ -30,18 +30,10 @@ from ..storage.backups import (
     backups_folder,
     list_backups,
 )
-from ..storage.files import (
-    Node,
-    discard,
-    make_folder,
-    nodes_as_json,
-    observe,
-    start_sync,
-    sync_file,
-    sync_folder,
-    sync_open,
-)
+from ..storage.durable import make_folder, start_sync, sync_file, sync_folder, sync_open
+from ..storage.files import discard
 from ..storage.live_database import copy_live
+from ..storage.nodes import Node, nodes_as_json, observe
 from ..storage.plain_file import read_json
 from ..workspace import Workspace
 

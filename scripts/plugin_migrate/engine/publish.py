@@ -13,9 +13,9 @@ from contextlib import suppress
 
 from ..errors import Call, NeedsRepair
 from ..storage import live_database
-from ..storage.files import Node, set_mode, sync_folder, sync_open
+from ..storage.durable import set_mode, sync_folder, sync_open
+from ..storage.nodes import Node, is_taken, observe_spelled
 from ..storage.platform_files import copy_attributes
-from ..storage.spelling import is_taken, observe_spelled
 from ..workspace import Workspace, is_inside
 from .redo_log import DatabaseEntry, Entry, Log, Manifest
 from .replacing import Replacer

@@ -11,7 +11,8 @@ import tempfile
 from collections.abc import Sequence
 
 from ..errors import StateUnreadable
-from ..storage.files import Node, make_folder
+from ..storage.durable import make_folder
+from ..storage.nodes import Node
 from ..storage.platform_files import copy_attributes
 from ..workspace import Workspace
 from .staging import Change

@@ -13,8 +13,8 @@ from ..ledger.schema import reserved_tables
 from ..sandbox.authorizer import RESERVED_SAVEPOINT, Guard, StepConnection
 from ..storage import sqlite
 from ..storage.exclusions import SIDE_SUFFIXES
-from ..storage.files import Node, digest_of, observe
 from ..storage.live_database import LiveDatabase, digest_of_closed, pad_to_two_pages
+from ..storage.nodes import Node, digest_of, observe
 from .redo_log import DatabaseEntry
 from .staging import Change
 

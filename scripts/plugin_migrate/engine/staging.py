@@ -13,21 +13,25 @@ from dataclasses import dataclass
 from ..errors import Conflict, ForbiddenStatement, StateUnreadable
 from ..storage.exclusions import SIDE_SUFFIXES, Exclusions, holds_database
 from ..storage.files import (
-    RACY_NS,
     LinkAllowance,
-    Node,
-    Signature,
     copy_open,
-    digest_of,
     discard,
-    observe,
     open_plainly,
     read_beginning,
     require_copyable,
+)
+from ..storage.nodes import (
+    RACY_NS,
+    Node,
+    Signature,
+    digest_of,
+    finds_one_of,
+    is_spelled,
+    is_taken,
+    observe,
     signature_of,
     signatures_in,
 )
-from ..storage.spelling import finds_one_of, is_spelled, is_taken
 from ..values import NamedTuple
 from ..workspace import Workspace, is_inside
 

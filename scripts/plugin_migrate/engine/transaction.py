@@ -24,7 +24,7 @@ from ..ledger.write import LedgerWriter
 from ..sandbox.authorizer import RESERVED_SAVEPOINT, Guard, StepConnection
 from ..sandbox.signals import Signals
 from ..storage import sqlite
-from ..storage.files import make_folder
+from ..storage.durable import make_folder
 from ..version import Version
 from ..workspace import Workspace
 from .foreign_keys import ForeignKeys

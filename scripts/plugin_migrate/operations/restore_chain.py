@@ -12,8 +12,8 @@ from ..engine.redo_log import Entry
 from ..errors import Call, Conflict, MigrateError, StateUnreadable, UsageError
 from ..storage import sqlite
 from ..storage.backups import Backup, Damaged, Saved, SavedDatabase, Shelf, made_at
-from ..storage.files import Node, observe
 from ..storage.live_database import digest_of_closed, digest_of_live
+from ..storage.nodes import Node, observe
 from ..workspace import Workspace
 
 TYPE_CHECKING = False

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 
 from ..ledger.schema import ledger_tables
 from ..storage.exclusions import holds_database
-from ..storage.files import Node, observe
 from ..storage.live_database import copy_live
+from ..storage.nodes import Node, observe
 from ..storage.sqlite import unreadable
 from ..values import NamedTuple
 from ..workspace import Workspace

@@ -18,7 +18,7 @@ from ..errors import MigrateError, StateUnreadable
 from ..ledger.read import read_ledger
 from ..operations.writing import recovered, writing
 from ..sandbox.live_paths import name_live
-from ..storage import disposable, sqlite
+from ..storage import durable, sqlite
 from ..storage.bookkeeping import refuse_strangers
 from ..storage.exclusions import Exclusions
 from ..storage.files import (
@@ -49,7 +49,7 @@ def shadow_of(workspace: Workspace) -> Iterator[Workspace]:
     refuse_strangers(workspace)
     read_ledger(workspace)  # what the original refuses, its copy must not allow
     folder = os.path.realpath(tempfile.mkdtemp(prefix="plugin-migrate-"))
-    disposable.declare(folder)
+    durable.declare_disposable(folder)
     copier = _Copier(workspace, folder)
     try:
         yield copier.copy()
@@ -71,7 +71,7 @@ def shadow_of(workspace: Workspace) -> Iterator[Workspace]:
         ) from error
     finally:
         discard(folder)
-        disposable.forget(folder)
+        durable.forget_disposable(folder)
 
 
 class _Copier:

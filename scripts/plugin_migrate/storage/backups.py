@@ -14,7 +14,7 @@ from ..errors import InvalidVersion
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
-from .files import Node, inside, node_from_json, text_of
+from .nodes import Node, inside, node_from_json, text_of
 from .plain_file import read_json
 
 TYPE_CHECKING = False

@@ -25,7 +25,7 @@ def prepare(workspace: Workspace) -> None:
     refuse_strangers(workspace)
     try:
         if not os.path.isdir(folder):
-            from .files import make_folder  # with hashlib and shutil: 6 ms
+            from .durable import make_folder
 
             make_folder(folder)
         ignore = os.path.join(folder, ".gitignore")

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from ..errors import Busy, Call, Conflict, DatabaseReplaced, NeedsRepair
 from . import sqlite
 from .database_files import refuse_special
-from .files import copy_content, start_sync
+from .durable import start_sync
+from .files import copy_content
 
 _PATIENCE = 5.0
 _CHUNK = 1 << 20

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from ..settings import is_ledger_table
 from ..workspace import Workspace, is_inside, is_source_name
-from .files import make_folder, sync_file, sync_folder
+from .durable import make_folder, sync_file, sync_folder
 from .plain_file import read_json
 
 _NOTE = "source.json"
