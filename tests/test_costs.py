@@ -15,9 +15,9 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace
 OF_STATUS = set(
     "cli cli.arguments cli.commands cli.commands.author cli.commands.maintain"
     " cli.commands.migrate cli.commands.show cli.invocation cli.main cli.options cli.output"
-    " errors languages ledger ledger.read ledger.schema migration plan render render.status"
-    " render.style render.table render.width settings storage storage.database_files"
-    " storage.durable storage.plain_file storage.sqlite survey values version workspace".split()
+    " errors languages ledger ledger.read ledger.schema migration plain_file plan render"
+    " render.status render.style render.table render.width settings storage"
+    " storage.database_files storage.durable storage.sqlite survey values version workspace".split()
 )
 # What costs milliseconds, and is imported by what needs it only.
 COSTLY = set(

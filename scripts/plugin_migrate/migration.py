@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from .errors import BrokenMigration, DuplicateVersion, InvalidVersion, StateUnreadable
 from .languages import language_of, load_language
+from .plain_file import read_plain, size_of
 from .settings import is_utf8
-from .storage.plain_file import read_plain, size_of
 from .values import NamedTuple
 from .version import Version, refuse_prerelease
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .errors import BadConfig
-from .storage.plain_file import read_plain
+from .plain_file import read_plain
 from .values import NamedTuple
 
 TYPE_CHECKING = False  # `typing` costs 4 ms at run time

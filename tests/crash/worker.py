@@ -40,7 +40,7 @@ from plugin_migrate.workspace import locate  # noqa: E402
 # What the commands import as they go.
 for _name in (
     "cli.progress editing.front_matter editing.json_edit engine.backup engine.engine engine.prepare"
-    " engine.publishable languages.javascript.calls languages.javascript.child languages.python"
+    " languages.javascript.calls languages.javascript.child languages.python"
     " languages.sql languages.typescript ledger.identity render sources.shipped storage.unfinished"
 ).split():
     importlib.import_module(f"plugin_migrate.{_name}")

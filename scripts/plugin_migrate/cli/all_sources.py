@@ -26,8 +26,8 @@ from ..sources.requirements import (
     refuse_needed,
 )
 from ..sources.shipped import workspace_of
+from ..storage.translation import state_errors
 from ..survey import look_ahead
-from ..translation import state_errors
 from ..version import Version
 from ..workspace import Workspace
 from .invocation import Invocation

@@ -160,7 +160,7 @@ def _explained(error: Exception) -> MigrateError:
     """Return the error that tells the user about any exception."""
     if isinstance(error, MigrateError):
         return error
-    from ..translation import as_typed
+    from ..storage.translation import as_typed
 
     told = as_typed(error) or _of_environment(error) or _bug(error)
     told.__cause__ = error

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from .. import __version__
 from ..errors import StateUnreadable
 from ..ledger.read import has_run_since
+from ..plain_file import read_json
 from ..storage import sqlite
 from ..storage.backups import (
     FINISHED,
@@ -34,7 +35,6 @@ from ..storage.durable import make_folder, start_sync, sync_file, sync_folder, s
 from ..storage.files import discard
 from ..storage.live_database import copy_live
 from ..storage.nodes import Node, nodes_as_json, observe
-from ..storage.plain_file import read_json
 from ..workspace import Workspace
 
 TYPE_CHECKING = False

@@ -413,7 +413,7 @@ class Engine:
         sides = [side for side in context.side_databases.values() if side.has_changed]
         if not changes and not sides:
             return None
-        from .publishable import refuse_unpublishable
+        from .publish import refuse_unpublishable
         from .redo_log import LogWriter
 
         try:

@@ -68,8 +68,8 @@ def settle_others(workspace: Workspace, done_by: str) -> None:
     """
     if workspace.source is None and not os.path.isdir(workspace.sources):
         return  # as in most projects, which then need not import what follows
+    from ..storage.translation import state_errors
     from ..storage.unfinished import left_behind
-    from ..translation import state_errors
 
     for sibling in left_behind(workspace):
         from ..engine import recovery

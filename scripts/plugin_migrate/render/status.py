@@ -288,7 +288,7 @@ def _metadata(entry: Entry, header: Header | None) -> Mapping[str, object]:
         from ..migration import describe
 
         return describe(entry.migration).metadata if entry.migration else {}
-    from ..storage.plain_file import parse_json
+    from ..plain_file import parse_json
 
     try:
         metadata = parse_json(header.metadata) if header else {}

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from ..errors import BrokenMigration, RequirementUnmet
 from ..ledger.read import Header
 from ..migration import describe
+from ..plain_file import parse_json
 from ..plan import Entry
-from ..storage.plain_file import parse_json
 from ..version import Version
 
 

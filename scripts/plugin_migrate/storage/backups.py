@@ -11,11 +11,11 @@ import os
 import re
 
 from ..errors import InvalidVersion
+from ..plain_file import read_json
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
 from .nodes import Node, inside, node_from_json, text_of
-from .plain_file import read_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ def prepare(workspace: Workspace) -> None:
 
 def unwritable(path: str, error: OSError) -> StateUnreadable:
     """Return the error that says why ``path`` in the folder cannot be written."""
-    from ..translation import way_out
+    from .translation import way_out
 
     return StateUnreadable(
         f"The state cannot be written: {error.strerror}",
@@ -57,7 +57,7 @@ def refuse_strangers(workspace: Workspace) -> None:
     Raises:
         StateUnreadable: names the first, or what cannot be read.
     """
-    from ..translation import state_errors
+    from .translation import state_errors
 
     with state_errors():
         _refuse_strangers(workspace)

@@ -8,8 +8,8 @@ import os
 import shutil
 import stat
 
+from ..plain_file import size_of
 from .durable import begin_sync, is_disposable, start_sync
-from .plain_file import size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
