@@ -41,7 +41,7 @@ class Output:
         self._source: str | None = None
         self._has_text = False
 
-    def several(self) -> None:
+    def share_document(self) -> None:
         """Announce results of several sources: they share one document, under headings."""
         self._sources = []
 

@@ -49,7 +49,7 @@ def publish(workspace: Workspace, log: Log, manifest: Manifest, force: bool = Fa
         if os.path.realpath(live) != live:
             raise _leads_through_link(database.path, live)
         copy = log.path_of(database.copy)
-        if not live_database.bring(
+        if not live_database.publish_copy(
             live, copy, database.before, database.after, workspace.scratch, force
         ):
             kept.append(database.path)

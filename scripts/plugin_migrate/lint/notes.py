@@ -42,7 +42,7 @@ _CAPITALS = re.compile(r"\bFILL IN\b")
 
 
 def unfilled(text: str, notes: Notes) -> Iterator[Problem]:
-    """Yield the lines that a template of ``create`` asks to fill in, and that were left as they are.
+    """Yield the lines that a template asks to fill in, and that were left as they are.
 
     The templates ask in comments that begin with "Fill in"; ``FILL IN`` in capitals counts wherever
     it stands, for templates that people make for themselves.

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from ..errors import MigrateError, Unpublished
 from ..plan import Entry, Plan
-from ..survey import Look, look_ahead
+from ..survey import Survey, survey_ahead
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class DryRun(NamedTuple):
     """A plan that was made and checked, and not run."""
 
-    look: Look
+    survey: Survey
     plan: Plan
     prepared: tuple[Prepared, ...]
 
@@ -41,7 +41,7 @@ class Run(NamedTuple):
     that the steps wrote in the state database, or ``None`` when that is unknown.
     """
 
-    look: Look
+    survey: Survey
     plan: Plan
     results: tuple[StepResult, ...]
     duration: float
@@ -62,7 +62,7 @@ def dry_run(workspace: Workspace, planner: Planner) -> DryRun:
     """
     from ..engine.prepare import prepare
 
-    seen = look_ahead(workspace)
+    seen = survey_ahead(workspace)
     plan = planner(seen.entries)
     return DryRun(seen, plan, prepare(workspace, plan))
 
@@ -98,7 +98,7 @@ def run(
 
 
 def _execute(
-    seen: Look,
+    seen: Survey,
     plan: Plan,
     command: str,
     done_by: str,
@@ -154,7 +154,7 @@ def _execute(
     )
 
 
-def _current_after(seen: Look, results: list[StepResult]) -> Version | None:
+def _current_after(seen: Survey, results: list[StepResult]) -> Version | None:
     versions = {entry.version for entry in seen.entries if entry.applied}
     for result in results:
         if result.direction == "up":

@@ -21,7 +21,7 @@ from ..ledger.write import LedgerWriter
 from ..migration import Migration, describe, is_verifiable, metadata_text, title_of, with_text
 from ..plan import Entry, State
 from ..storage import sqlite
-from ..survey import look
+from ..survey import survey
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
@@ -74,7 +74,7 @@ def repair(
             workspace, done_by, problems, decisions.keep_live, decisions.take_migrated
         )
         settle_backups(workspace)
-        seen = look(workspace)
+        seen = survey(workspace)
         if seen.ledger.applied:
             make_ledger(workspace)
         done += _settle_started(
@@ -85,7 +85,7 @@ def repair(
             decisions.as_applied,
             decisions.as_pending,
         )
-        done += _accept_files(workspace, done_by, look(workspace).entries, versions)
+        done += _accept_files(workspace, done_by, survey(workspace).entries, versions)
     return done
 
 

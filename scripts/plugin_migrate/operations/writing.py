@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from ..errors import Busy, MigrateError, NeedsRepair, Place
 from ..ledger.read import Ledger, read_ledger
 from ..storage import sqlite
-from ..survey import Look, look, look_by
+from ..survey import Survey, survey, survey_by
 from ..workspace import Workspace
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ def writing(workspace: Workspace, command: str, lock_timeout: float) -> Iterator
             raise signals.as_error(None) from None
 
 
-def recovered(workspace: Workspace, done_by: str) -> Look:
+def recovered(workspace: Workspace, done_by: str) -> Survey:
     """Finish what a killed command left, and return the state after that.
 
     Raises:
@@ -42,12 +42,12 @@ def recovered(workspace: Workspace, done_by: str) -> Look:
     # By the ledger alone: a broken migration file must not stand in the way of recovery.
     ledger = read_ledger(workspace, sqlite.read_to_write)
     if not _left_behind(workspace, ledger):
-        return look_by(workspace, ledger)
+        return survey_by(workspace, ledger)
     from ..engine import recovery
 
     recovery.refuse(recovery.recover(workspace, done_by))
     settle_backups(workspace)
-    return look(workspace)
+    return survey(workspace)
 
 
 def settle(workspace: Workspace, command: str, done_by: str, lock_timeout: float) -> None:

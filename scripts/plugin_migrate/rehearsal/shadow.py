@@ -19,7 +19,7 @@ from ..ledger.read import read_ledger
 from ..operations.writing import recovered, writing
 from ..sandbox.live_paths import name_live
 from ..storage import durable, sqlite
-from ..storage.bookkeeping import refuse_strangers
+from ..storage.bookkeeping import refuse_links_and_special_files
 from ..storage.exclusions import Exclusions
 from ..storage.files import (
     LinkAllowance,
@@ -31,7 +31,7 @@ from ..storage.files import (
 )
 from ..storage.live_database import copy_live
 from ..storage.unfinished import left_behind
-from ..survey import Look
+from ..survey import Survey
 from ..workspace import Workspace, is_inside
 
 TYPE_CHECKING = False
@@ -46,7 +46,7 @@ def shadow_of(workspace: Workspace) -> Iterator[Workspace]:
     Raises:
         StateUnreadable: something cannot be read, or there is not enough space.
     """
-    refuse_strangers(workspace)
+    refuse_links_and_special_files(workspace)
     read_ledger(workspace)  # what the original refuses, its copy must not allow
     folder = os.path.realpath(tempfile.mkdtemp(prefix="plugin-migrate-"))
     durable.declare_disposable(folder)
@@ -246,7 +246,7 @@ def _take_over(copied: Workspace) -> None:
 @contextmanager
 def rehearsing(
     workspace: Workspace, command: str, done_by: str, keeper: Keeper
-) -> Iterator[tuple[Look, Engine]]:
+) -> Iterator[tuple[Survey, Engine]]:
     """Recover a shadow copy and give what is there, with an engine to run single steps on it.
 
     Parameters:

@@ -14,7 +14,7 @@ from ..migration import describe
 from ..operations.repair import file_of
 from ..plan import UNAPPLIED, Entry, Plan, Step, plan_rehearsal
 from ..report import Reporter
-from ..survey import look
+from ..survey import survey
 from ..version import Version
 from ..workspace import Workspace
 from .kept import Difference, Keeper
@@ -71,7 +71,7 @@ def verify(
         MigrateError: the state cannot be copied, or what is applied cannot be rolled back to
             where the rehearsal has to begin, or not be applied again.
     """
-    chosen = _chosen(look(workspace).entries, versions, everything)
+    chosen = _chosen(survey(workspace).entries, versions, everything)
     results = {item.version: item for item in _only_linted(chosen, workspace, lint_only)}
     if chosen and not lint_only:
         with shadow_of(workspace) as shadow:

@@ -22,7 +22,7 @@ def prepare(workspace: Workspace) -> None:
         StateUnreadable: it cannot be written, or something stands in it that we never make.
     """
     folder = workspace.bookkeeping
-    refuse_strangers(workspace)
+    refuse_links_and_special_files(workspace)
     try:
         if not os.path.isdir(folder):
             from .durable import make_folder
@@ -51,7 +51,7 @@ def unwritable(path: str, error: OSError) -> StateUnreadable:
     )
 
 
-def refuse_strangers(workspace: Workspace) -> None:
+def refuse_links_and_special_files(workspace: Workspace) -> None:
     """Refuse links and special files in our folder, below which only plain ones are ours.
 
     Raises:
@@ -60,10 +60,10 @@ def refuse_strangers(workspace: Workspace) -> None:
     from .translation import state_errors
 
     with state_errors():
-        _refuse_strangers(workspace)
+        _refuse_links_and_special_files(workspace)
 
 
-def _refuse_strangers(workspace: Workspace) -> None:
+def _refuse_links_and_special_files(workspace: Workspace) -> None:
     if not os.path.lexists(workspace.bookkeeping):
         return
     for path, mode in _everything(workspace):

@@ -174,7 +174,7 @@ def pad_to_two_pages(connection: sqlite3.Connection) -> None:
         connection.execute("DROP TABLE plugin_migrate_filler")
 
 
-def bring(live: str, copy: str, before: str, after: str, scratch: str, force: bool) -> bool:
+def publish_copy(live: str, copy: str, before: str, after: str, scratch: str, force: bool) -> bool:
     """Publish ``copy`` into ``live`` after the fact, unless somebody changed it since.
 
     Parameters:

@@ -31,21 +31,21 @@ def run_verify(invocation: Invocation) -> int:
 def _show_verified(invocation: Invocation, workspace: Workspace) -> int:
     from ...rehearsal.verify import verify
     from ...render import rehearsal
-    from ...survey import look_ahead
+    from ...survey import survey_ahead
     from ..all_sources import refuse_unrehearsable
     from ..output import stdout_kept_clean, style_of
-    from ..progress import Narrator
+    from ..progress import RunProgress
 
     options = invocation.options
     versions = [Version.parse(text) for text in options.versions]
     if not options.lint_only:
-        entries = look_ahead(workspace).entries
+        entries = survey_ahead(workspace).entries
         chosen = [one for one in entries if not versions or one.version in versions]
         refuse_unrehearsable(invocation, workspace, chosen)
     style = style_of(sys.stderr, invocation.environment)
-    narrator = Narrator(sys.stderr, style, options.verbose)
-    with stdout_kept_clean(), narrator:
-        verified = verify(workspace, versions, options.all, options.lint_only, narrator)
+    progress = RunProgress(sys.stderr, style, options.verbose)
+    with stdout_kept_clean(), progress:
+        verified = verify(workspace, versions, options.all, options.lint_only, progress)
     if options.verbose:
         for item in verified:
             if item.error is not None:
@@ -63,7 +63,7 @@ def run_create(invocation: Invocation) -> int:
     """Write a new migration file."""
     from ...operations import create
     from ...render.created import created_json, created_text
-    from ...survey import look
+    from ...survey import survey
 
     options = invocation.options
     create.require_slug(options.name)
@@ -71,7 +71,7 @@ def run_create(invocation: Invocation) -> int:
     workspace = invocation.workspace(create=True)
     created = create.create(
         workspace,
-        look(workspace).entries,
+        survey(workspace).entries,
         options.name,
         author=invocation.done_by,
         description=options.description,

@@ -30,7 +30,7 @@ def run_upgrade(invocation: Invocation) -> int:
 
 def _upgrade_all(invocation: Invocation) -> int:
     from ...plan import plan_upgrade
-    from ...survey import look_ahead
+    from ...survey import survey_ahead
     from .. import all_sources
 
     options = invocation.options
@@ -47,10 +47,10 @@ def _upgrade_all(invocation: Invocation) -> int:
 
     def upgrade(workspace: Workspace, last: Version | None) -> int:
         if options.preview:
-            all_sources.refuse_unrehearsable(invocation, workspace, look_ahead(workspace).entries)
+            all_sources.refuse_unrehearsable(invocation, workspace, survey_ahead(workspace).entries)
         return _migrate(invocation, workspace, lambda entries: plan_upgrade(entries, last, strict))
 
-    invocation.output.several()
+    invocation.output.share_document()
     return all_sources.in_turn(invocation, (*all_sources.idle(sources, turns), *turns), upgrade)
 
 
@@ -86,7 +86,7 @@ def _downgrade_all(invocation: Invocation, target: Version | None, count: int | 
 
     sources = all_sources.all_sources(invocation)
     turns = all_sources.downgrade_turns(invocation, sources, plan)
-    invocation.output.several()
+    invocation.output.share_document()
     return all_sources.in_turn(
         invocation,
         (*all_sources.idle(sources, turns), *turns),
@@ -122,7 +122,7 @@ def run_sync(invocation: Invocation) -> int:
         invocation.output.result(in_step_text, in_step_json)
         return 0
 
-    invocation.output.several()
+    invocation.output.share_document()
     back = all_sources.downgrade_turns(invocation, sources, plan_back_to_files)
     code = all_sources.in_turn(
         invocation, back, lambda workspace, _: _migrate(invocation, workspace, plan_back_to_files)
@@ -162,7 +162,7 @@ def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> 
     from ...operations.migrate import dry_run, run
     from ...render import runs
     from ..output import stdout_kept_clean, style_of
-    from ..progress import Narrator
+    from ..progress import RunProgress
 
     options = invocation.options
     if options.dry_run:
@@ -174,18 +174,20 @@ def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> 
         return 0
     if options.preview:
         return _preview(invocation, workspace, planner)
-    narrator = Narrator(sys.stderr, style_of(sys.stderr, invocation.environment), options.verbose)
-    with stdout_kept_clean(), narrator:
+    progress = RunProgress(
+        sys.stderr, style_of(sys.stderr, invocation.environment), options.verbose
+    )
+    with stdout_kept_clean(), progress:
         done = run(
             workspace,
             planner,
             options.command,
             invocation.done_by,
-            narrator,
+            progress,
             invocation.lock_timeout(workspace),
             with_backup=not options.no_backup,
         )
-    is_named = narrator.names_steps_on_screen
+    is_named = progress.names_steps_on_screen
     if done.error is None:
         invocation.output.result(
             lambda style: runs.run_text(done, style, is_named), lambda: runs.run_json(done)

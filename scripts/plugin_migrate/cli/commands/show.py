@@ -48,9 +48,9 @@ def _show_status(invocation: Invocation, workspace: Workspace) -> int:
     from ...ledger.read import read_headers
     from ...plan import UNAPPLIED
     from ...render import status
-    from ...survey import look
+    from ...survey import survey
 
-    seen = look(workspace)
+    seen = survey(workspace)
     options = invocation.options
     shown = [
         entry
@@ -59,10 +59,12 @@ def _show_status(invocation: Invocation, workspace: Workspace) -> int:
         and not (options.applied_only and entry.applied is None)
     ]
     as_list = options.format == "list"
-    news = invocation.news_of_plugins(workspace)
+    attention = invocation.attention_of_plugins(workspace)
     invocation.output.result(
-        lambda style: status.status_text(seen, shown, news, style, as_list, invocation.most_rows),
-        lambda: status.status_json(seen, shown, news, read_headers(workspace)),
+        lambda style: status.status_text(
+            seen, shown, attention, style, as_list, invocation.most_rows
+        ),
+        lambda: status.status_json(seen, shown, attention, read_headers(workspace)),
     )
     return 0
 
@@ -70,9 +72,9 @@ def _show_status(invocation: Invocation, workspace: Workspace) -> int:
 def _show_check(invocation: Invocation, workspace: Workspace) -> int:
     from ...plan import UNAPPLIED, State, ahead
     from ...render import status
-    from ...survey import look
+    from ...survey import survey
 
-    seen = look(workspace)
+    seen = survey(workspace)
     states = {entry.state for entry in seen.entries}
     # Code that is older than the state must not read it, as little as code that is newer.
     is_unsound = bool(states & {State.MODIFIED, State.INTERRUPTED} or ahead(seen.entries))
