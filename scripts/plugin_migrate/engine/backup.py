@@ -39,9 +39,21 @@ from ..workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
 
     from .staging import Change
+
+    class StepKeeper(Protocol):
+        """Keeps what each step is about to change, as it was before."""
+
+        def add_files(self, changes: Sequence[Change]) -> None:
+            """Keep the earlier content of files."""
+
+        def add_database(self, path: str, after: str) -> None:
+            """Keep a further database; ``after`` is the digest of the step's result."""
+
+        def commit(self) -> None:
+            """Make sure that what was kept outlasts the step's commit."""
 
 
 # What a run needs beside the copy of its database: redo logs, journals, the ledger's growth.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from ..errors import Call, MigrateError, NeedsRepair
+from ..errors import Call, MigrateError, NeedsRepair, Unpublished
 from ..ledger.read import Publish, read_ledger
 from ..storage import sqlite
 from ..storage.files import discard
@@ -213,3 +213,53 @@ def _paths(manifest: Manifest) -> tuple[str, ...]:
     return tuple(entry.path for entry in manifest.entries) + tuple(
         database.path for database in manifest.databases
     )
+
+
+def publish_committed(
+    workspace: Workspace, done_by: str, log: Log, manifest: Manifest, arrived: frozenset[str]
+) -> None:
+    """Put in place what a step has just committed (design, "The commit protocol", clause 7).
+
+    Parameters:
+        arrived: further databases that were published with the commit.
+
+    Raises:
+        Unpublished: not everything is in place yet, or it is beside what somebody edited.
+    """
+    left = tuple(entry for entry in manifest.databases if entry.path not in arrived)
+    try:
+        kept = publish(workspace, log, manifest._replace(databases=left))
+        if kept:
+            refuse(recover(workspace, done_by))
+            # Nothing is left to decide: everything is in place, and the edits are beside it.
+            raise NeedsRepair(
+                f"Migration {manifest.version} is committed, but somebody edited {len(kept)} of"
+                " its file(s) before they were in place",
+                details=tuple(f".claude/{path}" for path in kept),
+                hint="What was saved stands beside them, as *.edited-*: nothing is lost.",
+            )
+        row = publish_row(workspace, manifest)
+        finish(workspace, done_by, log, row)
+    except OSError as error:
+        raise Unpublished(
+            "The step is committed, but its files are not all in place yet:"
+            f" {error.strerror or error}",
+            file=error.filename,
+            hint="Free some space or correct the permissions; the next command finishes it.",
+        ) from error
+    except NeedsRepair as error:
+        raise Unpublished(
+            error.message, file=error.file, details=error.details, hint=error.hint
+        ) from error
+    except MigrateError as error:
+        raise Unpublished(
+            f"The step is committed, but could not be finished: {error.message}",
+            file=error.file,
+            hint="The next command finishes it.",
+        ) from error
+
+
+def publish_row(workspace: Workspace, manifest: Manifest) -> Publish:
+    """Return the ledger's row of a step whose files are still to be published."""
+    project = workspace.project
+    return Publish(manifest.id, manifest.version, project, manifest.to_json())

@@ -36,7 +36,8 @@ from ..workspace import Workspace, is_inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..engine.engine import Engine, Keeper
+    from ..engine.backup import StepKeeper
+    from ..engine.engine import Engine
 
 
 @contextmanager
@@ -245,7 +246,7 @@ def _take_over(copied: Workspace) -> None:
 
 @contextmanager
 def rehearsing(
-    workspace: Workspace, command: str, done_by: str, keeper: Keeper
+    workspace: Workspace, command: str, done_by: str, keeper: StepKeeper
 ) -> Iterator[tuple[Survey, Engine]]:
     """Recover a shadow copy and give what is there, with an engine to run single steps on it.
 
