@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from .calls import Call, Reading, read
+from .calls import Reading, ShellCall, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def reason_to_ask(call: Mapping[str, Any], environment: Mapping[str, str]) -> st
 
 
 def _asked(
-    one: Call, reading: Reading, call: Mapping[str, Any], environment: Mapping[str, str]
+    one: ShellCall, reading: Reading, call: Mapping[str, Any], environment: Mapping[str, str]
 ) -> str | None:
     if one.arguments is None:
         return _UNCERTAIN

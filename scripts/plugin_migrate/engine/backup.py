@@ -31,7 +31,12 @@ from ..storage.backups import (
     backups_folder,
     list_backups,
 )
-from ..storage.durable import make_folder, start_sync, sync_file, sync_folder, sync_open
+from ..storage.durable import (
+    make_folder,
+    start_sync,
+    sync_file,
+    write_atomically,
+)
 from ..storage.files import discard
 from ..storage.live_database import copy_live
 from ..storage.nodes import Node, nodes_as_json, observe
@@ -126,9 +131,9 @@ def _as_it_came(workspace: Workspace, saved: Saved) -> Saved:
 
 def _is_there(workspace: Workspace, saved: Saved, node: Node | None) -> bool:
     from .publish import stands
-    from .redo_log import Entry
+    from .redo_log import PathChange
 
-    return stands(workspace, Entry(saved.path, saved.before, saved.after), node)
+    return stands(workspace, PathChange(saved.path, saved.before, saved.after), node)
 
 
 def _changes_as_json(
@@ -143,15 +148,9 @@ def _changes_as_json(
 def _write_manifest(folder: str, document: dict[str, Any], unsynced: Iterable[str] = ()) -> None:
     import json
 
-    path = os.path.join(folder, MANIFEST)
-    part = path + ".part"
-    with open(part, "w", encoding="utf-8") as file:
-        json.dump(document, file)
-        for kept in unsynced:
-            sync_file(kept)
-        sync_open(file, part)
-    os.replace(part, path)
-    sync_folder(folder)
+    for kept in unsynced:
+        sync_file(kept)
+    write_atomically(os.path.join(folder, MANIFEST), json.dumps(document))
 
 
 def _mark_finished(folder: str) -> None:

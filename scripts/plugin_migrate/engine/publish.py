@@ -15,9 +15,9 @@ from ..errors import Call, NeedsRepair
 from ..storage import live_database
 from ..storage.durable import set_mode, sync_folder, sync_open
 from ..storage.nodes import Node, is_taken, observe_spelled
-from ..storage.platform_files import copy_attributes
 from ..workspace import Workspace, is_inside
-from .redo_log import DatabaseEntry, Entry, Log, Manifest
+from .platform_files import copy_attributes
+from .redo_log import DatabaseEntry, Log, Manifest, PathChange
 from .replacing import Replacer
 
 
@@ -73,12 +73,12 @@ def _database_arrived(workspace: Workspace, database: DatabaseEntry) -> bool:
     return live_database.digest_of_live(live, workspace.scratch) == database.after
 
 
-def stands(workspace: Workspace, entry: Entry, node: Node | None) -> bool:
+def stands(workspace: Workspace, entry: PathChange, node: Node | None) -> bool:
     """Return whether ``node`` is what stands at the entry's path now."""
     return _observe(os.path.join(workspace.claude, entry.path), entry) == node
 
 
-def _observe(live: str, entry: Entry) -> Node | None:
+def _observe(live: str, entry: PathChange) -> Node | None:
     """Return what stands at an entry's path; what lies behind a linked folder is not the path.
 
     A step may put a link in a folder's place: then what the folder held is gone.
@@ -116,7 +116,7 @@ class _Publisher:
         self._numbers: dict[str, int] = {}
         self.kept: list[str] = []
 
-    def bring_back(self, entries: tuple[Entry, ...]) -> None:
+    def bring_back(self, entries: tuple[PathChange, ...]) -> None:
         """Put back what a killed command took out though somebody had just saved it."""
         for number, entry in enumerate(entries):
             self._numbers[entry.path] = number
@@ -128,7 +128,7 @@ class _Publisher:
                 if not self._replacer.put_back(edited, target, after):
                     self.kept.append(entry.path)
 
-    def run(self, entries: tuple[Entry, ...]) -> None:
+    def run(self, entries: tuple[PathChange, ...]) -> None:
         """Deletions first, so that a folder can take a file's place; then folders, then files."""
         by_depth = sorted(entries, key=lambda entry: entry.path.count("/"))
         for entry in reversed(by_depth):
@@ -149,7 +149,7 @@ class _Publisher:
         edited = self._replacer.settle()
         self.kept += [entry.path for entry in entries if self._numbers[entry.path] in edited]
 
-    def _path(self, entry: Entry) -> str:
+    def _path(self, entry: PathChange) -> str:
         """Return the live path, which must not leave ``.claude/`` through a linked folder."""
         live = os.path.join(self._workspace.claude, entry.path)
         parent = os.path.dirname(live)
@@ -158,7 +158,7 @@ class _Publisher:
         self._touched.add(parent)
         return live
 
-    def _remove(self, entry: Entry) -> None:
+    def _remove(self, entry: PathChange) -> None:
         live = os.path.join(self._workspace.claude, entry.path)
         now = _observe(live, entry)
         if now is None or now == entry.after or _kind(now) == _kind(entry.after):
@@ -182,7 +182,7 @@ class _Publisher:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
 
-    def _make_folder(self, entry: Entry) -> None:
+    def _make_folder(self, entry: PathChange) -> None:
         live = self._path(entry)
         now = _observe(live, entry)
         if now is None and self._is_free(entry) and self._has_folder(live):
@@ -194,7 +194,7 @@ class _Publisher:
         elif _kind(now) != "dir" and entry.path not in self.kept:
             self.kept.append(entry.path)
 
-    def _is_free(self, entry: Entry) -> bool:
+    def _is_free(self, entry: PathChange) -> bool:
         """Return whether nothing of another name stands in the way, which somebody put there."""
         claude = self._workspace.claude
         if not is_taken(claude, entry.path):
@@ -212,7 +212,7 @@ class _Publisher:
             os.makedirs(parent)
         return os.path.isdir(parent)
 
-    def _set_folder_mode(self, entry: Entry, after: Node) -> None:
+    def _set_folder_mode(self, entry: PathChange, after: Node) -> None:
         live = self._path(entry)
         now = observe_spelled(self._workspace.claude, entry.path, through_links=False)
         if now is None or now.kind != "dir" or now.mode == after.mode:
@@ -223,7 +223,7 @@ class _Publisher:
         else:
             self.kept.append(entry.path)
 
-    def _put(self, entry: Entry) -> None:
+    def _put(self, entry: PathChange) -> None:
         live = self._path(entry)
         after = entry.after
         now = _observe(live, entry)
@@ -245,12 +245,12 @@ class _Publisher:
         else:
             self._put_file(live, entry, now, after)
 
-    def _put_link(self, live: str, entry: Entry, now: Node | None, after: Node) -> None:
+    def _put_link(self, live: str, entry: PathChange, now: Node | None, after: Node) -> None:
         new = self._new()
         os.symlink(after.link or "", new)
         self._replace(entry, new, live, now)
 
-    def _put_file(self, live: str, entry: Entry, now: Node | None, after: Node) -> None:
+    def _put_file(self, live: str, entry: PathChange, now: Node | None, after: Node) -> None:
         target = self._target(live, entry)
         if now is not None and now.sha256 == after.sha256 and now.kind == "file":
             set_mode(target, after.mode)
@@ -268,7 +268,7 @@ class _Publisher:
         # Behind a link that leads to no file there is none to be replaced.
         self._replace(entry, new, target, None if _kind(now) == "link" else _itself(now))
 
-    def _replace(self, entry: Entry, new: str, target: str, compared: Node | None) -> None:
+    def _replace(self, entry: PathChange, new: str, target: str, compared: Node | None) -> None:
         after = _itself(entry.after)
         assert after is not None
         self._touched.add(os.path.dirname(target))
@@ -284,7 +284,7 @@ class _Publisher:
             os.unlink(new)
         return new
 
-    def _target(self, live: str, entry: Entry) -> str:
+    def _target(self, live: str, entry: PathChange) -> str:
         """Return the file to replace: a link stays, and what it leads to is replaced."""
         target = os.path.realpath(live) if os.path.islink(live) else live
         config = self._workspace.config

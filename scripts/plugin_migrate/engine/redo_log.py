@@ -18,12 +18,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..errors import Call, NeedsRepair, StateUnreadable
 from ..plain_file import parse_json, read_plain
-from ..storage.durable import make_folder, sync_file, sync_folder, sync_open
+from ..storage.durable import make_folder, sync_file, sync_folder, sync_open, write_atomically
 from ..storage.nodes import Node, inside, node_from_json, nodes_as_json, text_of
-from ..storage.platform_files import copy_attributes
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
+from .platform_files import copy_attributes
 from .staging import Change
 
 TYPE_CHECKING = False
@@ -42,7 +42,7 @@ _LARGEST_MANIFEST = 64 * 1024 * 1024
 _NAME = re.compile(r"[0-9a-f]{16}(\.done)?")
 
 
-class Entry(NamedTuple):
+class PathChange(NamedTuple):
     """One path of a manifest; ``after_at`` is the offset of its new content in the pack."""
 
     path: str
@@ -74,7 +74,7 @@ class Manifest(NamedTuple):
     version: Version
     direction: str
     project: str
-    entries: tuple[Entry, ...]
+    entries: tuple[PathChange, ...]
     databases: tuple[DatabaseEntry, ...] = ()
     pack: tuple[int, ...] = ()
 
@@ -122,11 +122,11 @@ class Manifest(NamedTuple):
             raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-def _entry(item: dict[str, Any]) -> Entry:
+def _entry(item: dict[str, Any]) -> PathChange:
     at = item["after_at"]
     if at is not None and (type(at) is not int or not 0 <= at < 1 << 62):
         raise ValueError(f"not a place in the pack: {at!r:.60}")
-    return Entry(
+    return PathChange(
         inside(item["path"]), node_from_json(item["before"]), node_from_json(item["after"]), at
     )
 
@@ -286,16 +286,11 @@ class LogWriter:
         )
         for database in databases:
             sync_file(self.log.path_of(database.copy))
-        part = self.log.path_of(_MANIFEST + ".part")
-        with open(part, "w", encoding="utf-8") as file:
-            file.write(manifest.to_json())
-            sync_open(file, part)
-        os.rename(part, self.log.path_of(_MANIFEST))
-        sync_folder(self.log.folder)
+        write_atomically(self.log.path_of(_MANIFEST), manifest.to_json())
         sync_folder(os.path.dirname(self.log.folder))
         return manifest
 
-    def _pack(self, changes: Iterable[Change]) -> tuple[Entry, ...]:
+    def _pack(self, changes: Iterable[Change]) -> tuple[PathChange, ...]:
         entries = []
         with open(self.log.path_of("pack"), "xb") as pack:
             for change in changes:
@@ -305,7 +300,7 @@ class LogWriter:
                     with open(change.staged, "rb") as file:
                         while chunk := file.read(_CHUNK):
                             pack.write(chunk)
-                entries.append(Entry(change.path, change.before, change.after, after_at))
+                entries.append(PathChange(change.path, change.before, change.after, after_at))
             sync_open(pack, self.log.path_of("pack"))
         return tuple(entries)
 

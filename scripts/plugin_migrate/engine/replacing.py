@@ -16,8 +16,8 @@ from contextlib import suppress
 from ..errors import Call, NeedsRepair
 from ..storage.durable import sync_folder
 from ..storage.nodes import Node, Signature, observe, signature_of
-from ..storage.platform_files import exchange, place
 from ..values import NamedTuple
+from .platform_files import exchange, place
 from .redo_log import Log
 
 _GONE = (FileNotFoundError, NotADirectoryError)

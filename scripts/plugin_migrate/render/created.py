@@ -9,7 +9,7 @@ from .style import Style
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..operations.create import Created
-    from ..operations.init_plugin import Prepared
+    from ..operations.init_plugin import PreparedPlugin
     from ..workspace import Workspace
 
 
@@ -47,7 +47,7 @@ def created_json(created: Created, workspace: Workspace) -> dict[str, object]:
     return {"version": str(created.version), "path": workspace.shown(created.path)}
 
 
-def plugin_text(prepared: Prepared, shown: str, style: Style) -> str:
+def plugin_text(prepared: PreparedPlugin, shown: str, style: Style) -> str:
     """Return what was written for a plugin, and what comes next.
 
     Parameters:
@@ -84,7 +84,7 @@ def plugin_text(prepared: Prepared, shown: str, style: Style) -> str:
     )
 
 
-def plugin_json(prepared: Prepared) -> dict[str, object]:
+def plugin_json(prepared: PreparedPlugin) -> dict[str, object]:
     """Return the keys of the ``init-plugin`` document."""
     return {
         "plugin": prepared.name,
