@@ -31,11 +31,6 @@ _SPARE = 16 << 20
 _FLAT = ".plugin-migrate-removing-"
 
 
-def open_plainly(path: str) -> int:
-    """Return a descriptor to read ``path``, where somebody may put a pipe in the file's place."""
-    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-
-
 def copy_open(
     original: int, status: os.stat_result, first: bytes, target: str
 ) -> tuple[str, os.stat_result]:
