@@ -54,6 +54,12 @@ def test_links_lead_somewhere(document):
         assert not anchor or anchor in anchors(file), anchor
 
 
+def test_every_promise_names_tests_that_exist():
+    named = re.findall(r"`(tests/[\w/.]*)`", (ROOT / "docs/reliability.md").read_text())
+    assert len(named) > 30
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_lines_of_prose_are_under_120_characters(document):
     text = re.sub(r"^ *```.*?^ *```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
