@@ -3,7 +3,7 @@
 import os
 import pty
 
-from plugin_migrate.cli.progress import Narrator
+from plugin_migrate.cli.progress import RunProgress
 from plugin_migrate.render.style import Style
 
 
@@ -12,9 +12,9 @@ def on_a_terminal(*calls: tuple[str, int, int]) -> str:
     ours, theirs = pty.openpty()
     try:
         with os.fdopen(theirs, "w") as stream:
-            with Narrator(stream, Style(width=40), verbose=False) as narrator:
+            with RunProgress(stream, Style(width=40), verbose=False) as progress:
                 for call in calls:
-                    narrator.advanced(*call)
+                    progress.advanced(*call)
             return os.read(ours, 10_000).decode()
     finally:
         os.close(ours)
