@@ -36,7 +36,7 @@ MODE = "os.chmod(path, 0o600)"
 WITHOUT_EXCHANGE = """
 import sys
 sys.path.insert(0, {scripts!r})
-from plugin_migrate import platform_files
+from plugin_migrate.storage import platform_files
 def refuse(source, target, *flags):
     sys.audit("os.rename", source, target, -1, -1)
     return False
