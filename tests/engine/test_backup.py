@@ -449,6 +449,35 @@ def test_a_broken_database_outside_the_state_is_not_moved(migrated: Project, fol
     assert precious.read_bytes() == b"precious" * 1000
 
 
+@pytest.mark.parametrize("system", ["exchange", "no exchange"])
+def test_a_database_that_somebody_makes_while_one_is_restored_stays(
+    migrated: Project, system: str
+) -> None:
+    migrated.upgrade()
+    (backup,) = backup_ids(migrated)[-1:]
+    migrated.database.unlink()
+    before = f"""
+import os, sys
+from plugin_migrate.storage import platform_files
+def somebody(event, arguments):
+    if event == "os.rename" and arguments[1] == {str(migrated.database)!r}:
+        open(arguments[1], "w").write("made meanwhile")
+sys.addaudithook(somebody)
+def refuse(source, target, *flags):
+    sys.audit("os.rename", source, target, -1, -1)
+    return False
+if {system!r} == "no exchange":
+    platform_files._rename = refuse
+"""
+    done = migrated.cli("restore", backup, "--force", before=before)
+    assert done.returncode == 1
+    assert "Another program made a database where the restored one belongs" in done.stderr
+    assert migrated.database.read_text() == "made meanwhile"
+
+    migrated.database.unlink()
+    assert migrated.cli("restore", backup, "--force").returncode == 0
+
+
 COMMITTED = "event == 'os.rename' and path.endswith('/.claude/settings.json')"
 
 

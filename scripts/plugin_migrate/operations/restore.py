@@ -35,6 +35,7 @@ from ..storage import sqlite
 from ..storage.exclusions import SIDE_SUFFIXES
 from ..storage.files import Node, discard, make_folder, observe, sync_file, sync_folder
 from ..storage.live_database import LiveDatabase, digest_of_closed, digest_of_live, pad_to_two_pages
+from ..storage.platform_files import place
 from ..storage.spelling import observe_spelled
 from ..version import Version
 from ..workspace import Workspace
@@ -309,8 +310,7 @@ def _swap(
         else:
             sync_file(copy)
             _set_aside(workspace.database)
-            os.replace(copy, workspace.database)
-            sync_folder(os.path.dirname(workspace.database))
+            _put_in_place(copy, workspace.database)
     finally:
         if live is not None:
             live.close()
@@ -392,6 +392,26 @@ def _set_aside(database_path: str) -> None:
         aside = f"{base}.{number}"
     for suffix in left:
         os.rename(database_path + suffix, aside + suffix)
+    sync_folder(os.path.dirname(database_path))
+
+
+def _put_in_place(copy: str, database_path: str) -> None:
+    """Move the restored database to where none is; one that somebody makes there now stays.
+
+    Raises:
+        Conflict: somebody made one.
+    """
+    try:
+        if not place(copy, database_path):
+            if os.path.lexists(database_path):
+                raise FileExistsError
+            os.rename(copy, database_path)
+    except FileExistsError:
+        raise Conflict(
+            "Another program made a database where the restored one belongs",
+            details=(database_path,),
+            hint="Close it, then run the command again.",
+        ) from None
     sync_folder(os.path.dirname(database_path))
 
 
