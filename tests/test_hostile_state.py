@@ -518,7 +518,7 @@ def _hook(project: Project, seed: int, vandal: Vandal) -> None:
             "CLAUDE_PROJECT_DIR": str(project.root),
             "PLUGIN_MIGRATE_CACHE": str(project.root.parent / "cache"),
         },
-        stdin=subprocess.DEVNULL,
+        input='{"hook_event_name": "SessionStart", "session_id": "1"}',
         capture_output=True,
         text=True,
         timeout=MOST_WAITING,
