@@ -103,10 +103,10 @@ def test_every_error_is_exactly_one_document(project, arguments, code, exit_code
 def test_an_internal_error_is_one_document_too(project):
     code = (
         f"import sys; sys.path.insert(0, {str(os.path.dirname(os.path.dirname(COMMAND[-1])))!r})\n"
-        "from plugin_migrate import cli, invocation\n"
+        "from plugin_migrate.cli import invocation, main\n"
         "def broken(*_): raise RuntimeError('surprise')\n"
         "invocation.locate = broken\n"
-        "raise SystemExit(cli.main())"
+        "raise SystemExit(main.main())"
     )
     for form, stream in (["--format=json"], "stdout"), ([], "stderr"):
         done = subprocess.run(
@@ -349,6 +349,29 @@ def test_a_read_only_database_is_told_and_left_alone(project):
     assert "  .claude/orchestration/db/orchestration.db\n" in err
     assert "Correct its permissions" in err
     assert project.database.read_bytes() == before
+
+
+def test_backups_of_another_user_are_not_called_none(project):
+    project.tables("1.0.0")
+    project.ok("upgrade")
+    (backup,) = (project.bookkeeping / "backups").iterdir()
+    os.chown(backup, 65534, 65534)
+    backup.chmod(0o700)
+    out = project.ok("restore", prefix=unprivileged())
+    assert out.startswith("There is no backup that can be used\n")
+    assert f"{backup.name}: Permission denied. It belongs to nobody" in out
+    assert "chown" in out
+
+
+def test_a_lock_that_may_not_be_written_is_not_advised_to_be_deleted(project):
+    project.tables("1.0.0", "1.1.0")
+    project.ok("upgrade", "1.0.0")
+    (project.bookkeeping / "lock.db").unlink()
+    project.bookkeeping.chmod(0o555)
+    err = project.fails("upgrade", prefix=unprivileged())
+    assert "lock.db" in err
+    assert "Check the permissions" in err
+    assert "delete" not in err
 
 
 @pytest.mark.parametrize("where", [".claude", ".claude/orchestration/db"])

@@ -338,7 +338,7 @@ def test_a_damaged_backup_is_listed_as_such(chained: Project, kind: str) -> None
     document = json.loads(chained.cli("restore", "--format=json").stdout)
 
     assert [one["id"] for one in document["damaged"]] == [damaged.id]
-    assert f"Damaged, and of no use:\n  {damaged.id}: " in chained.cli("restore").stdout
+    assert f"These cannot be used:\n  {damaged.id}: " in chained.cli("restore").stdout
     refused = chained.cli("restore", damaged.id)
     assert refused.returncode == 1
     assert f"✗ Error: The backup {damaged.id} is damaged: " in refused.stderr
@@ -476,6 +476,24 @@ if {system!r} == "no exchange":
 
     migrated.database.unlink()
     assert migrated.cli("restore", backup, "--force").returncode == 0
+
+
+def test_a_step_whose_files_cannot_all_be_kept_is_told_and_undone(project: Project) -> None:
+    for name in ("a", "b", "c"):
+        project.write(name, name)
+    project.python("1.0.0", "for name in 'abc': (ctx.claude / name).write_text('new')")
+    before = f"""
+import sys
+def somebody(event, arguments):
+    if event == "shutil.copyfile" and arguments[0] == {str(project.claude / "b")!r}:
+        open(arguments[0], "w").write("edited")
+sys.addaudithook(somebody)
+"""
+    done = project.cli("upgrade", before=before)
+    assert done.returncode == 1
+    assert "b was changed by somebody else while it was backed up" in done.stderr
+    assert (project.read("a"), project.read("b"), project.applied()) == ("a", "edited", [])
+    assert backup_ids(project) == []
 
 
 COMMITTED = "event == 'os.rename' and path.endswith('/.claude/settings.json')"

@@ -37,6 +37,7 @@ from ..storage.files import (
 )
 from ..storage.live_database import copy_live
 from ..storage.plain_file import read_json
+from ..translation import permission_hint
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
@@ -165,10 +166,16 @@ def read_shelf(workspace: Workspace) -> Shelf:
         except (OSError, ValueError) as error:
             is_unfinished = isinstance(error, FileNotFoundError) and not _is_finished(folder)
             if _NAME.fullmatch(name) and not is_unfinished:
-                damaged.append(Damaged(name, getattr(error, "strerror", None) or str(error)))
+                damaged.append(Damaged(name, _why_unusable(error, folder)))
     backups.sort(key=lambda backup: backup.sequence, reverse=True)
     damaged.sort(reverse=True)
     return Shelf(tuple(backups), tuple(damaged))
+
+
+def _why_unusable(error: OSError | ValueError, folder: str) -> str:
+    if isinstance(error, PermissionError):
+        return f"{error.strerror}. {permission_hint(folder)}"
+    return getattr(error, "strerror", None) or str(error)
 
 
 def made_at(backup_id: str) -> tuple[str, int]:
@@ -409,13 +416,15 @@ class BackupWriter:
     @_writing()
     def add_files(self, changes: Sequence[Change]) -> None:
         """Keep the earlier content of files before the step that changes them commits."""
-        self._latest = {change.path for change in changes}
+        self._latest = set()
         for change in changes:
             known = self._files.get(change.path)
             if known is None:
                 content = self._save_file(change) if self._is_complete else None
                 known = Saved(change.path, change.before, None, content)
             self._files[change.path] = known._replace(after=change.after, between=change.before)
+            # One by one: what follows may not be kept any more, for lack of room.
+            self._latest.add(change.path)
 
     @_writing()
     def add_database(self, path: str, after: str) -> None:

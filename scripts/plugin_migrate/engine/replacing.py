@@ -222,7 +222,10 @@ def _exchanged(held: str, target: str) -> bool:
 def _replace(swap: str, target: str, compared: Node | None) -> bool:
     """Compare once more and rename, where the system cannot exchange."""
     if observe(target, through_links=False) == compared:
-        os.replace(swap, target)
+        try:
+            os.replace(swap, target)
+        except OSError as error:  # which names the file of ours first
+            raise OSError(error.errno, error.strerror, target, None, swap) from None
         return True
     os.unlink(swap)
     return False
