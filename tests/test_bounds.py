@@ -267,7 +267,7 @@ def nest(top: Path, depth: int, name: str = "deep", link: Path | None = None) ->
     os.close(folder)
 
 
-# --- what the documents say ------------------------------------------------------------------------
+# --- what the documents say --------------------------------------------------------------------
 
 
 def test_the_documents_name_the_limits_that_hold() -> None:
