@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from command_line import Project
-from plugin_migrate import migration, workspace
+from plugin_migrate import migration, settings
 from plugin_migrate.languages import sql_text
+from plugin_migrate.plain_file import read_json, read_plain, size_of
 from plugin_migrate.storage import files
 from plugin_migrate.storage.files import discard
-from plugin_migrate.storage.plain_file import read_json, read_plain, size_of
 
 MOST_SECONDS = 2  # of processor time, so that a busy machine does not matter
 CODE = "text = (ctx.claude / 'a.md').write_text('changed')"
@@ -282,7 +282,7 @@ def test_the_documents_name_the_limits_that_hold() -> None:
         f"over {size(migration._LARGEST_PROGRAM)} of Python",
         f"over {size(migration._LARGEST_SQL)} of SQL",
         f"a header over {size(sql_text._LONGEST_HEADER)}",
-        f"no YAML, over {size(workspace._LARGEST_CONFIG)}",
+        f"not UTF-8, over {size(settings._LARGEST_CONFIG)}",
     ):
         assert limit in reliability
     assert f"links to over {files._MOST_LINKED:,} files" in (root / "CHANGELOG.md").read_text()

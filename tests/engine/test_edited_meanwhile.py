@@ -9,7 +9,7 @@ import pytest
 
 from plugin_migrate.engine.redo_log import LogWriter
 from plugin_migrate.engine.replacing import Replacer
-from plugin_migrate.storage.files import observe
+from plugin_migrate.storage.nodes import observe
 from project import SCRIPTS, Project
 
 # Somebody acts at the very call that would put the migrated file in place, or take the old one out.

@@ -14,9 +14,9 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
+from ..plain_file import read_plain
+from ..settings import CONFIG_NAME
 from ..sources.installed import files_about_plugins
-from ..storage.plain_file import read_plain
-from ..workspace import CONFIG_NAME
 
 _SECONDS_KEPT = 30 * 24 * 3600
 _LARGEST_LINK = 4096
