@@ -869,3 +869,12 @@ def test_a_worktree_is_watched_where_its_head_is(
     head, log, *_ = client.watched()
     assert head == str(cloned.root / ".git/worktrees/other/HEAD")
     assert log == str(cloned.root / ".git/worktrees/other/logs/HEAD")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/kmsg"), reason="there is no /proc/kmsg here")
+def test_a_git_that_leads_to_what_never_ends_is_waited_for_by_nobody(
+    client: Client, project: Project
+) -> None:
+    project.sql("1.0.0", "CREATE TABLE t (x);")
+    (project.root / ".git").symlink_to("/proc/kmsg")
+    assert "1 pending migration" in str(client.start_session())
