@@ -459,7 +459,7 @@ def test_a_database_that_somebody_makes_while_one_is_restored_stays(
     migrated.database.unlink()
     before = f"""
 import os, sys
-from plugin_migrate.storage import platform_files
+from plugin_migrate.engine import platform_files
 def somebody(event, arguments):
     if event == "os.rename" and arguments[1] == {str(migrated.database)!r}:
         open(arguments[1], "w").write("made meanwhile")
