@@ -20,7 +20,7 @@ _PACKAGE = "plugin_migrate"
 # The name as a program's: `/x/plugin-migrate`, not `plugin-migrate/README.md`.
 _NAMED = re.compile(r"(?<![\w.-])plugin-migrate(?![\w/-])(?!\.\w)")
 _PACKAGE_RUN = re.compile(
-    r"plugin_migrate(/__main__|/cli\.py|\.cli\b|\.__main__)|(-m|import|from)\s+plugin_migrate\b"
+    r"plugin_migrate(/__main__|/cli/|\.cli\b|\.__main__)|(-m|import|from)\s+plugin_migrate\b"
 )
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?[smhd]?")

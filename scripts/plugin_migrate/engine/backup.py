@@ -229,13 +229,15 @@ class BackupWriter:
     @_writing()
     def add_files(self, changes: Sequence[Change]) -> None:
         """Keep the earlier content of files before the step that changes them commits."""
-        self._latest = {change.path for change in changes}
+        self._latest = set()
         for change in changes:
             known = self._files.get(change.path)
             if known is None:
                 content = self._save_file(change) if self._is_complete else None
                 known = Saved(change.path, change.before, None, content)
             self._files[change.path] = known._replace(after=change.after, between=change.before)
+            # One by one: what follows may not be kept any more, for lack of room.
+            self._latest.add(change.path)
 
     @_writing()
     def add_database(self, path: str, after: str) -> None:

@@ -90,7 +90,8 @@ def _rename(source: str, target: str, on_linux: int, on_macos: int) -> bool:
     number = ctypes.get_errno()
     if number in _UNUSABLE:
         return False
-    raise OSError(number, os.strerror(number), source, None, target)
+    # Named first is the one that people know: the other lies in a folder of ours.
+    raise OSError(number, os.strerror(number), target, None, source)
 
 
 def copy_attributes(source: str, target: str) -> None:

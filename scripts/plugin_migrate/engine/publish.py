@@ -53,6 +53,26 @@ def publish(workspace: Workspace, log: Log, manifest: Manifest, force: bool = Fa
     return sorted(set(kept))
 
 
+def bring_edits_back(workspace: Workspace, log: Log, manifest: Manifest) -> None:
+    """Return to their places what somebody saved and what a killed command took out.
+
+    For a log that is given up; what cannot stand in its place is put beside it.
+
+    Raises:
+        OSError: it may not be moved there.
+    """
+    _Publisher(workspace, log, force=False).give_back(manifest.entries)
+
+
+def holds_edits(log: Log, manifest: Manifest) -> bool:
+    """Return whether something that somebody saved lies in the log, where a kill left it."""
+    replacer = Replacer(log)
+    return any(
+        next(replacer.held(number, _harmless(entry)), None) is not None
+        for number, entry in enumerate(manifest.entries)
+    )
+
+
 def has_started(workspace: Workspace, manifest: Manifest) -> bool:
     """Return whether any path of the manifest already stands in the live state as after it."""
     for entry in manifest.entries:
@@ -106,6 +126,11 @@ def _link_of(node: Node | None) -> Node | None:
     return Node("link", link=node.link) if node is not None and node.link is not None else None
 
 
+def _harmless(entry: PathChange) -> tuple[Node | None, ...]:
+    """Return what of an entry may lie in the log without being anybody's edit."""
+    return _itself(entry.before), _link_of(entry.before), _itself(entry.after)
+
+
 class _Publisher:
     def __init__(self, workspace: Workspace, log: Log, force: bool) -> None:
         self._workspace = workspace
@@ -120,13 +145,35 @@ class _Publisher:
         """Put back what a killed command took out though somebody had just saved it."""
         for number, entry in enumerate(entries):
             self._numbers[entry.path] = number
-            before, after = entry.before, _itself(entry.after)
-            edited = self._replacer.bring_back(number, (_itself(before), _link_of(before), after))
+            edited = self._replacer.bring_back(number, _harmless(entry))
             if edited is not None:
                 target = self._target(self._path(entry), entry)
                 self._touched.add(os.path.dirname(target))
-                if not self._replacer.put_back(edited, target, after):
+                if not self._replacer.put_back(edited, target, _itself(entry.after)):
                     self.kept.append(entry.path)
+
+    def give_back(self, entries: tuple[PathChange, ...]) -> None:
+        """Put every edit that lies in the log into its place, or beside it.
+
+        Into its place only from a log that was written where it stands: what another one holds
+        nobody saved here.
+        """
+        is_native = self._log.is_native()
+        for number, entry in enumerate(entries):
+            for held in self._replacer.held(number, _harmless(entry)):
+                try:
+                    target = self._target(self._path(entry), entry)
+                except NeedsRepair:  # by now it would leave .claude/
+                    target = os.path.join(self._workspace.claude, os.path.basename(entry.path))
+                    is_native = False
+                if is_native:
+                    self._replacer.put_back(held, target, _itself(entry.after))
+                else:
+                    self._replacer.put_beside(held, target)
+                self._touched.add(os.path.dirname(target))
+        for folder in self._touched:
+            if os.path.isdir(folder):
+                sync_folder(folder)
 
     def run(self, entries: tuple[PathChange, ...]) -> None:
         """Deletions first, so that a folder can take a file's place; then folders, then files."""
