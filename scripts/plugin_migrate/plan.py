@@ -171,7 +171,7 @@ def plan_upgrade(
         PlanRefused: something is modified or interrupted, or ``strict`` found one out of order.
     """
     if target is not None:
-        _require_known(entries, target)
+        require_known(entries, target)
     _refuse_unsettled(entries)
     pending = [entry for entry in entries if entry.state in UNAPPLIED]
     due = [entry for entry in pending if target is None or entry.version <= target]
@@ -206,7 +206,7 @@ def plan_downgrade(
         PlanRefused: something is modified or interrupted.
     """
     if target is not None and target != NOTHING:
-        _require_known(entries, target)
+        require_known(entries, target)
     _refuse_unsettled(entries)
     applied = [(entry.applied.order, entry) for entry in entries if entry.applied]
     latest_first = [entry for _, entry in sorted(applied, key=lambda pair: -pair[0])]
@@ -282,7 +282,12 @@ def plan_rehearsal(entries: Sequence[Entry], first: Version, last: Version) -> R
     return Rehearsal(back, tuple(entry for entry in clone if entry.version >= first), clone)
 
 
-def _require_known(entries: Sequence[Entry], target: Version) -> None:
+def require_known(entries: Sequence[Entry], target: Version) -> None:
+    """Refuse a version that no migration has.
+
+    Raises:
+        UnknownTarget: names the newest that there is.
+    """
     if any(entry.version == target for entry in entries):
         return
     newest = entries[-1].version if entries else None

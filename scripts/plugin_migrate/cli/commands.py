@@ -93,13 +93,17 @@ def _show_check(invocation: Invocation, workspace: Workspace) -> int:
 
 def _show_history(invocation: Invocation, workspace: Workspace) -> int:
     from ..ledger.history import read_history
+    from ..plan import require_known
     from ..render import maintenance
+    from ..survey import look
 
     options = invocation.options
     version = Version.parse(options.version) if options.version is not None else None
     events = read_history(workspace, options.limit, version)
+    if version is not None and not (events or options.all):
+        require_known(look(workspace).entries, version)
     invocation.output.result(
-        lambda style: maintenance.history_text(events, style, options.format == "list"),
+        lambda style: maintenance.history_text(events, style, options.format == "list", version),
         lambda: maintenance.history_json(events),
     )
     return 0
@@ -400,8 +404,9 @@ def run_create(invocation: Invocation) -> int:
         version=version,
         bump=options.bump,
     )
+    lead = "/" if invocation.environment.get("CLAUDECODE") else ""
     invocation.output.result(
-        lambda style: created_text(created, workspace, style),
+        lambda style: created_text(created, workspace, style, lead),
         lambda: created_json(created, workspace),
     )
     return 0

@@ -66,10 +66,13 @@ def dry_run(workspace: Workspace, planner: Planner) -> DryRun:
         MigrateError: what the real run would say before its first step.
     """
     from ..engine.prepare import prepare
+    from .unfilled import refuse_unfilled
 
     seen = look_ahead(workspace)
     plan = planner(seen.entries)
-    return DryRun(seen, plan, prepare(workspace, plan))
+    prepared = prepare(workspace, plan)
+    refuse_unfilled(prepared)
+    return DryRun(seen, plan, prepared)
 
 
 def run(
@@ -204,9 +207,11 @@ def _execute(
 ) -> Run:
     from ..engine.backup import BackupWriter
     from ..engine.prepare import prepare, require_all
+    from .unfilled import refuse_unfilled
 
     workspace = seen.workspace
     prepared = prepare(workspace, plan)
+    refuse_unfilled(prepared)
     require_all(workspace, prepared)
     reporter.planned(len(prepared))
     results: list[StepResult] = []

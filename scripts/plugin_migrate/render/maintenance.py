@@ -21,10 +21,16 @@ if TYPE_CHECKING:
 _OUTCOME_COLORS = {"done": "green", "failed": "red", "started": "yellow"}
 
 
-def history_text(events: Sequence[Event], style: Style, as_list: bool = False) -> str:
-    """Return what happened, for people."""
+def history_text(
+    events: Sequence[Event], style: Style, as_list: bool = False, version: Version | None = None
+) -> str:
+    """Return what happened, for people.
+
+    Parameters:
+        version: the one migration that was asked about.
+    """
     if not events:
-        return "Nothing has happened yet"
+        return f"Nothing has happened to {version} yet" if version else "Nothing has happened yet"
     if as_list:
         return "\n".join(
             f"{event.at}Z  {event.version or '-'}  {event.action}  {event.outcome}"

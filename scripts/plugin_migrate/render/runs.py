@@ -199,7 +199,9 @@ def _next_steps(run: Run, style: Style) -> list[str]:
     if run.error.code == "needs_repair":
         return [f"{_steps(count)} of this run finished before it."]
     if run.plan.direction == "up":
-        lines = ["The failed migration was undone completely."]
+        is_interrupted = run.error.code == "interrupted"
+        which = "interrupted" if is_interrupted else "failed"
+        lines = [f"The {which} migration was undone completely."]
         if run.failed is not None and not run.failed.action.atomic:
             lines = ["The migration runs outside a transaction: what it did before stays."]
         if count:
@@ -207,7 +209,8 @@ def _next_steps(run: Run, style: Style) -> list[str]:
                 f"{count} migration(s) applied before it stay; to undo them:"
                 f" {style.call('downgrade', str(count))}"
             )
-        return [*lines, f"Fix it, then run: {style.call('upgrade')}"]
+        again = "To go on, run" if is_interrupted else "Fix it, then run"
+        return [*lines, f"{again}: {style.call('upgrade')}"]
     lines = []
     if count:
         lines.append(f"Rolled back before it: {count} migration(s), which stay rolled back.")

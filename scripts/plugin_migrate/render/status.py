@@ -224,7 +224,11 @@ def _remarks(look: Look, style: Style) -> list[str]:
             f" {style.call('repair', '--applied')} or --pending"
         )
     if State.MODIFIED in states:
-        remarks.append("Modified: the file was edited since it was applied.")
+        first = min(entry.version for entry in look.entries if entry.state is State.MODIFIED)
+        remarks += [
+            "Modified: the file was edited since it was applied. Take the edit back (git restore)",
+            f"  and write a new migration, or accept it: {style.call('repair', str(first))}",
+        ]
     newest_file = max((e.version for e in look.entries if e.migration), default=None)
     if newest_file is not None and ahead(look.entries):
         remarks.append(
