@@ -157,7 +157,10 @@ def ahead(entries: Iterable[Entry]) -> tuple[Version, ...]:
 
 
 def plan_upgrade(
-    entries: Sequence[Entry], target: Version | None = None, strict: bool = False
+    entries: Sequence[Entry],
+    target: Version | None = None,
+    strict: bool = False,
+    count: int | None = None,
 ) -> Plan:
     """Return the steps that apply every pending migration up to ``target``.
 
@@ -165,16 +168,23 @@ def plan_upgrade(
         entries: what :func:`survey` returned.
         target: the last version to apply; ``None`` means all.
         strict: refuse migrations below the current version instead of applying them.
+        count: apply the next so many instead.
 
     Raises:
         UnknownTarget: no migration has the target version.
+        UsageError: there are fewer pending migrations than ``count``.
         PlanRefused: something is modified or interrupted, or ``strict`` found one out of order.
     """
     if target is not None:
         require_known(entries, target)
     _refuse_unsettled(entries)
     pending = [entry for entry in entries if entry.state in UNAPPLIED]
-    due = [entry for entry in pending if target is None or entry.version <= target]
+    if count is not None and pending and count > len(pending):
+        raise UsageError(
+            f"Cannot apply {count} migrations: only {len(pending)} pending",
+            hint=("To apply everything: ", Call("upgrade")),
+        )
+    due = [entry for entry in pending if target is None or entry.version <= target][:count]
     late = tuple(entry.version for entry in due if entry.state is State.OUT_OF_ORDER)
     if strict and late:
         raise PlanRefused(
@@ -226,6 +236,26 @@ def plan_downgrade(
         target=target,
         limit=None if target is not None else 1 if count is None else count,
     )
+
+
+def plan_redo(entries: Sequence[Entry], count: int = 1) -> tuple[Plan, Plan]:
+    """Return the rollback of the last ``count`` migrations, and the plan to apply them again.
+
+    Raises:
+        UsageError: there are fewer applied migrations than ``count``.
+        PlanRefused: something is modified or interrupted, or has no file to be applied from.
+    """
+    back = plan_downgrade(entries, count=count)
+    gone = [step.version for step in back.steps if step.entry.migration is None]
+    if gone:
+        raise PlanRefused(
+            f"{len(gone)} migration(s) could not be applied again: the file of {_listed(gone)} is"
+            " gone",
+            hint=("Bring it back (git, a backup), or only roll back: ", Call("downgrade")),
+        )
+    again = sorted((step.entry for step in back.steps), key=lambda entry: entry.version)
+    pending = [entry._replace(state=State.PENDING, applied=None) for entry in again]
+    return back, Plan("up", tuple(Step("up", entry) for entry in pending))
 
 
 def plan_back_to_files(entries: Sequence[Entry]) -> Plan:

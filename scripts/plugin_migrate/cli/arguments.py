@@ -6,19 +6,21 @@ A new command is an entry in :data:`COMMANDS`.
 from __future__ import annotations
 
 import argparse
-import functools
 import os
 from itertools import pairwise
+from types import MappingProxyType
 
 from .. import __version__
 from ..errors import UsageError
 from ..values import NamedTuple
 from . import commands
+from .explain import run_completion, run_doctor, run_help, run_show
+from .redo import run_redo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import NoReturn
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, NoReturn
 
     from .invocation import Invocation
 
@@ -32,6 +34,14 @@ examples:
   plugin-migrate create add-oauth             write a new migration file
   plugin-migrate history                      everything that ever happened
   plugin-migrate upgrade --plugin NAME        apply what an enabled plugin ships
+  plugin-migrate help upgrade                 what one command does, with examples
+
+environment:
+  CLAUDE_PROJECT_DIR     where to look for the project, before the current directory
+  PLUGIN_MIGRATE_CACHE   the folder of our Python environment (default: ~/.cache/plugin-migrate)
+  NO_COLOR, FORCE_COLOR  never colour, always; --color says more than both
+  PAGER, COLUMNS         what shows long results on a terminal; how wide they are elsewhere
+  TMPDIR                 where previews and verify keep their copies
 
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 pending (check), 130 interrupted
 """
@@ -39,6 +49,7 @@ _UPGRADE_EXAMPLES = """\
 examples:
   plugin-migrate upgrade                      apply everything pending
   plugin-migrate upgrade 1.2.0                apply up to and with 1.2.0
+  plugin-migrate upgrade +1                   apply the next one only
   plugin-migrate upgrade --dry-run --verbose  show each step's source, run nothing
   plugin-migrate upgrade --format=json        one JSON document on stdout
 """
@@ -48,6 +59,32 @@ examples:
   plugin-migrate downgrade 3                  roll back the last three
   plugin-migrate downgrade 1.1.0              roll back everything above 1.1.0
   plugin-migrate downgrade 0.0.0              roll back everything
+"""
+_REDO_EXAMPLES = """\
+examples:
+  plugin-migrate redo                         roll the last migration back, apply it again
+  plugin-migrate redo 3 --dry-run             what that would do with the last three
+"""
+_SHOW_EXAMPLES = """\
+examples:
+  plugin-migrate show 1.2.0                   its header, state, source, and what its run changed
+"""
+_DOCTOR_EXAMPLES = """\
+examples:
+  plugin-migrate doctor                       what is here, and what to do about it: reads only
+
+exit codes: 0 all is well, 1 something is to be done
+"""
+_HELP_EXAMPLES = """\
+examples:
+  plugin-migrate help                         every command
+  plugin-migrate help upgrade                 one of them
+"""
+_COMPLETION_EXAMPLES = """\
+examples:
+  eval "$(plugin-migrate completion bash)"    in ~/.bashrc
+  eval "$(plugin-migrate completion zsh)"     in ~/.zshrc, after compinit
+  plugin-migrate completion fish | source     in ~/.config/fish/config.fish
 """
 _STATUS_EXAMPLES = """\
 examples:
@@ -93,7 +130,8 @@ examples:
 """
 _REPAIR_EXAMPLES = """\
 examples:
-  plugin-migrate repair                       accept every edited file, after showing the diff
+  plugin-migrate repair --dry-run             what it would do, with the diffs
+  plugin-migrate repair                       accept every edited file, and show the diffs
   plugin-migrate repair 1.2.0                 accept this one only
   plugin-migrate repair --applied             the interrupted step is applied
   plugin-migrate repair --keep-live           keep files somebody edited during a crash
@@ -103,6 +141,8 @@ examples:
   plugin-migrate restore                      list the backups
   plugin-migrate restore 20261122-170000-upgrade
                                               go back to before that upgrade
+  plugin-migrate restore 20261122-170000-upgrade --dry-run
+                                              what that would bring back
 """
 _CHECK_EXAMPLES = """\
 examples:
@@ -116,18 +156,43 @@ is not what the code expects
 class _Parser(argparse.ArgumentParser):
     """Reports wrong usage as one of our errors, so that it can be JSON too."""
 
+    commands: Mapping[str, argparse.ArgumentParser] = MappingProxyType({})
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(message[:1].upper() + message[1:], hint=f"See: {self.prog} --help")
 
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """Return the options; what is not one is told by the command that it was given to."""
+        options, extra = self.parse_known_args(args, namespace)
+        if extra:
+            from .meant import unknown_arguments
 
-def make_parser() -> argparse.ArgumentParser:
+            parser = self.commands.get(options.command, self)
+            raise unknown_arguments(extra, parser._option_string_actions, parser.prog)
+        return options
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        # argparse's own error lists every choice and guesses none.
+        if action.choices is None or value in action.choices:
+            return
+        from .meant import unknown_choice, unknown_command
+
+        if isinstance(action, argparse._SubParsersAction):
+            raise unknown_command(str(value), action.choices)
+        what = "/".join(action.option_strings) or str(action.metavar or action.dest)
+        raise unknown_choice(value, what, tuple(action.choices), self.prog)
+
+
+def make_parser() -> _Parser:
     """Return the parser of the command line; what it refuses is a :class:`UsageError`.
 
     What it returns carries the options of the command, its name as ``command``, and as ``run`` the
     function that carries it out.
     """
     common = _Parser(add_help=False, formatter_class=_Help)
-    _add_common(common)
+    _add_common(common, argparse.SUPPRESS)
     parser = _Parser(
         prog="plugin-migrate",
         description="Versioned, reversible, crash-safe migrations of a project's .claude/ state.",
@@ -136,7 +201,9 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _add_common(parser)
-    parser.add_argument("--version", action="version", version=f"plugin-migrate {__version__}")
+    parser.add_argument(
+        "-V", "--version", action="version", version=f"plugin-migrate {__version__}"
+    )
     parser.set_defaults(
         project=None,
         database=None,
@@ -145,16 +212,19 @@ def make_parser() -> argparse.ArgumentParser:
         plugin_dir=None,
         lock_timeout=None,
         verbose=False,
+        quiet=False,
+        color="auto",
     )
     # Not `required`: whoever gives no command is shown the help, which says more than an error.
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for command in COMMANDS:
         subparser = commands.add_parser(
             command.name,
+            aliases=command.aliases,
             parents=[common],
             help=command.summary,
             description=command.summary[:1].upper() + command.summary[1:] + ".",
-            epilog=command.examples,
+            epilog=command.examples + _GLOBAL_OPTIONS,
             formatter_class=_Help,
             allow_abbrev=False,
         )
@@ -165,7 +235,9 @@ def make_parser() -> argparse.ArgumentParser:
             help="how to print the result",
         )
         command.add_arguments(subparser)
-        subparser.set_defaults(run=command.run)
+        # argparse gives the alias that was typed; what it is short for counts.
+        subparser.set_defaults(run=command.run, command=command.name)
+    parser.commands = commands.choices
     return parser
 
 
@@ -183,11 +255,19 @@ class _Help(argparse.RawDescriptionHelpFormatter):
             columns = os.get_terminal_size(1).columns
         except OSError:
             columns = 80
-        super().__init__(prog, width=max(columns - 2, 40))
+        super().__init__(prog, max_help_position=27, width=max(columns - 2, 40))
+
+
+_DRY_RUN = "show the plan and check it, run nothing"
 
 
 def _upgrade(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", nargs="?", metavar="X.Y.Z", help="the last version to apply")
+    parser.add_argument(
+        "target",
+        nargs="?",
+        metavar="X.Y.Z|+N",
+        help="the last version to apply, or how many (default: all)",
+    )
     parser.add_argument(
         "--strict", action="store_true", help="refuse migrations below the current version"
     )
@@ -204,6 +284,28 @@ def _downgrade(parser: argparse.ArgumentParser) -> None:
     )
     _add_all(parser)
     _add_run_options(parser)
+
+
+def _redo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", nargs="?", metavar="N", help="how many (default: 1)")
+    _add_backup_option(parser)
+    _add_dry_run(parser)
+
+
+def _show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="X.Y.Z", help="the migration")
+
+
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    """Take no arguments of its own."""
+
+
+def _help(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("topic", nargs="?", metavar="COMMAND", help="the command to explain")
+
+
+def _completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell to complete in")
 
 
 def _status(parser: argparse.ArgumentParser) -> None:
@@ -281,6 +383,7 @@ def _repair(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--take-database", action="store_true", help="this project was moved; its database stayed"
     )
+    _add_dry_run(parser, "show what would be settled, change nothing")
 
 
 def _restore(parser: argparse.ArgumentParser) -> None:
@@ -288,6 +391,7 @@ def _restore(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force", action="store_true", help="also over files that were edited since"
     )
+    _add_dry_run(parser, "show what would be brought back, change nothing")
 
 
 def _check(parser: argparse.ArgumentParser) -> None:
@@ -296,7 +400,7 @@ def _check(parser: argparse.ArgumentParser) -> None:
 
 def _sync(parser: argparse.ArgumentParser) -> None:
     _add_backup_option(parser)
-    parser.add_argument("--dry-run", action="store_true", help=_DRY_RUN)
+    _add_dry_run(parser)
     parser.set_defaults(preview=False, all=False)
 
 
@@ -306,22 +410,38 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    """Add what may stand before and after the command; `make_parser` sets the defaults."""
-    add = functools.partial(parser.add_argument, default=argparse.SUPPRESS)
-    add("--project", metavar="DIR", type=_path, help="the folder that holds .claude/")
-    add("--database", metavar="PATH", type=_path, help="the state database")
-    add("--migrations", metavar="DIR", type=_path, help="the migrations folder")
-    add("--plugin", metavar="NAME", type=_path, help="the migrations that this plugin ships")
+_GLOBAL_OPTIONS = """
+global options, explained by `plugin-migrate --help`:
+  --project --database --migrations --plugin --plugin-dir --lock-timeout --color --verbose --quiet
+"""
+
+
+def _add_common(parser: argparse.ArgumentParser, hidden: str | None = None) -> None:
+    """Add what may stand before and after the command; `make_parser` sets the defaults.
+
+    Parameters:
+        hidden: what takes the place of every help, for a parser that need not explain them again.
+    """
+
+    def add(*names: str, explained: str, **options: Any) -> None:
+        told = hidden or explained
+        parser.add_argument(*names, default=argparse.SUPPRESS, help=told, **options)
+
+    add("--project", metavar="DIR", type=_path, explained="the folder that holds .claude/")
+    add("--database", metavar="PATH", type=_path, explained="the state database")
+    add("--migrations", metavar="DIR", type=_path, explained="the migrations folder")
+    add("--plugin", metavar="NAME", type=_path, explained="the migrations that this plugin ships")
     add(
         "--plugin-dir",
         metavar="DIR",
         type=_path,
         action="append",
-        help="a plugin that is being written, as for the client; can be repeated",
+        explained="a plugin that is being written, as for the client; can be repeated",
     )
-    add("--lock-timeout", metavar="SECONDS", type=_seconds, help="wait for another run")
-    add("--verbose", action="store_true", help="show sources, steps and tracebacks")
+    add("--lock-timeout", metavar="SECONDS", type=_seconds, explained="wait for another run")
+    add("--color", choices=("auto", "always", "never"), explained="when to colour (default: auto)")
+    add("--verbose", action="store_true", explained="show sources, steps and tracebacks")
+    add("-q", "--quiet", action="store_true", explained="print only what is wrong")
 
 
 def _path(text: str) -> str:
@@ -353,13 +473,14 @@ def _add_backup_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-_DRY_RUN = "show the plan and check it, run nothing"
+def _add_dry_run(parser: argparse._ActionsContainer, explained: str = _DRY_RUN) -> None:
+    parser.add_argument("-n", "--dry-run", action="store_true", help=explained)
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
     _add_backup_option(parser)
     rehearsals = parser.add_mutually_exclusive_group()
-    rehearsals.add_argument("--dry-run", action="store_true", help=_DRY_RUN)
+    _add_dry_run(rehearsals)
     rehearsals.add_argument(
         "--preview", action="store_true", help="run the plan on a copy and show what would change"
     )
@@ -369,6 +490,7 @@ class Command(NamedTuple):
     """A command of the command line: what it is called and does, and how it is explained.
 
     ``formats`` are what ``--format`` accepts, the default first. ``examples`` follow its help.
+    ``aliases`` are what other tools call it.
     """
 
     name: str
@@ -377,6 +499,12 @@ class Command(NamedTuple):
     add_arguments: Callable[[argparse.ArgumentParser], None]
     examples: str
     formats: tuple[str, ...] = ("text", "json")
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything that it is called."""
+        return (self.name, *self.aliases)
 
 
 _TABLE = ("table", "json", "list")
@@ -385,8 +513,14 @@ COMMANDS = (
         "upgrade", "apply pending migrations", commands.run_upgrade, _upgrade, _UPGRADE_EXAMPLES
     ),
     Command(
-        "downgrade", "roll migrations back", commands.run_downgrade, _downgrade, _DOWNGRADE_EXAMPLES
+        "downgrade",
+        "roll migrations back",
+        commands.run_downgrade,
+        _downgrade,
+        _DOWNGRADE_EXAMPLES,
+        aliases=("rollback",),
     ),
+    Command("redo", "roll migrations back and apply them again", run_redo, _redo, _REDO_EXAMPLES),
     Command(
         "status",
         "show every migration and its state",
@@ -395,7 +529,15 @@ COMMANDS = (
         _STATUS_EXAMPLES,
         _TABLE,
     ),
-    Command("create", "write a new migration file", commands.run_create, _create, _CREATE_EXAMPLES),
+    Command("show", "show one migration", run_show, _show, _SHOW_EXAMPLES),
+    Command(
+        "create",
+        "write a new migration file",
+        commands.run_create,
+        _create,
+        _CREATE_EXAMPLES,
+        aliases=("new",),
+    ),
     Command(
         "init-plugin",
         "prepare a plugin that is to ship migrations",
@@ -448,5 +590,20 @@ COMMANDS = (
     ),
     Command(
         "check", "exit 3 when something is pending", commands.run_check, _check, _CHECK_EXAMPLES
+    ),
+    Command(
+        "doctor",
+        "look whether all is well, and say what to do",
+        run_doctor,
+        _doctor,
+        _DOCTOR_EXAMPLES,
+    ),
+    Command("help", "explain a command", run_help, _help, _HELP_EXAMPLES),
+    Command(
+        "completion",
+        "print what makes a shell complete our commands",
+        run_completion,
+        _completion,
+        _COMPLETION_EXAMPLES,
     ),
 )

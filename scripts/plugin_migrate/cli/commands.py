@@ -5,9 +5,7 @@ What only some commands need is imported where it is needed, because every start
 
 from __future__ import annotations
 
-import sys
-
-from ..errors import Call, MigrateError, UsageError
+from ..errors import MigrateError, UsageError
 from ..version import Version
 from .output import print_cause
 
@@ -115,13 +113,14 @@ def _show_history(invocation: Invocation, workspace: Workspace) -> int:
 def run_upgrade(invocation: Invocation) -> int:
     """Apply pending migrations."""
     from ..plan import plan_upgrade
+    from .targets import upgrade_target
 
     options = invocation.options
     strict = options.strict
     if options.all:
         return _upgrade_all(invocation)
-    target = Version.parse(options.target) if options.target is not None else None
-    return _migrate_one(invocation, lambda entries: plan_upgrade(entries, target, strict))
+    target, count = upgrade_target(options.target)
+    return _migrate_one(invocation, lambda entries: plan_upgrade(entries, target, strict, count))
 
 
 def _upgrade_all(invocation: Invocation) -> int:
@@ -153,13 +152,14 @@ def _upgrade_all(invocation: Invocation) -> int:
 def run_downgrade(invocation: Invocation) -> int:
     """Roll migrations back."""
     from ..plan import plan_downgrade
+    from .targets import step_count
 
     given = invocation.options.target
     target, count = None, None
     if given is not None and "." in given:
         target = Version.parse(given)
     elif given is not None:
-        count = _step_count(given)
+        count = step_count(given, "downgrade")
     if invocation.options.all:
         return _downgrade_all(invocation, target, count)
     return _migrate_one(invocation, lambda entries: plan_downgrade(entries, target, count))
@@ -187,15 +187,6 @@ def _downgrade_all(invocation: Invocation, target: Version | None, count: int | 
         invocation,
         (*all_sources.idle(sources, turns), *turns),
         lambda workspace, _: _migrate(invocation, workspace, plan),
-    )
-
-
-def _step_count(given: str) -> int:
-    if given.isascii() and given.isdigit() and 0 < len(given) <= 9 and int(given) > 0:
-        return int(given)
-    raise UsageError(
-        f"'{given}' is neither a version nor a number of steps",
-        hint=("For example: ", Call("downgrade", "2"), ", or ", Call("downgrade", "1.1.0")),
     )
 
 
@@ -257,7 +248,6 @@ def _concerns_others(workspace: Workspace, plan: Plan) -> bool:
 def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> int:
     from ..operations.migrate import dry_run, run
     from ..render import runs
-    from .output import style_of
     from .progress import Narrator
     from .stdout import stdout_kept_clean
 
@@ -271,7 +261,7 @@ def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> 
         return 0
     if options.preview:
         return _preview(invocation, workspace, planner)
-    narrator = Narrator(sys.stderr, style_of(sys.stderr, invocation.environment), options.verbose)
+    narrator = Narrator(invocation.aside, invocation.style_aside, options.verbose)
     with stdout_kept_clean(), narrator:
         done = run(
             workspace,
@@ -304,11 +294,10 @@ def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> 
 def _preview(invocation: Invocation, workspace: Workspace, planner: Planner) -> int:
     from ..rehearsal.preview import preview
     from ..render import rehearsal, runs
-    from .output import style_of
     from .progress import Progress
     from .stdout import stdout_kept_clean
 
-    progress = Progress(sys.stderr, style_of(sys.stderr, invocation.environment))
+    progress = Progress(invocation.aside, invocation.style_aside)
     with stdout_kept_clean(), progress:
         rehearsed = preview(workspace, planner, invocation.options.command, progress)
     error = rehearsed.run.error
@@ -356,7 +345,6 @@ def _show_verified(invocation: Invocation, workspace: Workspace) -> int:
     from ..render import rehearsal
     from ..survey import look_ahead
     from .all_sources import refuse_unrehearsable
-    from .output import style_of
     from .progress import Narrator
     from .stdout import stdout_kept_clean
 
@@ -366,8 +354,7 @@ def _show_verified(invocation: Invocation, workspace: Workspace) -> int:
         entries = look_ahead(workspace).entries
         chosen = [one for one in entries if not versions or one.version in versions]
         refuse_unrehearsable(invocation, workspace, chosen)
-    style = style_of(sys.stderr, invocation.environment)
-    narrator = Narrator(sys.stderr, style, options.verbose)
+    narrator = Narrator(invocation.aside, invocation.style_aside, options.verbose)
     with stdout_kept_clean(), narrator:
         verified = verify(workspace, versions, options.all, options.lint_only, narrator)
     if options.verbose:
@@ -468,6 +455,15 @@ def run_repair(invocation: Invocation) -> int:
         take_database=options.take_database,
     )
     versions = [Version.parse(text) for text in options.versions]
+    if options.dry_run:
+        from ..rehearsal.repair import dry_run
+
+        would = dry_run(workspace, versions, decisions)
+        invocation.output.result(
+            lambda style: maintenance.repair_text(would, style, is_dry=True),
+            lambda: maintenance.repair_json(would),
+        )
+        return 0
     timeout = invocation.lock_timeout(workspace)
     done = repair(workspace, versions, decisions, invocation.done_by, timeout)
     invocation.output.result(
@@ -497,6 +493,15 @@ def run_restore(invocation: Invocation) -> int:
 
         before = chosen.current_version
         refuse_leaving(invocation, workspace, Version.parse(before) if before else None)
+    if options.dry_run:
+        from ..operations.restore import dry_run
+
+        would = dry_run(workspace, options.backup, options.force)
+        invocation.output.result(
+            lambda style: maintenance.restore_dry_run_text(would),
+            lambda: maintenance.restored_json(would),
+        )
+        return 0
     timeout = invocation.lock_timeout(workspace)
     restored = restore(workspace, options.backup, options.force, invocation.done_by, timeout)
     invocation.output.result(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ..errors import DamagedEnvironment, MigrateError, UsageError
 from .arguments import COMMANDS, make_parser, wants_json
 from .invocation import Invocation
-from .output import Output, print_cause
+from .output import Output, print_cause, with_color
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _run_typed(text: str) -> int:
     from ..claude_code import outcome
     from .slash import MOST_ROWS, captured
 
-    environment = {**os.environ, "CLAUDECODE": "1"}
+    environment = _in_claude_code()
     answer = outcome.answer(
         json.loads(text),
         environment,
@@ -101,10 +101,15 @@ def _run_slash(session: str, text: str) -> int:
         except MigrateError as error:
             if not _only_reads(arguments):
                 return _give_up(error, output, verbose=False)
-        environment = {**os.environ, "CLAUDE_PROJECT_DIR": project, "CLAUDECODE": "1"}
+        environment = {**_in_claude_code(), "CLAUDE_PROJECT_DIR": project}
         code, printed = slash.captured(lambda: _run(arguments, environment, slash.MOST_ROWS))
         sys.stdout.buffer.write(slash.fit(printed, arguments, slash.MOST_BYTES))
         return code
+
+
+def _in_claude_code() -> dict[str, str]:
+    """Return the environment of a typed command: the client shows colour's codes as they are."""
+    return {**os.environ, "CLAUDECODE": "1", "FORCE_COLOR": ""}
 
 
 def _only_reads(arguments: list[str]) -> bool:
@@ -133,6 +138,10 @@ def _run(
     require: Callable[[Namespace, Sequence[str]], None] = _require_nothing,
 ) -> int:
     parser = make_parser()
+    if "_ARGCOMPLETE" in environment:
+        from .explain import complete
+
+        complete(parser)
     try:
         options = parser.parse_args(arguments)
     except SystemExit:  # --help and --version have printed it
@@ -143,7 +152,8 @@ def _run(
     if options.command is None:
         parser.print_help(sys.stderr)
         return UsageError.exit_code
-    output = Output(options.command, options.format == "json", environment)
+    environment = with_color(environment, options.color)
+    output = Output(options.command, options.format == "json", environment, options.quiet)
     try:
         require(options, arguments)
         code = options.run(Invocation(options, environment, output, most_rows))
@@ -191,8 +201,8 @@ def _bug(error: Exception) -> MigrateError:
 
 def _command_in(arguments: Sequence[str]) -> str | None:
     """Return the command in arguments that are wrong, for the document about what is wrong."""
-    names = {command.name for command in COMMANDS}
-    return next((argument for argument in arguments if argument in names), None)
+    names = {name: command.name for command in COMMANDS for name in command.names}
+    return next((names[argument] for argument in arguments if argument in names), None)
 
 
 def _give_up(error: MigrateError, output: Output, verbose: bool) -> int:

@@ -97,15 +97,15 @@ def run(
     Raises:
         MigrateError: nothing was run. A failure of a step is part of the result instead.
     """
-    with _writing(workspace, command, lock_timeout) as signals:
-        seen = _recovered(workspace, done_by)
+    with writing(workspace, command, lock_timeout) as signals:
+        seen = recovered(workspace, done_by)
         plan = planner(seen.entries)
         if not plan.steps:
             return Run(seen, plan, (), 0.0, seen.current)
-        return _execute(seen, plan, command, done_by, reporter, signals, with_backup)
+        return execute(seen, plan, command, done_by, reporter, signals, with_backup)
 
 
-def _recovered(workspace: Workspace, done_by: str) -> Look:
+def recovered(workspace: Workspace, done_by: str) -> Look:
     """Finish what a killed command left, and return the state after that.
 
     Raises:
@@ -129,8 +129,8 @@ def settle(workspace: Workspace, command: str, done_by: str, lock_timeout: float
     Raises:
         NeedsRepair: something is left that only the user can decide.
     """
-    with _writing(workspace, command, lock_timeout):
-        _recovered(workspace, done_by)
+    with writing(workspace, command, lock_timeout):
+        recovered(workspace, done_by)
 
 
 def _settle_siblings(workspace: Workspace, done_by: str) -> None:
@@ -196,7 +196,7 @@ def _settle_backups(workspace: Workspace) -> None:
         settle_killed(workspace)
 
 
-def _execute(
+def execute(
     seen: Look,
     plan: Plan,
     command: str,
@@ -205,6 +205,11 @@ def _execute(
     signals: Signals,
     with_backup: bool,
 ) -> Run:
+    """Take the steps of a plan; within :func:`writing`, and :func:`recovered`.
+
+    Raises:
+        MigrateError: nothing was run. A failure of a step is part of the result instead.
+    """
     from ..engine.backup import BackupWriter
     from ..engine.prepare import prepare, require_all
     from .unfilled import refuse_unfilled
@@ -270,8 +275,8 @@ def rehearsing(
     from ..engine.engine import Engine
     from ..report import Reporter
 
-    with _writing(workspace, command, 0) as signals:
-        seen = _recovered(workspace, done_by)
+    with writing(workspace, command, 0) as signals:
+        seen = recovered(workspace, done_by)
         engine = Engine(workspace, done_by, signals, Reporter(), keeper, seen.ledger)
         with closing(engine):
             yield seen, engine
@@ -288,7 +293,7 @@ def _current_after(seen: Look, results: list[StepResult]) -> Version | None:
 
 
 @contextmanager
-def _writing(workspace: Workspace, command: str, lock_timeout: float) -> Iterator[Signals]:
+def writing(workspace: Workspace, command: str, lock_timeout: float) -> Iterator[Signals]:
     """Hold the run lock and catch signals, as every command that may write does."""
     from ..sandbox.signals import Signals, Stop
     from ..storage.lock import run_lock
@@ -318,8 +323,8 @@ def baseline(
     from ..plan import plan_upgrade
     from .repair import add_row, file_of
 
-    with _writing(workspace, "baseline", lock_timeout):
-        steps = plan_upgrade(_recovered(workspace, done_by).entries, target).steps
+    with writing(workspace, "baseline", lock_timeout):
+        steps = plan_upgrade(recovered(workspace, done_by).entries, target).steps
         migrations = [file_of(step.entry) for step in steps]
 
         def write(ledger: LedgerWriter) -> None:
@@ -362,7 +367,7 @@ def repair(
     from ..engine.transaction import make_ledger
     from . import repair as repairs
 
-    with _writing(workspace, "repair", lock_timeout):
+    with writing(workspace, "repair", lock_timeout):
         done: list[Repair] = []
         if decisions.take_database:
             done += repairs.take_database(workspace, done_by)
@@ -397,7 +402,7 @@ def restore(
     from ..engine import recovery
     from . import restore as restoring
 
-    with _writing(workspace, "restore", lock_timeout) as signals, signals.held():
+    with writing(workspace, "restore", lock_timeout) as signals, signals.held():
         _settle_siblings(workspace, done_by)
         if not _may_skip_recovery(workspace, force):
             recovery.refuse(recovery.recover(workspace, done_by))

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from tempfile import TemporaryDirectory
 
 from ..engine import recovery
 from ..engine.backup import (
@@ -29,7 +30,7 @@ from ..engine.backup import (
 from ..engine.publish import stands
 from ..engine.redo_log import DatabaseEntry, Entry, Log, LogWriter, Manifest, logs
 from ..engine.staging import Change
-from ..errors import Call, Conflict, MigrateError, StateUnreadable, UsageError
+from ..errors import Call, Conflict, MigrateError, NeedsRepair, StateUnreadable, UsageError
 from ..ledger.ledger import LedgerWriter, Publish, ensure_ledger, read_ledger
 from ..storage import sqlite
 from ..storage.exclusions import SIDE_SUFFIXES
@@ -74,16 +75,7 @@ def restore(workspace: Workspace, backup_id: str, done_by: str, force: bool) -> 
             never made; lists them.
         StateUnreadable: something cannot be read or written.
     """
-    shelf = read_shelf(workspace)
-    chain, gaps = _chain(shelf, backup_id)
-    chosen = chain[-1]
-    files = _spans(chain, lambda backup: backup.files)
-    databases = _spans(chain, lambda backup: backup.databases)
-    if not force:
-        _refuse_gaps(chain, gaps, shelf.damaged)
-        _refuse_edits(workspace, files, databases, chosen.id)
-    _refuse_damaged(files.values(), databases.values(), chosen)
-    is_usable = _is_usable(workspace, force)
+    chosen, files, databases, is_usable = _checked(workspace, backup_id, force, workspace.scratch)
     # Of a ledger that is lost or given up nothing can be recovered; their files are restored too.
     lost_logs = logs(workspace)
     writer = _writer(workspace, is_usable)
@@ -101,6 +93,44 @@ def restore(workspace: Workspace, backup_id: str, done_by: str, force: bool) -> 
     writer.finish()
     paths = tuple(sorted([*files, *databases]))
     return Restored(chosen, paths, max(read_ledger(workspace).applied, default=None))
+
+
+def dry_run(workspace: Workspace, backup_id: str, force: bool) -> Restored:
+    """Return what a restore would bring back, checked as it would be; writes nothing.
+
+    Raises:
+        NeedsRepair: what a killed command left has to be finished first.
+        MigrateError: as for :func:`restore`.
+    """
+    if workspace.has_logs and not force:
+        raise NeedsRepair(
+            "What a killed command left must be finished before a restore can be looked at",
+            hint=("Finish it with: ", Call("repair")),
+        )
+    with TemporaryDirectory(prefix="plugin-migrate-") as scratch:
+        chosen, files, databases, _ = _checked(workspace, backup_id, force, scratch)
+    current = Version.parse(chosen.current_version) if chosen.current_version else None
+    return Restored(chosen, tuple(sorted([*files, *databases])), current)
+
+
+def _checked(
+    workspace: Workspace, backup_id: str, force: bool, scratch: str
+) -> tuple[Backup, dict[str, _Span], dict[str, _DatabaseSpan], bool]:
+    """Return the backup, what it and later ones keep, and whether there is a database to go on.
+
+    Parameters:
+        scratch: a folder for copies of databases.
+    """
+    shelf = read_shelf(workspace)
+    chain, gaps = _chain(shelf, backup_id)
+    chosen = chain[-1]
+    files = _spans(chain, lambda backup: backup.files)
+    databases = _spans(chain, lambda backup: backup.databases)
+    if not force:
+        _refuse_gaps(chain, gaps, shelf.damaged)
+        _refuse_edits(workspace, files, databases, chosen.id, scratch)
+    _refuse_damaged(files.values(), databases.values(), chosen)
+    return chosen, files, databases, _is_usable(workspace, force)
 
 
 def _writer(workspace: Workspace, is_usable: bool) -> BackupWriter:
@@ -246,6 +276,7 @@ def _refuse_edits(
     files: dict[str, _Span],
     databases: dict[str, _DatabaseSpan],
     backup_id: str,
+    scratch: str,
 ) -> None:
     edited = [
         path
@@ -254,7 +285,7 @@ def _refuse_edits(
         and not _stands(workspace, oldest, oldest.before)
     ]
     for path, (backup, oldest, newest) in databases.items():
-        now = digest_of_live(os.path.join(workspace.claude, path), workspace.scratch)
+        now = digest_of_live(os.path.join(workspace.claude, path), scratch)
         if now not in (newest.after, digest_of_closed(backup.content(oldest.content))):
             edited.append(path)
     if edited:
