@@ -148,9 +148,9 @@ def _schema_changes(
     def objects(connection: sqlite3.Connection) -> _Objects:
         rows = connection.execute("SELECT type, name, tbl_name, sql FROM main.sqlite_schema")
         return {
-            (kind, name): sql
-            for kind, name, table, sql in rows
-            if sql and table.lower() not in ours
+            (kind, name): definition
+            for kind, name, table, definition in rows
+            if definition and not name.startswith("sqlite_") and table.lower() not in ours
         }
 
     path = later.state if later is not None and later.has_state else workspace.database
