@@ -20,7 +20,7 @@ from launcher_tree import ROOT, pins
 from plugin_migrate.cli import main
 from plugin_migrate.cli.arguments import COMMANDS, make_parser
 from plugin_migrate.lint import CODES
-from plugin_migrate.workspace import Config, read_config
+from plugin_migrate.settings import Config, read_config
 
 README = ROOT / "README.md"
 MIGRATIONS = ROOT / "docs/migrations.md"

@@ -103,10 +103,10 @@ def test_every_error_is_exactly_one_document(project, arguments, code, exit_code
 def test_an_internal_error_is_one_document_too(project):
     code = (
         f"import sys; sys.path.insert(0, {str(os.path.dirname(os.path.dirname(COMMAND[-1])))!r})\n"
-        "from plugin_migrate import cli, invocation\n"
+        "from plugin_migrate.cli import invocation, main\n"
         "def broken(*_): raise RuntimeError('surprise')\n"
         "invocation.locate = broken\n"
-        "raise SystemExit(cli.main())"
+        "raise SystemExit(main.main())"
     )
     for form, stream in (["--format=json"], "stdout"), ([], "stderr"):
         done = subprocess.run(

@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from plugin_migrate import __version__
-from plugin_migrate.cli.arguments import COMMANDS as TABLE
+from plugin_migrate.cli.commands import COMMANDS as TABLE
 
 COMMANDS = ["upgrade", "downgrade", "redo", "status", "show", "create"]
 

@@ -14,7 +14,7 @@ import pytest
 
 from plugin_migrate import __version__
 from plugin_migrate.errors import ForeignDatabase, LedgerTooNew, MigrateError, NotALedger
-from plugin_migrate.ledger.ledger import Header, read_headers
+from plugin_migrate.ledger.read import Header, read_headers
 from plugin_migrate.plan import State
 from project import SCRIPTS, Project
 
@@ -220,7 +220,7 @@ def test_a_lost_ledger_table_is_not_read_as_an_empty_one(project: Project) -> No
     project.sql("1.0.0", "CREATE TABLE t (x);")
     project.upgrade()
     project.setup("DROP TABLE migrations")
-    for command in (project.look, project.upgrade):
+    for command in (project.survey, project.upgrade):
         with pytest.raises(NotALedger, match="is gone"):
             command()
 
@@ -230,7 +230,7 @@ def test_a_ledger_without_its_sources_is_broken_and_nothing_is_run(project: Proj
     project.upgrade()
     project.sql("1.1.0", "INSERT INTO t VALUES (1); VACUUM;", options="transaction:false")
     project.setup("DROP TABLE plugin_migrate_sources")
-    for command in (project.look, project.upgrade, project.downgrade):
+    for command in (project.survey, project.upgrade, project.downgrade):
         with pytest.raises(NotALedger, match="'plugin_migrate_sources' is gone"):
             command()
     assert project.query("SELECT x FROM t") == []
@@ -286,7 +286,7 @@ def test_a_newer_ledger_is_refused_by_every_command_and_left_alone(project: Proj
     project.setup("INSERT INTO plugin_migrate_schema (version) VALUES ('99.0.0')")
     project.sql("1.1.0", "CREATE TABLE u (x);")
     before = project.dump()
-    for command in (project.look, project.upgrade, project.downgrade):
+    for command in (project.survey, project.upgrade, project.downgrade):
         with pytest.raises(LedgerTooNew, match="newer plugin-migrate"):
             command()
     assert project.dump() == before
@@ -344,7 +344,7 @@ def test_another_project_s_outside_database_is_refused_and_never_touched(
     other.sql("1.0.0", "CREATE TABLE t (x);", "DROP TABLE t;")
     other.sql("1.1.0", "CREATE TABLE u (x);")
     before = project.dump(shared)
-    for command in (other.look, other.upgrade, other.downgrade):
+    for command in (other.survey, other.upgrade, other.downgrade):
         with pytest.raises(ForeignDatabase, match="belongs to another project"):
             command()
     assert project.dump(shared) == before
@@ -385,7 +385,7 @@ def test_a_file_that_is_no_database_is_named_and_left_alone(
 ) -> None:
     project.write("orchestration/db/orchestration.db", content)
     project.sql("1.0.0", "CREATE TABLE t (x);")
-    for command in (project.look, project.upgrade):
+    for command in (project.survey, project.upgrade):
         with pytest.raises(MigrateError) as caught:
             command()
         assert "orchestration.db" in f"{caught.value.message} {caught.value.file}"

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from ..errors import DamagedEnvironment, MigrateError, UsageError
-from .arguments import COMMANDS, make_parser, wants_json
+from .arguments import make_parser, wants_json
+from .commands import COMMANDS
 from .invocation import Invocation
 from .output import Output, print_cause, with_color
 
@@ -139,7 +140,7 @@ def _run(
 ) -> int:
     parser = make_parser()
     if "_ARGCOMPLETE" in environment:
-        from .explain import complete
+        from .commands.explain import complete
 
         complete(parser)
     try:
@@ -169,7 +170,7 @@ def _explained(error: Exception) -> MigrateError:
     """Return the error that tells the user about any exception."""
     if isinstance(error, MigrateError):
         return error
-    from ..translation import as_typed
+    from ..storage.translation import as_typed
 
     told = as_typed(error) or _of_environment(error) or _bug(error)
     told.__cause__ = error

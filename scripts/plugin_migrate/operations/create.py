@@ -11,7 +11,7 @@ from string import Template
 from ..errors import Call, InvalidName, StateUnreadable, UsageError, VersionExists
 from ..migration import title_of
 from ..plan import Entry
-from ..storage.files import make_folder
+from ..storage.durable import make_folder
 from ..version import Version, is_prerelease
 from ..workspace import Workspace
 

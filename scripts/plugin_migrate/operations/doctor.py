@@ -14,16 +14,16 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 
-from ..engine.backup import read_shelf
 from ..errors import Call, MigrateError, NeedsRepair, StateUnreadable
 from ..languages.javascript.runtime import find_runtime
 from ..plan import UNAPPLIED, Entry, State
 from ..storage import sqlite
-from ..storage.bookkeeping import refuse_strangers
+from ..storage.backups import read_shelf
+from ..storage.bookkeeping import refuse_links_and_special_files
 from ..storage.lock import holder
+from ..storage.translation import state_errors
 from ..storage.unfinished import left_behind
-from ..survey import look
-from ..translation import state_errors
+from ..survey import survey
 from ..values import NamedTuple
 from ..workspace import Workspace
 
@@ -71,7 +71,7 @@ def _of_project(workspace: Workspace) -> Iterator[Check]:
 
     def state() -> str:
         nonlocal entries
-        entries = look(workspace).entries
+        entries = survey(workspace).entries
         return _state(entries)
 
     yield _of(state, "Migrations")
@@ -146,7 +146,7 @@ def _permissions(workspace: Workspace) -> str:
     folders = [workspace.claude, workspace.bookkeeping, os.path.dirname(workspace.database)]
     for path in (*folders, workspace.database):
         _require_writable(path, "Upgrades need to write there.")
-    refuse_strangers(workspace)
+    refuse_links_and_special_files(workspace)
     return "what upgrades write can be written"
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from ..engine.prepare import prepare
 from ..plan import Entry, Plan, plan_redo
 from ..report import Reporter
-from ..survey import look, look_ahead
+from ..survey import survey, survey_ahead
 from ..workspace import Workspace
-from .migrate import DryRun, Run, execute, recovered, writing
+from .migrate import DryRun, Run, execute
 from .unfilled import refuse_unfilled
+from .writing import recovered, writing
 
 # Is given the entries and a plan, and raises what forbids it.
 Check = Callable[[tuple[Entry, ...], Plan], None]
@@ -22,7 +23,7 @@ def dry_run(workspace: Workspace, count: int, check: Check) -> tuple[DryRun, Dry
     Raises:
         MigrateError: what the real run would say before its first step.
     """
-    seen = look_ahead(workspace)
+    seen = survey_ahead(workspace)
     back, forth = plan_redo(seen.entries, count)
     for plan in (back, forth):
         check(seen.entries, plan)
@@ -61,4 +62,4 @@ def redo(
         undone = execute(seen, back, "redo", *rest)
         if undone.error is not None:
             return (undone,)
-        return undone, execute(look(workspace), forth, "redo", *rest)
+        return undone, execute(survey(workspace), forth, "redo", *rest)

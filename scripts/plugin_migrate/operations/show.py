@@ -5,16 +5,17 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 
-from ..engine.backup import Backup, Shelf, made_at, read_shelf
-from ..engine.prepare import describe, description_of
+from ..engine.prepare import description_of
 from ..ledger.history import Event, read_history
-from ..ledger.ledger import ledger_tables, read_headers, read_sources
-from ..migration import with_text
+from ..ledger.read import read_headers, read_sources
+from ..ledger.schema import ledger_tables
+from ..migration import describe, with_text
+from ..plain_file import parse_json
 from ..plan import Entry, require_known
 from ..storage import sqlite
-from ..storage.files import Node
-from ..storage.plain_file import parse_json
-from ..survey import look
+from ..storage.backups import Backup, Shelf, made_at, read_shelf
+from ..storage.nodes import Node
+from ..survey import survey
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
@@ -63,7 +64,7 @@ def show(workspace: Workspace, version: Version) -> Shown:
         UnknownTarget: there is no such migration.
         MigrateError: something cannot be read.
     """
-    seen = look(workspace)
+    seen = survey(workspace)
     require_known(seen.entries, version)
     entry = next(entry for entry in seen.entries if entry.version == version)
     language: str | None = None

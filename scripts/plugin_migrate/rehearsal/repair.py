@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..operations.migrate import Decisions, repair
-from ..operations.repair import Repair, database_to_take
+from ..operations.repair import Decisions, Repair, database_to_take, repair
 from ..version import Version
 from ..workspace import Workspace
 from .shadow import shadow_of

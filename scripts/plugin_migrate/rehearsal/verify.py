@@ -7,20 +7,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..engine.engine import Engine
-from ..engine.prepare import Prepared, describe, description_of, prepare, require_all
+from ..engine.prepare import Prepared, description_of, prepare, require_all
 from ..errors import Call, MigrateError, UnknownTarget
 from ..lint import Finding, lint
-from ..operations import migrate
+from ..migration import describe
 from ..operations.repair import file_of
 from ..plan import UNAPPLIED, Entry, Plan, Step, plan_rehearsal
 from ..report import Reporter
-from ..survey import look
+from ..survey import survey
 from ..version import Version
 from ..workspace import Workspace
 from .kept import Difference, Keeper
 from .new_clone import Cloned, apply_in_new_clone
 from .proof import Proof, Prover
-from .shadow import shadow_of
+from .shadow import rehearsing, shadow_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,12 @@ def verify(
         MigrateError: the state cannot be copied, or what is applied cannot be rolled back to
             where the rehearsal has to begin, or not be applied again.
     """
-    chosen = _chosen(look(workspace).entries, versions, everything)
+    chosen = _chosen(survey(workspace).entries, versions, everything)
     results = {item.version: item for item in _only_linted(chosen, workspace, lint_only)}
     if chosen and not lint_only:
         with shadow_of(workspace) as shadow:
             keeper = Keeper(shadow, os.path.join(os.path.dirname(shadow.project), "kept"))
-            with migrate.rehearsing(shadow, "verify", "rehearsal", keeper) as (seen, engine):
+            with rehearsing(shadow, "verify", "rehearsal", keeper) as (seen, engine):
                 rehearsal = _Rehearsal(shadow, engine, keeper, seen.entries, set(results))
                 shown = rehearsal.run(reporter or Reporter())
         for version, verified in results.items():

@@ -6,14 +6,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-    from .invocation import Invocation
+    from ..invocation import Invocation
 
 
 def run_show(invocation: Invocation) -> int:
     """Show one migration."""
-    from ..operations.show import show
-    from ..render.show import show_json, show_text
-    from ..version import Version
+    from ...operations.show import show
+    from ...render.show import show_json, show_text
+    from ...version import Version
 
     version = Version.parse(invocation.options.target)
     workspace = invocation.workspace()
@@ -27,9 +27,9 @@ def run_show(invocation: Invocation) -> int:
 
 def run_doctor(invocation: Invocation) -> int:
     """Look whether all is well, and say what to do."""
-    from ..errors import MigrateError
-    from ..operations.doctor import examine
-    from ..render.doctor import doctor_json, doctor_text
+    from ...errors import MigrateError
+    from ...operations.doctor import examine
+    from ...render.doctor import doctor_json, doctor_text
 
     checks = examine(invocation.workspace, invocation.environment)
     ok = all(check.problem is None for check in checks)
@@ -44,8 +44,8 @@ def run_doctor(invocation: Invocation) -> int:
 
 def run_help(invocation: Invocation) -> int:
     """Show the help, of everything or of one command."""
-    from .arguments import make_parser
-    from .meant import unknown_command
+    from ..arguments import make_parser
+    from ..meant import unknown_command
 
     parser = make_parser()
     name = invocation.options.topic

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..operations.migrate import Run
-    from ..plan import Entry, Plan
-    from ..workspace import Workspace
-    from .invocation import Invocation
+    from ...operations.migrate import Run
+    from ...plan import Entry, Plan
+    from ...workspace import Workspace
+    from ..invocation import Invocation
 
 
 def run_redo(invocation: Invocation) -> int:
     """Roll migrations back and apply them again."""
-    from ..operations.redo import dry_run, redo
-    from ..render import runs
-    from .progress import Narrator
-    from .stdout import stdout_kept_clean
-    from .targets import step_count
+    from ...operations.redo import dry_run, redo
+    from ...render import runs
+    from ..output import stdout_kept_clean
+    from ..progress import RunProgress
+    from ..targets import step_count
 
     options = invocation.options
     count = 1 if options.target is None else step_count(options.target, "redo")
@@ -24,7 +24,7 @@ def run_redo(invocation: Invocation) -> int:
 
     def check(entries: tuple[Entry, ...], plan: Plan) -> None:
         if workspace.source is not None:
-            from .all_sources import refuse_unmet
+            from ..all_sources import refuse_unmet
 
             refuse_unmet(invocation, workspace, entries, plan)
 
@@ -35,25 +35,25 @@ def run_redo(invocation: Invocation) -> int:
             lambda: runs.redo_dry_run_json(planned, options.verbose),
         )
         return 0
-    narrator = Narrator(invocation.aside, invocation.style_aside, options.verbose)
-    with stdout_kept_clean(), narrator:
+    progress = RunProgress(invocation.aside, invocation.style_aside, options.verbose)
+    with stdout_kept_clean(), progress:
         done = redo(
             workspace,
             count,
             invocation.done_by,
-            narrator,
+            progress,
             invocation.lock_timeout(workspace),
             check,
             with_backup=not options.no_backup,
         )
-    return _tell(invocation, workspace, done, narrator.names_steps_on_screen)
+    return _tell(invocation, workspace, done, progress.names_steps_on_screen)
 
 
 def _tell(
     invocation: Invocation, workspace: Workspace, done: tuple[Run, ...], is_named: bool
 ) -> int:
-    from ..render import runs
-    from .output import print_cause
+    from ...render import runs
+    from ..output import print_cause
 
     last = done[-1]
     if last.error is None:
