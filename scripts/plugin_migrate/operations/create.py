@@ -123,7 +123,7 @@ def _without_accents(text: str) -> str:
     """Return ``text`` in lower case, with the letters that accents were put on."""
     from unicodedata import combining, normalize
 
-    return "".join(char for char in normalize("NFKD", text.casefold()) if not combining(char))
+    return "".join(char for char in normalize("NFD", text.casefold()) if not combining(char))
 
 
 def _filled(template: str, language: str, version: Version, description: str, author: str) -> str:
