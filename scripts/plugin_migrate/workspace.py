@@ -81,6 +81,21 @@ class Workspace(NamedTuple):
         """Whether the state database moves with the project because it lies inside ``.claude/``."""
         return is_inside(self.database, self.claude)
 
+    @property
+    def project_around_database(self) -> str | None:
+        """The other project in whose ``.claude/`` the state database lies, if it does.
+
+        The home directory's ``.claude/`` is Claude Code's own and belongs to no project.
+        """
+        home = os.path.realpath(os.path.expanduser("~"))
+        folder = self.database
+        while (parent := os.path.dirname(folder)) != folder:
+            folder = parent
+            if os.path.basename(folder) == ".claude":
+                project = os.path.dirname(folder)
+                return None if folder == self.claude or project == home else project
+        return None
+
     def shown(self, path: str) -> str:
         """Return ``path`` as the user knows it: relative to the project where it lies inside."""
         if is_inside(path, self.claude):

@@ -220,7 +220,7 @@ def test_a_lost_ledger_table_is_not_read_as_an_empty_one(project: Project) -> No
     project.sql("1.0.0", "CREATE TABLE t (x);")
     project.upgrade()
     project.setup("DROP TABLE migrations")
-    for command in (project.survey, project.upgrade):
+    for command in (project.look, project.upgrade):
         with pytest.raises(NotALedger, match="is gone"):
             command()
 
@@ -230,7 +230,7 @@ def test_a_ledger_without_its_sources_is_broken_and_nothing_is_run(project: Proj
     project.upgrade()
     project.sql("1.1.0", "INSERT INTO t VALUES (1); VACUUM;", options="transaction:false")
     project.setup("DROP TABLE plugin_migrate_sources")
-    for command in (project.survey, project.upgrade, project.downgrade):
+    for command in (project.look, project.upgrade, project.downgrade):
         with pytest.raises(NotALedger, match="'plugin_migrate_sources' is gone"):
             command()
     assert project.query("SELECT x FROM t") == []
@@ -286,7 +286,7 @@ def test_a_newer_ledger_is_refused_by_every_command_and_left_alone(project: Proj
     project.setup("INSERT INTO plugin_migrate_schema (version) VALUES ('99.0.0')")
     project.sql("1.1.0", "CREATE TABLE u (x);")
     before = project.dump()
-    for command in (project.survey, project.upgrade, project.downgrade):
+    for command in (project.look, project.upgrade, project.downgrade):
         with pytest.raises(LedgerTooNew, match="newer plugin-migrate"):
             command()
     assert project.dump() == before
@@ -344,11 +344,39 @@ def test_another_project_s_outside_database_is_refused_and_never_touched(
     other.sql("1.0.0", "CREATE TABLE t (x);", "DROP TABLE t;")
     other.sql("1.1.0", "CREATE TABLE u (x);")
     before = project.dump(shared)
-    for command in (other.survey, other.upgrade, other.downgrade):
+    for command in (other.look, other.upgrade, other.downgrade):
         with pytest.raises(ForeignDatabase, match="belongs to another project"):
             command()
     assert project.dump(shared) == before
     project.downgrade()
+
+
+def test_a_database_in_another_project_s_claude_folder_is_refused(
+    project: Project, folder: Path
+) -> None:
+    project.sql("1.0.0", "CREATE TABLE t (x);", "DROP TABLE t;")
+    project.upgrade()
+    worktree = Project(project.claude / "worktrees/feature")
+    stranger = Project(folder / "stranger")
+    for other in (worktree, stranger):
+        other.config(f"database: {project.database}")
+        other.sql("1.1.0", "CREATE TABLE u (x);")
+        before = project.dump()
+        for command in (other.look, other.upgrade):
+            with pytest.raises(ForeignDatabase, match=f"another project: {project.root}$"):
+                command()
+        assert project.dump() == before
+    assert project.states() == {"1.0.0": State.APPLIED}
+
+
+def test_a_new_ledger_is_not_made_in_another_project_s_claude_folder(
+    project: Project, folder: Path
+) -> None:
+    other = Project(folder / "other")
+    other.config(f"database: {project.claude / 'mine.db'}")
+    other.sql("1.0.0", "CREATE TABLE t (x);")
+    with pytest.raises(ForeignDatabase, match="another project"):
+        other.upgrade()
 
 
 def test_an_outside_database_follows_its_own_project(project: Project, folder: Path) -> None:
@@ -385,7 +413,7 @@ def test_a_file_that_is_no_database_is_named_and_left_alone(
 ) -> None:
     project.write("orchestration/db/orchestration.db", content)
     project.sql("1.0.0", "CREATE TABLE t (x);")
-    for command in (project.survey, project.upgrade):
+    for command in (project.look, project.upgrade):
         with pytest.raises(MigrateError) as caught:
             command()
         assert "orchestration.db" in f"{caught.value.message} {caught.value.file}"

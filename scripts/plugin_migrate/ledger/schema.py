@@ -71,7 +71,8 @@ def tables_of_ledger(connection: sqlite3.Connection, workspace: Workspace) -> fr
     is_ours = MARK in kinds
     if is_ours:
         _refuse_newer(connection, workspace)
-        _refuse_foreign(workspace, _load_facts(connection, kinds))
+        _refuse_other_source(workspace, _load_facts(connection, kinds))
+    _refuse_other_project(workspace, _load_facts(connection, kinds))
     if is_ours and SOURCES not in kinds:
         raise NotALedger(
             f"The ledger's table '{SOURCES}' is gone",
@@ -161,7 +162,7 @@ def _refuse_newer(connection: sqlite3.Connection, workspace: Workspace) -> None:
         )
 
 
-def _refuse_foreign(workspace: Workspace, facts: Mapping[str, str]) -> None:
+def _refuse_other_source(workspace: Workspace, facts: Mapping[str, str]) -> None:
     source = facts.get("source")
     if source != workspace.source:
         # Two ledgers in one database would take each other's rows for their own.
@@ -176,7 +177,13 @@ def _refuse_foreign(workspace: Workspace, facts: Mapping[str, str]) -> None:
             if workspace.source
             else "Give this project its own with --database or the database setting.",
         )
-    owner = None if workspace.owns_database else facts.get("project")
+
+
+def _refuse_other_project(workspace: Workspace, facts: Mapping[str, str]) -> None:
+    if workspace.owns_database:
+        return
+    # Inside another project's `.claude/` it is that project's, which records no owner.
+    owner = facts.get("project") or workspace.project_around_database
     if owner is not None and owner != workspace.project:
         raise ForeignDatabase(
             f"The database {workspace.database} belongs to another project: {owner}",
