@@ -37,7 +37,7 @@ HOSTILE = [
 def test_claude_may_only_read_unasked():
     rules = yaml.safe_load(FRONT_MATTER)["allowed-tools"].split(", ")
     launcher = '"${CLAUDE_PLUGIN_ROOT}/scripts/plugin-migrate"'
-    allowed = ["--slash", "status", "history", "check", "verify --lint-only"]
+    allowed = ["--slash", "status", "history", "check", "show", "verify --lint-only"]
     assert rules == [f"Bash({launcher} {subcommand} *)" for subcommand in allowed]
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from launcher_tree import ROOT, pins
 from plugin_migrate.cli import main
-from plugin_migrate.cli.arguments import make_parser
+from plugin_migrate.cli.arguments import COMMANDS, make_parser
 from plugin_migrate.lint import CODES
 from plugin_migrate.settings import Config, read_config
 
@@ -188,7 +188,7 @@ def test_command_table_lists_every_command_with_its_argument():
         if isinstance(action, argparse._SubParsersAction)
     ]
     shown = [row[0].strip("`").replace("\\|", "|") for row in table_rows(README, "command")]
-    assert {text.split()[0] for text in shown} == set(subparsers.choices)
+    assert {text.split()[0] for text in shown} == {command.name for command in COMMANDS}
     for text in shown:
         name, _, argument = text.partition(" ")
         usage = subparsers.choices[name].format_usage()

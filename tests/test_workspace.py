@@ -34,6 +34,7 @@ def test_everything_lies_below_claude_unless_configured(root):
 def test_options_are_relative_to_the_current_directory(root, monkeypatch):
     below = root / "below"
     below.mkdir()
+    (root / "m").mkdir()
     monkeypatch.chdir(below)
     workspace = locate(database="my.db", migrations="../m", environment={})
     assert workspace.database == f"{below}/my.db"

@@ -165,6 +165,12 @@ class BrokenMigration(MigrateError):
     code = "broken_migration"
 
 
+class TemplateUnfilled(MigrateError):
+    """A migration still is the template that ``create`` wrote."""
+
+    code = "template_unfilled"
+
+
 class DuplicateVersion(MigrateError):
     """Two migration files carry one version."""
 

@@ -19,7 +19,7 @@ class YAMLError(Exception):
     """The text is more than plain lines."""
 
 
-def safe_load(text: str) -> dict[str, str | int | bool] | None:
+def load(text: str) -> dict[str, str | int | bool] | None:
     """Return the mapping that ``text`` spells; ``None`` when nothing stands there.
 
     Raises:
@@ -32,6 +32,8 @@ def safe_load(text: str) -> dict[str, str | int | bool] | None:
         if not line.isprintable() or (match and match[1] in _WORDS):
             raise YAMLError(line)
         if match:
+            if match[1] in found:
+                raise YAMLError(f"{match[1]!r} is given twice")
             found[match[1]] = _value(match[2])
         elif plain and not plain.startswith("#"):
             raise YAMLError(line)

@@ -156,7 +156,10 @@ def ahead(entries: Iterable[Entry]) -> tuple[Version, ...]:
 
 
 def plan_upgrade(
-    entries: Sequence[Entry], target: Version | None = None, strict: bool = False
+    entries: Sequence[Entry],
+    target: Version | None = None,
+    strict: bool = False,
+    count: int | None = None,
 ) -> Plan:
     """Return the steps that apply every pending migration up to ``target``.
 
@@ -164,16 +167,23 @@ def plan_upgrade(
         entries: what :func:`entries_from` returned.
         target: the last version to apply; ``None`` means all.
         strict: refuse migrations below the current version instead of applying them.
+        count: apply the next so many instead.
 
     Raises:
         UnknownTarget: no migration has the target version.
+        UsageError: there are fewer pending migrations than ``count``.
         PlanRefused: something is modified or interrupted, or ``strict`` found one out of order.
     """
     if target is not None:
-        _require_known(entries, target)
+        require_known(entries, target)
     _refuse_unsettled(entries)
     pending = [entry for entry in entries if entry.state in UNAPPLIED]
-    due = [entry for entry in pending if target is None or entry.version <= target]
+    if count is not None and pending and count > len(pending):
+        raise UsageError(
+            f"Cannot apply {count} migrations: only {len(pending)} pending",
+            hint=("To apply everything: ", Call("upgrade")),
+        )
+    due = [entry for entry in pending if target is None or entry.version <= target][:count]
     late = tuple(entry.version for entry in due if entry.state is State.OUT_OF_ORDER)
     if strict and late:
         raise PlanRefused(
@@ -205,7 +215,7 @@ def plan_downgrade(
         PlanRefused: something is modified or interrupted.
     """
     if target is not None and target != NOTHING:
-        _require_known(entries, target)
+        require_known(entries, target)
     _refuse_unsettled(entries)
     applied = [(entry.applied.order, entry) for entry in entries if entry.applied]
     latest_first = [entry for _, entry in sorted(applied, key=lambda pair: -pair[0])]
@@ -225,6 +235,26 @@ def plan_downgrade(
         target=target,
         limit=None if target is not None else 1 if count is None else count,
     )
+
+
+def plan_redo(entries: Sequence[Entry], count: int = 1) -> tuple[Plan, Plan]:
+    """Return the rollback of the last ``count`` migrations, and the plan to apply them again.
+
+    Raises:
+        UsageError: there are fewer applied migrations than ``count``.
+        PlanRefused: something is modified or interrupted, or has no file to be applied from.
+    """
+    back = plan_downgrade(entries, count=count)
+    gone = [step.version for step in back.steps if step.entry.migration is None]
+    if gone:
+        raise PlanRefused(
+            f"{len(gone)} migration(s) could not be applied again: the file of {_listed(gone)} is"
+            " gone",
+            hint=("Bring it back (git, a backup), or only roll back: ", Call("downgrade")),
+        )
+    again = sorted((step.entry for step in back.steps), key=lambda entry: entry.version)
+    pending = [entry._replace(state=State.PENDING, applied=None) for entry in again]
+    return back, Plan("up", tuple(Step("up", entry) for entry in pending))
 
 
 def plan_back_to_files(entries: Sequence[Entry]) -> Plan:
@@ -281,7 +311,12 @@ def plan_rehearsal(entries: Sequence[Entry], first: Version, last: Version) -> R
     return Rehearsal(back, tuple(entry for entry in clone if entry.version >= first), clone)
 
 
-def _require_known(entries: Sequence[Entry], target: Version) -> None:
+def require_known(entries: Sequence[Entry], target: Version) -> None:
+    """Refuse a version that no migration has.
+
+    Raises:
+        UnknownTarget: names the newest that there is.
+    """
     if any(entry.version == target for entry in entries):
         return
     newest = entries[-1].version if entries else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from .errors import BadConfig
@@ -59,6 +60,12 @@ def read_settings(path: str, known: frozenset[str]) -> Config:
         content = read_plain(path, _LARGEST_CONFIG)
         text = content.decode("utf-8-sig")
     except FileNotFoundError:
+        if os.path.islink(path):
+            raise BadConfig(
+                f"The settings are a link that leads nowhere: {os.readlink(path)}",
+                file=path,
+                hint="Bring back what it leads to, or remove the link.",
+            ) from None
         return Config()
     except OSError as error:
         raise BadConfig(
@@ -75,17 +82,18 @@ def _parse_config(text: str, path: str, known: frozenset[str]) -> Config:
     import reprlib
 
     try:
-        import yaml
+        from .strict_yaml import YAMLError, load
     except ModuleNotFoundError:  # a hook may run before our environment exists
-        from . import plain_yaml as yaml  # type: ignore[no-redef]
+        from .plain_yaml import YAMLError, load  # type: ignore[assignment]
     try:
         if _is_deep(text):
-            raise ValueError
-        given = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise ValueError("it is nested too deep")
+        given = load(text)
+    except (YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or str(error).partition("\n")[0]
         raise BadConfig(
-            "The settings are not valid YAML",
+            f"The settings are not valid YAML: {reason}",
             file=path,
             line=mark.line + 1 if mark else None,
         ) from None
@@ -94,7 +102,17 @@ def _parse_config(text: str, path: str, known: frozenset[str]) -> Config:
     if not isinstance(given, dict):
         raise BadConfig("The settings must be a mapping of keys to values", file=path)
     values: dict[str, Any] = {}
-    for key, value in _flatten(given).items():
+    for key, value in _flatten(given, path).items():
+        inner = sorted(name for name in known if name.startswith(f"{key}."))
+        if inner:
+            shown = reprlib.repr(value)
+            raise BadConfig(
+                f"Setting '{key}' holds settings of its own, and is not {shown}",
+                file=path,
+                hint=f"Write: {key}: {{{inner[0].partition('.')[2]}: {shown}}}"
+                if _CHECKS[inner[0]][1](value)
+                else f"Known in it: {', '.join(inner)}",
+            )
         if key not in known:
             raise BadConfig(
                 f"Unknown setting '{key}'", file=path, hint=f"Known: {', '.join(sorted(known))}"
@@ -118,13 +136,15 @@ def _is_deep(text: str) -> bool:
     return False
 
 
-def _flatten(given: dict[object, object]) -> dict[str, object]:
+def _flatten(given: dict[object, object], path: str) -> dict[str, object]:
     flat: dict[str, object] = {}
     for key, value in given.items():
-        if isinstance(value, dict):
-            flat.update({f"{key}.{inner}": inner_value for inner, inner_value in value.items()})
-        else:
-            flat[str(key)] = value
+        inner = value if isinstance(value, dict) else {None: value}
+        for name, inner_value in inner.items():
+            full = str(key) if name is None else f"{key}.{name}"
+            if full in flat:
+                raise BadConfig(f"Setting '{full}' is given twice", file=path)
+            flat[full] = inner_value
     return flat
 
 
@@ -163,10 +183,14 @@ def _is_seconds(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e6
 
 
+_TABLE_NAME = (
+    "a plain table name (letters, digits, _) that begins with neither sqlite_ nor plugin_migrate_,"
+    " which are reserved"
+)
 _CHECKS = {
     "database": ("database", _is_path, "a path"),
     "migrations": ("migrations", _is_path, "a path"),
-    "ledger_table": ("ledger_table", is_ledger_table, "a plain table name (letters, digits, _)"),
+    "ledger_table": ("ledger_table", is_ledger_table, _TABLE_NAME),
     "exclude": ("exclude", _is_patterns, "a list of patterns"),
     "follow_links": ("follow_links", lambda value: isinstance(value, bool), "true or false"),
     "lock_timeout": ("lock_timeout", _is_seconds, "a number of seconds"),

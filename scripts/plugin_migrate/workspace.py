@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 
-from .errors import NoProject
+from .errors import NoProject, UsageError
 from .settings import CONFIG_NAME, Config, is_utf8, read_config
 from .values import NamedTuple
 
@@ -128,8 +128,14 @@ def locate(
     Raises:
         NoProject: no ``.claude/`` was found, or it would be the home directory's.
         BadConfig: the settings file cannot be used.
+        UsageError: the named folder of migrations is not there.
     """
     environment = os.environ if environment is None else environment
+    if migrations and not (create or os.path.exists(migrations)):
+        raise UsageError(
+            f"There is no folder {migrations}",
+            hint="Name the folder that holds the migrations; `create` makes one that is missing.",
+        )
     if project is not None:
         root = _named_project(project, create)
     else:
@@ -203,7 +209,8 @@ def nearest_project(environment: Mapping[str, str]) -> str:
         )
     raise NoProject(
         "No project found: there is no .claude/ folder here or above",
-        hint="Go to the project, or name it: --project DIR",
+        hint="Go to the project, or name it: --project DIR\n"
+        "To make this folder one: plugin-migrate --project . create initial-schema",
     )
 
 

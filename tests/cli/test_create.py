@@ -20,19 +20,27 @@ def test_a_new_migration_is_told_in_the_contracts_words(project):
         "\n"
         "Next steps:\n"
         "  1. Edit the migration file\n"
-        "  2. Implement up() and down() functions\n"
-        "  3. Run: /plugin-migrate upgrade\n"
+        "  2. Implement up() and down() functions, and prove them: plugin-migrate verify\n"
+        "  3. Run: plugin-migrate upgrade\n"
+    )
+
+
+def test_in_claude_code_the_next_steps_are_what_is_typed_there(project):
+    shown = project.typed("create add-oauth")["systemMessage"]
+    assert shown.endswith(
+        "  2. Implement up() and down() functions, and prove them: /plugin-migrate verify\n"
+        "  3. Run: /plugin-migrate upgrade"
     )
 
 
 def test_sql_has_sections_to_write(project):
     out = project.ok("create", "add-oauth", "--language=sql")
-    assert "  2. Write the migrate:up and migrate:down sections\n" in out
+    assert "  2. Write the migrate:up and migrate:down sections, and prove them: " in out
     text = (project.migrations / "1.0.0-add-oauth.sql").read_text()
     assert re.fullmatch(
         r"-- description: Add oauth\n-- author: \S+\n"
         r"-- created_at: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\n-- tags: \[\]\n\n"
-        r"-- migrate:up\n\n\n-- migrate:down\n\n?",
+        r"-- migrate:up\n\n-- Fill in: .*\n\n-- migrate:down\n\n-- Fill in: .*\n",
         text,
     )
 
@@ -104,6 +112,13 @@ def test_a_name_that_is_no_slug_is_refused(project, name):
         f"✗ Error: Invalid name for a migration: '{name}'\n  Use lower-case words"
     )
     assert project.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("ünï", "uni"), ("Straße über AddOAuth", "strasse-uber-add-oauth")]
+)
+def test_the_nearest_slug_is_suggested(project, name, meant):
+    assert project.fails("create", name, code=2).endswith(f", for example: {meant}\n")
 
 
 @pytest.mark.parametrize("version", ["1.a.0", "v1.2.0", ""])
@@ -215,6 +230,12 @@ def filled_in(text):
     return re.sub(r"^ *(#|//|--) Fill in.*\n", "", text, flags=re.MULTILINE)
 
 
+def fill_in(project):
+    """Delete the comments that ask to fill the newest migration in."""
+    path = max(project.migrations.iterdir())
+    path.write_text(filled_in(path.read_text()))
+
+
 @pytest.fixture
 def node(project, tmp_path):
     """Let the project's commands find Node.js 24."""
@@ -227,6 +248,7 @@ def test_a_fresh_file_loads_and_has_both_directions(project, template, language)
     project.ok("create", "x", f"--template={template}", f"--language={language}")
     (entry,) = project.json("status")["migrations"]
     assert entry["tags"] == ([] if template == "empty" else [template])
+    fill_in(project)
     project.ok("upgrade", "--dry-run")
     assert DOWNS[language] in next(project.migrations.iterdir()).read_text()
 
@@ -239,6 +261,7 @@ def test_a_fresh_file_runs_and_takes_back_what_it_did(project, node, template, l
     project.ok("upgrade")
     schema, files = project.query("SELECT sql FROM sqlite_schema"), project.files()
     project.ok("create", "x", f"--template={template}", f"--language={language}")
+    fill_in(project)
     project.ok("upgrade")
     project.ok("downgrade")
     next(project.migrations.glob("0.1.1*")).unlink()
@@ -250,8 +273,27 @@ def test_a_fresh_file_runs_and_takes_back_what_it_did(project, node, template, l
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_fresh_data_migration_says_what_to_fill_in_and_changes_nothing(project, node, language):
     project.ok("create", "x", "--template=data", f"--language={language}")
+    fill_in(project)
     assert "no such table: example" in project.fails("upgrade")
     assert project.applied() == []
+
+
+@pytest.mark.parametrize(("template", "language"), TEMPLATES)
+def test_a_template_that_nobody_filled_in_is_not_applied(project, template, language):
+    project.tables("0.1.0")
+    project.ok("upgrade")
+    project.ok("create", "x", f"--template={template}", f"--language={language}")
+    path = max(project.migrations.iterdir())
+    line = 1 + path.read_text().partition("Fill in")[0].count("\n")
+    for options in [], ["--dry-run"], ["--preview"]:
+        err = project.fails("upgrade", *options)
+        assert "0.1.1 is a template that nobody has filled in\n" in err
+        assert f"  {FOLDER}/{path.name}:{line}\n" in err
+        assert err.endswith("then run: plugin-migrate verify 0.1.1\n")
+    assert project.json("upgrade")["error"]["code"] == "template_unfilled"
+    assert project.applied() == ["0.1.0"]
+    path.write_text(path.read_text().replace("Fill in", "lint: allow placeholder: Fill in"))
+    assert "is a template" not in project.call("upgrade", "--dry-run").err
 
 
 @pytest.mark.parametrize("language", ["python", "typescript"])
@@ -306,7 +348,7 @@ def test_the_schema_template_rebuilds_a_table_with_its_children(project, node, l
         create = text[text.index("CREATE TABLE example (\n") : text.index("-- What ALTER")]
         text = text.replace(create, "")
         text = re.sub(r"^-- (CREATE|INSERT|DROP|ALTER) (.*;)$", r"\1 \2", text, flags=re.MULTILINE)
-    path.write_text(text)
+    path.write_text(filled_in(text))
     project.ok("upgrade")
     assert project.query("SELECT * FROM example") == [(1, "a", None), (2, "b", None)]
     assert project.query("SELECT * FROM child") == [(1,), (2,)]

@@ -13,7 +13,7 @@ from plugins import Shelf, table
 TEXT = (ROOT / "docs/json.md").read_text()
 COMMON = "Every document"
 # Mappings whose keys are not ours.
-OPEN = {"counts", "migrations[].error"}
+OPEN = {"counts", "migrations[].error", "metadata", "checks[].problem"}
 
 
 def sections():
@@ -77,6 +77,7 @@ def upgrades(project, shelf):
     failed = project.json("upgrade")
     assert not failed["ok"]
     yield failed
+    yield project.json("redo")
     yield project.json("downgrade")
 
 
@@ -108,7 +109,7 @@ def synced(project, shelf):
     document = project.json("sync")
     (done,) = document.pop("sources")
     assert done["steps"]
-    assert set(done) - top("upgrade, downgrade") == {"source", "ok"}
+    assert set(done) - top("upgrade, downgrade, redo") == {"source", "ok"}
     (done,) = project.json("sync")["sources"]
     assert done == {"source": "keeper", "ok": True, "steps": []}
     yield document
@@ -147,9 +148,32 @@ def checked(project, shelf):
     yield project.json("check")
 
 
+def shown(project, shelf):
+    project.python("1.0.0", "ctx.db.execute('CREATE TABLE t (x)')\n(ctx.claude / 'a').mkdir()")
+    yield project.json("show", "1.0.0")
+    project.ok("upgrade")
+    yield project.json("show", "1.0.0")
+
+
+def examined(project, shelf):
+    yield project.json("doctor")
+
+
+def helped(project, shelf):
+    yield project.json("help")
+
+
+def completing(project, shelf):
+    yield project.json("completion", "fish")
+
+
 DOCUMENTS = {
-    "upgrade, downgrade": upgrades,
+    "upgrade, downgrade, redo": upgrades,
     "status": statuses,
+    "show": shown,
+    "doctor": examined,
+    "help": helped,
+    "completion": completing,
     "create": created,
     "init-plugin": prepared,
     "verify": verified,
@@ -185,7 +209,7 @@ def test_several_sources_share_a_document(project, shelf):
     document = project.json("upgrade", "--all")
     assert [one["source"] for one in document["sources"]] == [None, "keeper"]
     for one in document["sources"]:
-        assert set(one) - top("upgrade, downgrade") == {"source", "ok"}
+        assert set(one) - top("upgrade, downgrade, redo") == {"source", "ok"}
 
 
 def test_every_error_has_its_code_listed():

@@ -405,8 +405,19 @@ def test_without_a_project_the_way_out_is_told(project, tmp_path):
         assert project.fails(*command, cwd=empty) == (
             "✗ Error: No project found: there is no .claude/ folder here or above\n"
             "  Go to the project, or name it: --project DIR\n"
+            "  To make this folder one: plugin-migrate --project . create initial-schema\n"
         )
     assert list(empty.iterdir()) == []
+    project.ok("--project", ".", "create", "initial-schema", cwd=empty)
+    assert "1.0.0" in project.ok("status", cwd=empty)
+
+
+def test_a_named_folder_of_migrations_must_be_there(project, tmp_path):
+    project.tables("1.0.0")
+    project.ok("upgrade")
+    for command in ("status", "upgrade", "history", "verify"):
+        err = project.fails(command, "--migrations", tmp_path / "nowhere", code=2)
+        assert err.startswith(f"✗ Error: There is no folder {tmp_path}/nowhere\n")
 
 
 def test_a_named_project_must_be_one(project, tmp_path):
@@ -428,6 +439,12 @@ def test_the_home_directory_is_no_project_unless_named(project):
         "status", cwd=below, environment={"CLAUDE_PROJECT_DIR": str(project.home)}
     )
     assert "No migrations found" in project.ok("status", "--project", project.home)
+
+
+def test_settings_that_are_a_link_to_nowhere_are_told(project):
+    (project.claude / "plugin-migrate.yaml").symlink_to("gone.yaml")
+    err = project.fails("status")
+    assert err.startswith("✗ Error: The settings are a link that leads nowhere: gone.yaml\n")
 
 
 def test_a_deleted_current_directory_is_told(project, tmp_path):
@@ -530,7 +547,7 @@ def test_migrations_and_database_may_lie_elsewhere(project, tmp_path):
         ("database: ''\n", "Setting 'database' must be a path, not ''\n"),
         ("migrations: [a]\n", "Setting 'migrations' must be a path, not ['a']\n"),
         ("ledger_table: a b\n", "Setting 'ledger_table' must be a plain table name"),
-        ("ledger_table: sqlite_x\n", "Setting 'ledger_table' must be a plain table name"),
+        ("ledger_table: sqlite_master\n", "that begins with neither sqlite_ nor plugin_migrate_"),
         ("exclude: '*.log'\n", "Setting 'exclude' must be a list of patterns, not '*.log'\n"),
         ("exclude: [1]\n", "Setting 'exclude' must be a list of patterns, not [1]\n"),
         ("follow_links: 1\n", "Setting 'follow_links' must be true or false, not 1\n"),
@@ -538,11 +555,27 @@ def test_migrations_and_database_may_lie_elsewhere(project, tmp_path):
         ("lock_timeout: .inf\n", "Setting 'lock_timeout' must be a number of seconds"),
         ("lock_timeout: yes\n", "Setting 'lock_timeout' must be a number of seconds"),
         ("backups: {keep: 0}\n", "Setting 'backups.keep' must be a number of at least 1, not 0\n"),
-        ("backups: 3\n", "Unknown setting 'backups'\n"),
+        (
+            "backups: 5\n",
+            "and is not 5\n  .claude/plugin-migrate.yaml\n  Write: backups: {keep: 5}\n",
+        ),
+        ("backups: all\n", "is not 'all'\n  .claude/plugin-migrate.yaml\n  Known in it: backups.k"),
+        (
+            "exclude: []\nexclude: [a]\n",
+            "not valid YAML: 'exclude' is given twice\n  .claude/plugin-migrate.yaml:2\n",
+        ),
+        ("backups: {keep: 1, keep: 2}\n", "not valid YAML: 'keep' is given twice\n"),
+        ("backups: {keep: 1}\nbackups.keep: 2\n", "Setting 'backups.keep' is given twice\n"),
         ("- a\n", "The settings must be a mapping of keys to values\n"),
-        ("database: x\n  broken: [\n", "not valid YAML\n  .claude/plugin-migrate.yaml:2\n"),
-        ("database: 2025-13-45\n", "The settings are not valid YAML\n"),
-        ("database: " + "[" * 500 + "\n", "The settings are not valid YAML\n"),
+        (
+            "database: x\n  broken: [\n",
+            "mapping values are not allowed here\n  .claude/plugin-migrate.yaml:2\n",
+        ),
+        ("database: 2025-13-45\n", "The settings are not valid YAML: month must be in 1..12\n"),
+        (
+            "database: " + "[" * 500 + "\n",
+            "The settings are not valid YAML: it is nested too deep\n",
+        ),
         (b"database: \xff\n", "The settings are not UTF-8\n"),
         ("x" * (1 << 17), "The settings cannot be read: it has 128.0 KiB, over 64.0 KiB\n"),
         ('database: "\\ud800"\n', "Setting 'database' must be a path, not '\\ud800'\n"),

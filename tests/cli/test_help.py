@@ -8,19 +8,19 @@ import pytest
 from plugin_migrate import __version__
 from plugin_migrate.cli.commands import COMMANDS as TABLE
 
-COMMANDS = ["upgrade", "downgrade", "status", "create"]
+COMMANDS = ["upgrade", "downgrade", "redo", "status", "show", "create"]
 
 
 def test_the_help_names_every_command_and_exit_code(project):
     out = project.ok("--help")
-    for command in COMMANDS:
-        assert re.search(rf"^    {command} ", out, re.MULTILINE)
+    for command in TABLE:
+        assert re.search(rf"^    {command.name} ", out, re.MULTILINE)
     assert "exit codes: 0 done, 1 failed, 2 wrong usage" in out
     assert out == project.ok("-h")
 
 
 def test_a_document_about_wrong_usage_knows_every_command(project):
-    listed = re.findall(r"^    ([a-z-]+)  ", project.ok("--help"), re.MULTILINE)
+    listed = re.findall(r"^    ([a-z-]+)(?: \([a-z]+\))?  ", project.ok("--help"), re.MULTILINE)
     assert set(COMMANDS) <= set(listed) == {command.name for command in TABLE}
 
 
@@ -34,6 +34,11 @@ def test_the_help_of_a_command_has_options_and_examples_and_needs_no_project(pro
     for option in ("--project", "--database", "--migrations", "--format", "--verbose"):
         assert option in out
     assert "examples:" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("  --project")]
+    listed = re.findall(r"--[a-z-]+", line)
+    explained = re.findall(r"^  (?:-\w, )?(--[a-z-]+)", project.ok("--help"), re.MULTILINE)
+    assert set(listed) == set(explained) - {"--help", "--version"}
+    assert not any(option in out.partition("examples:")[0] for option in listed)
     assert all(len(line) <= 100 for line in out.splitlines())
 
 
@@ -44,9 +49,15 @@ def test_every_example_is_accepted(project, command):
     assert examples
     project.tables("1.0.0", "1.1.0", "1.2.0")
     for example in examples:
-        if re.match(r"upgrade|downgrade|status|create", example) and "--plugin" not in example:
+        if (
+            re.match(r"upgrade|downgrade|redo|show|status|create", example)
+            and "--plugin" not in example
+        ):
             project.ok("upgrade")
+            files = set(project.migrations.iterdir())
             assert project.call(*shlex.split(example)).code == 0, example
+            for created in set(project.migrations.iterdir()) - files:
+                created.unlink()  # or it would have to be filled in
 
 
 def test_options_may_stand_before_and_behind_the_command_in_both_forms(project, tmp_path):

@@ -40,3 +40,15 @@ def test_ctrl_c_exits_130_without_a_traceback(start):
     command = [sys.executable, "-c", WAITING + start]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_ctrl_c_in_a_step_asks_to_go_on_and_not_to_mend_anything(project):
+    project.python("1.0.0", "import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    assert project.fails("upgrade", code=130) == (
+        "✗ Error: Could not apply 1.0.0 - Step\n"
+        "  Interrupted by SIGINT: the running step 1.0.0 was undone\n"
+        "  Steps finished before it stay. Run the command again to go on.\n"
+        "\n"
+        "The interrupted migration was undone completely.\n"
+        "To go on, run: plugin-migrate upgrade\n"
+    )

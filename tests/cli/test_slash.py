@@ -94,7 +94,10 @@ def test_an_error_is_told_on_stdout_which_is_all_that_claude_sees(project, typed
 # What was typed, and its outcome
 
 
-READING = ["status", "status --format=json", "history", "check", "status --help", "--version"]
+READING = [
+    "status", "status --format=json", "history", "check", "status --help", "--version", "-V",
+    "show 1.0.0", "help", "help redo", "completion fish",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", READING)

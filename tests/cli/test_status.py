@@ -54,7 +54,10 @@ def test_every_state_has_its_word(mixed):
         "2.0.0": "Pending",
     }
     assert "\nSummary: 1 applied, 1 pending, 1 modified, 1 missing, 1 out of order\n" in out
-    assert "Modified: the file was edited since it was applied." in out
+    assert (
+        "\nModified: the file was edited since it was applied. Take the edit back (git restore)\n"
+        "  and write a new migration, or accept it: plugin-migrate repair 1.1.0\n"
+    ) in out
     assert "Missing: the file is gone" in out
 
 

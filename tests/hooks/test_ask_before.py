@@ -118,6 +118,7 @@ MENTIONS = [
 READING = [
     "status", "status --pending-only --format=json", "history --limit=5", "check --all",
     "verify --lint-only", "status --plugin keeper", "--help", "upgrade --help", "--version",
+    "show 1.0.0", "show 1.0.0 --format=json", "help", "help upgrade", "completion bash", "-V",
 ]  # fmt: skip
 ELSEWHERE = ["--project .", "--database x.db", "--migrations=fixtures/x", "--plugin-dir ."]
 
@@ -157,7 +158,9 @@ def test_reading_passes_to_the_clients_own_rules(client: Client, arguments: str)
 
 
 @pytest.mark.parametrize("option", ELSEWHERE)
-@pytest.mark.parametrize("arguments", ["status", "history", "check", "verify --lint-only"])
+@pytest.mark.parametrize(
+    "arguments", ["status", "history", "check", "show 1.0.0", "verify --lint-only"]
+)
 def test_reading_elsewhere_is_asked_about(client: Client, arguments: str, option: str) -> None:
     reason = ask(client, f"{LAUNCHER} {arguments} {option}")
     assert reason is not None
@@ -190,11 +193,24 @@ def test_the_question_shows_the_plan(client: Client, project: Project) -> None:
         "repair --applied": "settle edited or interrupted migrations: repair",
         "restore": "list the backups",
         "restore x": "go back to the backup x",
+        "restore x -n": "show, without doing it, what would go back to the backup x",
+        "repair -n": "show, without doing it, what would settle edited or interrupted migrations:"
+        " repair",
+        "upgrade +1": "apply 1 to this project: 1.1.0 Step",
+        "redo": "roll back and apply again 1 of this project: 1.0.0 First",
+        "redo 1 -n": "show, without running it, what would roll back and apply again 1 of this"
+        " project: 1.0.0 First",
+        "doctor": "look at this machine and project, and ask node, bun, deno and claude their"
+        " versions",
         "sync": "bring the state of plugins to the installed versions, forward or back",
     }
     for arguments, text in asked.items():
         command = arguments.split()[0]
         assert ask(client, f"{LAUNCHER} {arguments}") == f"plugin-migrate {command}: {text}"
+    aliases = {"rollback": "downgrade: roll back 1 of", "new x": "create: write a new migration"}
+    for arguments, text in aliases.items():
+        asked_for = ask(client, f"{LAUNCHER} {arguments}")
+        assert str(asked_for).startswith(f"plugin-migrate {text}")
     twice = ask(client, f"{LAUNCHER} upgrade && {LAUNCHER} downgrade 1")
     assert twice == (
         f"plugin-migrate upgrade: apply 2 to this project: 1.1.0 Step, {oauth};"

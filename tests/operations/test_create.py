@@ -45,7 +45,7 @@ def in_a_new_project(name, **options):
         ("x\n", "x"),
         ("x.py", "x-py"),
         ("..", "add-oauth"),
-        ("ünï", "n"),
+        ("ünï", "uni"),
         ("²", "add-oauth"),
         ("a" * 101, "a" * 100),
     ],

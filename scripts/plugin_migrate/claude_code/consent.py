@@ -23,7 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
 
-READING = frozenset({"status", "history", "check"})
+# `doctor` reads too, but starts programs that PATH names, which may be a project's own.
+READING = frozenset({"status", "history", "check", "show", "help", "completion"})
 _LOCAL = ("project", "database", "migrations", "plugin_dir")
 _CHECKED = frozenset({"create", "verify"})
 _VALID = 60 * 60  # seconds between question and call: the user may be away

@@ -40,7 +40,7 @@ def _run_typed(text: str) -> int:
     from ..cli.slash import MOST_ROWS, captured
     from . import outcome
 
-    environment = {**os.environ, "CLAUDECODE": "1"}
+    environment = _in_claude_code()
     answer = outcome.answer(
         json.loads(text),
         environment,
@@ -72,10 +72,15 @@ def _run_slash(session: str, text: str) -> int:
         except MigrateError as error:
             if not _only_reads(arguments):
                 return give_up(error, output, verbose=False)
-        environment = {**os.environ, "CLAUDE_PROJECT_DIR": project, "CLAUDECODE": "1"}
+        environment = {**_in_claude_code(), "CLAUDE_PROJECT_DIR": project}
         code, printed = slash.captured(lambda: run_command(arguments, environment, slash.MOST_ROWS))
         sys.stdout.buffer.write(slash.fit(printed, arguments, slash.MOST_BYTES))
         return code
+
+
+def _in_claude_code() -> dict[str, str]:
+    """Return the environment of a typed command: the client shows colour's codes as they are."""
+    return {**os.environ, "CLAUDECODE": "1", "FORCE_COLOR": ""}
 
 
 def _only_reads(arguments: list[str]) -> bool:

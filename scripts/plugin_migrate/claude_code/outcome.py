@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from ..cli.slash import MOST_BYTES, MOST_SHOWN, fit, split_arguments
+from ..cli.slash import CHANGING, MOST_BYTES, MOST_SHOWN, ONLY_SHOWN, fit, split_arguments
 from ..errors import ConsentMissing, MigrateError
 from . import consent, private
 
@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 AGAIN = "--again"
-_NO_MODEL = consent.READING | {"--help", "-h", "--version"}
-_CHANGING = frozenset("upgrade downgrade sync repair baseline restore create".split())
-_ONLY_SHOWN = frozenset({"--dry-run", "--preview", "--help", "-h"})
+_NO_MODEL = consent.READING | {"doctor", "--help", "-h", "--version", "-V"}
+_ONLY_SHOWN = ONLY_SHOWN | {"--help", "-h"}
 _ENDED = "Stop-{}"  # hooks/turn-moved leaves it
 _SAFE = re.compile(r"[A-Za-z0-9-]{1,100}")
 
@@ -133,7 +132,7 @@ def _needs_no_model(arguments: Sequence[str]) -> bool:
 
 
 def _changes(arguments: Sequence[str]) -> bool:
-    return bool(_CHANGING & set(arguments)) and not _ONLY_SHOWN & set(arguments)
+    return bool({*CHANGING, "create", "new"} & set(arguments)) and not _ONLY_SHOWN & set(arguments)
 
 
 def _is_sent_again(before: Outcome, now: Outcome) -> bool:

@@ -11,10 +11,11 @@ from contextlib import redirect_stdout
 from io import StringIO
 
 from ..cli.arguments import make_parser
+from ..cli.targets import step_count, upgrade_target
 from ..engine.prepare import description_of
 from ..errors import MigrateError, UsageError
 from ..migration import title_of
-from ..plan import UNAPPLIED, Plan, Step, plan_downgrade, plan_upgrade
+from ..plan import UNAPPLIED, Plan, Step, plan_downgrade, plan_redo, plan_upgrade
 from ..render.style import one_line
 from ..survey import Survey, survey_ahead
 from ..version import Version
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 
 _MOST_STEPS = 8
 _LONGEST = 60
+_VERBS = {
+    "upgrade": "apply",
+    "downgrade": "roll back",
+    "redo": "roll back and apply again",
+}
 _LOCAL = ("project", "database", "migrations", "plugin_dir")
 
 
@@ -60,6 +66,8 @@ def _planned(options: Namespace, environment: Mapping[str, str]) -> str:
     command = options.command
     if command in ("upgrade", "downgrade") and not options.all and not options.plugin_dir:
         return _of_run(options, environment)
+    if command == "redo" and not options.plugin_dir:
+        return _of_redo(options, environment)
     if command == "upgrade" and not options.plugin_dir:
         return _of_every_source(options, environment)
     if command == "verify" and not (options.all or options.plugin_dir or options.lint_only):
@@ -70,6 +78,13 @@ def _planned(options: Namespace, environment: Mapping[str, str]) -> str:
 def _of_run(options: Namespace, environment: Mapping[str, str]) -> str:
     workspace = _workspace(options, environment)
     return f"{_verb(options)} {_steps(_plan(options, survey_ahead(workspace)), _whose(workspace))}"
+
+
+def _of_redo(options: Namespace, environment: Mapping[str, str]) -> str:
+    workspace = _workspace(options, environment)
+    count = 1 if options.target is None else step_count(options.target, "redo")
+    back, _ = plan_redo(survey_ahead(workspace).entries, count)
+    return f"{_verb(options)} {_steps(back, _whose(workspace))}"
 
 
 def _of_every_source(options: Namespace, environment: Mapping[str, str]) -> str:
@@ -94,18 +109,19 @@ def _of_verify(options: Namespace, environment: Mapping[str, str]) -> str:
 
 def _plan(options: Namespace, seen: Survey) -> Plan:
     target = options.target
-    version = Version.parse(target) if target and "." in target else None
     if options.command == "upgrade":
-        return plan_upgrade(seen.entries, version, options.strict)
+        last, most = upgrade_target(target)
+        return plan_upgrade(seen.entries, last, options.strict, most)
+    version = Version.parse(target) if target and "." in target else None
     count = int(target) if target and version is None and target.isdecimal() else None
     return plan_downgrade(seen.entries, version, count)
 
 
 def _verb(options: Namespace) -> str:
-    verb = "apply" if options.command == "upgrade" else "roll back"
+    verb = _VERBS[options.command]
     if options.dry_run:
         return f"show, without running it, what would {verb}"
-    if options.preview:
+    if getattr(options, "preview", False):
         return f"run on a copy, as code with your permissions, to {verb}"
     return verb
 
@@ -157,15 +173,25 @@ def _in_general(options: Namespace) -> str:
     if command == "baseline":
         return f"mark every migration up to {_shown(options.target)} as applied, without running it"
     if command == "repair":
-        return "settle edited or interrupted migrations: repair"
+        return f"{_dry(options)}settle edited or interrupted migrations: repair"
     if command == "restore":
         backup = options.backup
-        return f"go back to the backup {_shown(backup)}" if backup else "list the backups"
+        if backup is None:
+            return "list the backups"
+        return f"{_dry(options)}go back to the backup {_shown(backup)}"
+    if command == "doctor":
+        return "look at this machine and project, and ask node, bun, deno and claude their versions"
+    if command == "show":
+        return f"show the migration {_shown(options.target)}"
     if command == "sync":
         return "bring the state of plugins to the installed versions, forward or back"
     if command in consent.READING:
         return f"show {command}"
     return f"{_verb(options)} migrations of every source that is named"
+
+
+def _dry(options: Namespace) -> str:
+    return "show, without doing it, what would " if options.dry_run else ""
 
 
 def _shown(value: object) -> str:

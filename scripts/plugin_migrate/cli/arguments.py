@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from itertools import pairwise
+from types import MappingProxyType
 
 from .. import __version__
 from ..errors import UsageError
@@ -13,7 +14,7 @@ from .options import add_common
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
 
@@ -27,26 +28,63 @@ examples:
   plugin-migrate create add-oauth             write a new migration file
   plugin-migrate history                      everything that ever happened
   plugin-migrate upgrade --plugin NAME        apply what an enabled plugin ships
+  plugin-migrate help upgrade                 what one command does, with examples
+
+environment:
+  CLAUDE_PROJECT_DIR     where to look for the project, before the current directory
+  PLUGIN_MIGRATE_CACHE   the folder of our Python environment (default: ~/.cache/plugin-migrate)
+  NO_COLOR, FORCE_COLOR  never colour, always; --color says more than both
+  PAGER, COLUMNS         what shows long results on a terminal; how wide they are elsewhere
+  TMPDIR                 where previews and verify keep their copies
 
 exit codes: 0 done, 1 failed, 2 wrong usage, 3 pending (check), 130 interrupted
+"""
+_GLOBAL_OPTIONS = """
+global options, explained by `plugin-migrate --help`:
+  --project --database --migrations --plugin --plugin-dir --lock-timeout --color --verbose --quiet
 """
 
 
 class _Parser(argparse.ArgumentParser):
     """Reports wrong usage as one of our errors, so that it can be JSON too."""
 
+    commands: Mapping[str, argparse.ArgumentParser] = MappingProxyType({})
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(message[:1].upper() + message[1:], hint=f"See: {self.prog} --help")
 
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """Return the options; what is not one is told by the command that it was given to."""
+        options, extra = self.parse_known_args(args, namespace)
+        if extra:
+            from .meant import unknown_arguments
 
-def make_parser() -> argparse.ArgumentParser:
+            parser = self.commands.get(options.command, self)
+            raise unknown_arguments(extra, parser._option_string_actions, parser.prog)
+        return options
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        # argparse's own error lists every choice and guesses none.
+        if action.choices is None or value in action.choices:
+            return
+        from .meant import unknown_choice, unknown_command
+
+        if isinstance(action, argparse._SubParsersAction):
+            raise unknown_command(str(value), action.choices)
+        what = "/".join(action.option_strings) or str(action.metavar or action.dest)
+        raise unknown_choice(value, what, tuple(action.choices), self.prog)
+
+
+def make_parser() -> _Parser:
     """Return the parser of the command line; what it refuses is a :class:`UsageError`.
 
     What it returns carries the options of the command, its name as ``command``, and as ``run`` the
     function that carries it out.
     """
     common = _Parser(add_help=False, formatter_class=_Help)
-    add_common(common)
+    add_common(common, argparse.SUPPRESS)
     parser = _Parser(
         prog="plugin-migrate",
         description="Versioned, reversible, crash-safe migrations of a project's .claude/ state.",
@@ -55,7 +93,9 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add_common(parser)
-    parser.add_argument("--version", action="version", version=f"plugin-migrate {__version__}")
+    parser.add_argument(
+        "-V", "--version", action="version", version=f"plugin-migrate {__version__}"
+    )
     parser.set_defaults(
         project=None,
         database=None,
@@ -64,16 +104,19 @@ def make_parser() -> argparse.ArgumentParser:
         plugin_dir=None,
         lock_timeout=None,
         verbose=False,
+        quiet=False,
+        color="auto",
     )
     # Not `required`: whoever gives no command is shown the help, which says more than an error.
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for command in COMMANDS:
         subparser = commands.add_parser(
             command.name,
+            aliases=command.aliases,
             parents=[common],
             help=command.summary,
             description=command.summary[:1].upper() + command.summary[1:] + ".",
-            epilog=command.examples,
+            epilog=command.examples + _GLOBAL_OPTIONS,
             formatter_class=_Help,
             allow_abbrev=False,
         )
@@ -84,7 +127,9 @@ def make_parser() -> argparse.ArgumentParser:
             help="how to print the result",
         )
         command.add_arguments(subparser)
-        subparser.set_defaults(run=command.run)
+        # argparse gives the alias that was typed; what it is short for counts.
+        subparser.set_defaults(run=command.run, command=command.name)
+    parser.commands = commands.choices
     return parser
 
 
@@ -102,4 +147,4 @@ class _Help(argparse.RawDescriptionHelpFormatter):
             columns = os.get_terminal_size(1).columns
         except OSError:
             columns = 80
-        super().__init__(prog, width=max(columns - 2, 40))
+        super().__init__(prog, max_help_position=27, width=max(columns - 2, 40))

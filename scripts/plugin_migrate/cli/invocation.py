@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from collections.abc import Mapping
 
 from ..errors import UnknownPlugin, UsageError
 from ..workspace import Workspace, locate
-from .output import Output
+from .output import Output, style_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from typing import TextIO
 
     from ..errors import MigrateError
+    from ..render.style import Style
     from ..sources.attention import Attention
     from ..sources.departed import Departed
     from ..sources.installed import Plugin
@@ -147,6 +151,16 @@ class Invocation:
             if os.path.realpath(folder) == os.path.realpath(plugin.root):
                 return f"--plugin-dir {shlex.quote(folder)}"
         return f"--plugin {plugin.name}"
+
+    @property
+    def aside(self) -> TextIO:
+        """Where progress goes, and what migrations log: with ``--quiet`` nowhere."""
+        return io.StringIO() if self.options.quiet else sys.stderr
+
+    @property
+    def style_aside(self) -> Style:
+        """How that looks."""
+        return style_of(sys.stderr, self.environment)
 
     @property
     def done_by(self) -> str:

@@ -11,7 +11,7 @@ from ..errors import DamagedEnvironment, MigrateError, UsageError
 from .arguments import make_parser, wants_json
 from .commands import COMMANDS
 from .invocation import Invocation
-from .output import Output, print_cause
+from .output import Output, print_cause, with_color
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,6 +82,10 @@ def run_command(
         require: raises if the command must not run.
     """
     parser = make_parser()
+    if "_ARGCOMPLETE" in environment:
+        from .commands.explain import complete
+
+        complete(parser)
     try:
         options = parser.parse_args(arguments)
     except SystemExit:  # --help and --version have printed it
@@ -92,7 +96,8 @@ def run_command(
     if options.command is None:
         parser.print_help(sys.stderr)
         return UsageError.exit_code
-    output = Output(options.command, options.format == "json", environment)
+    environment = with_color(environment, options.color)
+    output = Output(options.command, options.format == "json", environment, options.quiet)
     try:
         require(options, arguments)
         code = options.run(Invocation(options, environment, output, most_rows))
@@ -140,8 +145,8 @@ def _bug(error: Exception) -> MigrateError:
 
 def _command_in(arguments: Sequence[str]) -> str | None:
     """Return the command in arguments that are wrong, for the document about what is wrong."""
-    names = {command.name for command in COMMANDS}
-    return next((argument for argument in arguments if argument in names), None)
+    names = {name: command.name for command in COMMANDS for name in command.names}
+    return next((names[argument] for argument in arguments if argument in names), None)
 
 
 def give_up(error: MigrateError, output: Output, verbose: bool) -> int:

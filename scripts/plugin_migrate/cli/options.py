@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import functools
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def add_upgrade(parser: argparse.ArgumentParser) -> None:
     """Add what ``upgrade`` takes."""
-    parser.add_argument("target", nargs="?", metavar="X.Y.Z", help="the last version to apply")
+    parser.add_argument(
+        "target",
+        nargs="?",
+        metavar="X.Y.Z|+N",
+        help="the last version to apply, or how many (default: all)",
+    )
     parser.add_argument(
         "--strict", action="store_true", help="refuse migrations below the current version"
     )
@@ -26,6 +34,32 @@ def add_downgrade(parser: argparse.ArgumentParser) -> None:
     )
     _add_all(parser)
     _add_run_options(parser)
+
+
+def add_redo(parser: argparse.ArgumentParser) -> None:
+    """Add what ``redo`` takes."""
+    parser.add_argument("target", nargs="?", metavar="N", help="how many (default: 1)")
+    _add_backup_option(parser)
+    _add_dry_run(parser)
+
+
+def add_show(parser: argparse.ArgumentParser) -> None:
+    """Add what ``show`` takes."""
+    parser.add_argument("target", metavar="X.Y.Z", help="the migration")
+
+
+def add_doctor(parser: argparse.ArgumentParser) -> None:
+    """Add what ``doctor`` takes: nothing of its own."""
+
+
+def add_help(parser: argparse.ArgumentParser) -> None:
+    """Add what ``help`` takes."""
+    parser.add_argument("topic", nargs="?", metavar="COMMAND", help="the command to explain")
+
+
+def add_completion(parser: argparse.ArgumentParser) -> None:
+    """Add what ``completion`` takes."""
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell to complete in")
 
 
 def add_status(parser: argparse.ArgumentParser) -> None:
@@ -110,6 +144,7 @@ def add_repair(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--take-database", action="store_true", help="this project was moved; its database stayed"
     )
+    _add_dry_run(parser, "show what would be settled, change nothing")
 
 
 def add_restore(parser: argparse.ArgumentParser) -> None:
@@ -118,6 +153,7 @@ def add_restore(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force", action="store_true", help="also over files that were edited since"
     )
+    _add_dry_run(parser, "show what would be brought back, change nothing")
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
@@ -128,7 +164,7 @@ def add_check(parser: argparse.ArgumentParser) -> None:
 def add_sync(parser: argparse.ArgumentParser) -> None:
     """Add what ``sync`` takes."""
     _add_backup_option(parser)
-    parser.add_argument("--dry-run", action="store_true", help=_DRY_RUN)
+    _add_dry_run(parser)
     parser.set_defaults(preview=False, all=False)
 
 
@@ -138,22 +174,32 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def add_common(parser: argparse.ArgumentParser) -> None:
-    """Add what may stand before and after the command; `make_parser` sets the defaults."""
-    add = functools.partial(parser.add_argument, default=argparse.SUPPRESS)
-    add("--project", metavar="DIR", type=_path, help="the folder that holds .claude/")
-    add("--database", metavar="PATH", type=_path, help="the state database")
-    add("--migrations", metavar="DIR", type=_path, help="the migrations folder")
-    add("--plugin", metavar="NAME", type=_path, help="the migrations that this plugin ships")
+def add_common(parser: argparse.ArgumentParser, hidden: str | None = None) -> None:
+    """Add what may stand before and after the command; `make_parser` sets the defaults.
+
+    Parameters:
+        hidden: what takes the place of every help, for a parser that need not explain them again.
+    """
+
+    def add(*names: str, explained: str, **options: Any) -> None:
+        told = hidden or explained
+        parser.add_argument(*names, default=argparse.SUPPRESS, help=told, **options)
+
+    add("--project", metavar="DIR", type=_path, explained="the folder that holds .claude/")
+    add("--database", metavar="PATH", type=_path, explained="the state database")
+    add("--migrations", metavar="DIR", type=_path, explained="the migrations folder")
+    add("--plugin", metavar="NAME", type=_path, explained="the migrations that this plugin ships")
     add(
         "--plugin-dir",
         metavar="DIR",
         type=_path,
         action="append",
-        help="a plugin that is being written, as for the client; can be repeated",
+        explained="a plugin that is being written, as for the client; can be repeated",
     )
-    add("--lock-timeout", metavar="SECONDS", type=_seconds, help="wait for another run")
-    add("--verbose", action="store_true", help="show sources, steps and tracebacks")
+    add("--lock-timeout", metavar="SECONDS", type=_seconds, explained="wait for another run")
+    add("--color", choices=("auto", "always", "never"), explained="when to colour (default: auto)")
+    add("--verbose", action="store_true", explained="show sources, steps and tracebacks")
+    add("-q", "--quiet", action="store_true", explained="print only what is wrong")
 
 
 def _path(text: str) -> str:
@@ -188,10 +234,14 @@ def _add_backup_option(parser: argparse.ArgumentParser) -> None:
 _DRY_RUN = "show the plan and check it, run nothing"
 
 
+def _add_dry_run(parser: argparse._ActionsContainer, explained: str = _DRY_RUN) -> None:
+    parser.add_argument("-n", "--dry-run", action="store_true", help=explained)
+
+
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
     _add_backup_option(parser)
     rehearsals = parser.add_mutually_exclusive_group()
-    rehearsals.add_argument("--dry-run", action="store_true", help=_DRY_RUN)
+    _add_dry_run(rehearsals)
     rehearsals.add_argument(
         "--preview", action="store_true", help="run the plan on a copy and show what would change"
     )

@@ -29,10 +29,18 @@ class Output:
         command: its name, for the document; ``None`` while it is unknown.
         is_json: one JSON document instead of text.
         environment: the process's environment variables.
+        is_quiet: of text only what is wrong.
     """
 
-    def __init__(self, command: str | None, is_json: bool, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        command: str | None,
+        is_json: bool,
+        environment: Mapping[str, str],
+        is_quiet: bool = False,
+    ) -> None:
         self.is_json = is_json
+        self._is_quiet = is_quiet
         self._environment = environment
         # What calls that we propose need, so that they concern the source that is shown.
         self.option = ""
@@ -48,7 +56,7 @@ class Output:
     def of_source(self, source: str | None, option: str) -> None:
         """Announce whose result comes next."""
         self._source, self.option = source, option
-        if self._sources is not None and not self.is_json:
+        if self._sources is not None and not (self.is_json or self._is_quiet):
             title = f"Plugin {source}" if source else "This project"
             print(f"\n{title}:" if self._has_text else f"{title}:", flush=True)
 
@@ -56,7 +64,7 @@ class Output:
         """Print a result the way the user asked for it."""
         if self.is_json:
             self._add(document(), ok)
-        else:
+        elif not (self._is_quiet and ok):
             self._has_text = True
             shown = text(style_of(sys.stdout, self._environment, self.option))
             if not (sys.stdout.isatty() and _paged(shown)):
@@ -119,22 +127,38 @@ def style_of(stream: TextIO, environment: Mapping[str, str], option: str = "") -
     """Return how text looks on ``stream``: as wide as its terminal, or as ``COLUMNS`` says.
 
     What is written elsewhere is as wide as it gets, but Claude Code shows it to a person in some 76
-    columns.
+    columns. ``NO_COLOR`` (https://no-color.org) and ``FORCE_COLOR`` (https://force-color.org) say
+    more than the terminal does, and the former more than the latter.
 
     Parameters:
         option: names the source in the calls that the text proposes.
     """
     from ..render.style import Style
 
+    is_forced = environment.get("FORCE_COLOR", "") not in ("", "0")
+    is_refused = bool(environment.get("NO_COLOR"))
     if not stream.isatty():
         columns = environment.get("COLUMNS", "")
         given = int(columns) if columns.isascii() and columns.isdigit() else 0
         width = given or (_OF_CLAUDE_CODE if environment.get("CLAUDECODE") else None)
-        return Style(width=width, option=option)
+        return Style(is_forced and not is_refused, width, option)
     import shutil
 
-    color = not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+    color = not is_refused and (is_forced or environment.get("TERM") != "dumb")
     return Style(color, shutil.get_terminal_size().columns, option)
+
+
+def with_color(environment: Mapping[str, str], choice: str) -> Mapping[str, str]:
+    """Return the environment in which the variables about colour say what ``--color`` says.
+
+    Parameters:
+        choice: ``auto``, ``always`` or ``never``.
+    """
+    if choice == "never":
+        return {**environment, "NO_COLOR": "1"}
+    if choice == "always":
+        return {**environment, "NO_COLOR": "", "FORCE_COLOR": "1"}
+    return environment
 
 
 def _paged(text: str) -> bool:

@@ -22,7 +22,8 @@ MOST_BYTES = 28_000
 MOST_SHOWN = 9_500
 MOST_ROWS = 80
 
-_CHANGING = {"upgrade", "downgrade", "sync", "repair", "baseline", "restore"}
+CHANGING = frozenset("upgrade downgrade rollback redo sync repair baseline restore".split())
+ONLY_SHOWN = frozenset({"--dry-run", "-n", "--preview"})
 
 _ESCAPED_BANG = re.compile(r"(^|\s)\\!")
 
@@ -135,8 +136,8 @@ def _whole_characters(part: bytes) -> bytes:
 
 def _command_for_all(arguments: Sequence[str]) -> str:
     """Return where all of the output is to be had; running an upgrade again would not show it."""
-    is_only_shown = {"--dry-run", "--preview"} & set(arguments)
-    if _CHANGING & set(arguments) and not is_only_shown:
+    is_only_shown = ONLY_SHOWN & set(arguments)
+    if CHANGING & set(arguments) and not is_only_shown:
         history = shlex.join(["plugin-migrate", "history", *_source_in(arguments)])
         return f"`{history}` shows what was done"
     command = shlex.join(["plugin-migrate", *arguments])

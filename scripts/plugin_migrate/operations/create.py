@@ -109,13 +109,21 @@ def require_slug(name: str) -> None:
         )
     if _SLUG.fullmatch(name) and len(name) <= _LONGEST_SLUG:
         return
-    words = re.findall(r"[a-z0-9]+", re.sub(r"([a-z0-9])([A-Z])", r"\1-\2", name).lower())
+    plain = _without_accents(re.sub(r"([a-z0-9])([A-Z])", r"\1-\2", name))
+    words = re.findall(r"[a-z0-9]+", plain)
     meant = "-".join(words)[:_LONGEST_SLUG].strip("-")
     raise InvalidName(
         f"Invalid name for a migration: '{name}'",
         hint="Use lower-case words joined by hyphens"
         + (f", for example: {meant}" if meant else ", for example: add-oauth"),
     )
+
+
+def _without_accents(text: str) -> str:
+    """Return ``text`` in lower case, with the letters that accents were put on."""
+    from unicodedata import combining, normalize
+
+    return "".join(char for char in normalize("NFD", text.casefold()) if not combining(char))
 
 
 def _filled(template: str, language: str, version: Version, description: str, author: str) -> str:

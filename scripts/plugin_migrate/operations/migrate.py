@@ -61,10 +61,13 @@ def dry_run(workspace: Workspace, planner: Planner) -> DryRun:
         MigrateError: what the real run would say before its first step.
     """
     from ..engine.prepare import prepare
+    from .unfilled import refuse_unfilled
 
     seen = survey_ahead(workspace)
     plan = planner(seen.entries)
-    return DryRun(seen, plan, prepare(workspace, plan))
+    prepared = prepare(workspace, plan)
+    refuse_unfilled(prepared)
+    return DryRun(seen, plan, prepared)
 
 
 def run(
@@ -94,10 +97,10 @@ def run(
         plan = planner(seen.entries)
         if not plan.steps:
             return Run(seen, plan, (), 0.0, seen.current)
-        return _execute(seen, plan, command, done_by, reporter, signals, with_backup)
+        return execute(seen, plan, command, done_by, reporter, signals, with_backup)
 
 
-def _execute(
+def execute(
     seen: Survey,
     plan: Plan,
     command: str,
@@ -106,11 +109,18 @@ def _execute(
     signals: Signals,
     with_backup: bool,
 ) -> Run:
+    """Take the steps of a plan; within :func:`writing`, and :func:`recovered`.
+
+    Raises:
+        MigrateError: nothing was run. A failure of a step is part of the result instead.
+    """
     from ..engine.backup import BackupWriter
     from ..engine.prepare import prepare, require_all
+    from .unfilled import refuse_unfilled
 
     workspace = seen.workspace
     prepared = prepare(workspace, plan)
+    refuse_unfilled(prepared)
     require_all(workspace, prepared)
     reporter.planned(len(prepared))
     results: list[StepResult] = []

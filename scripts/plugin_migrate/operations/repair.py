@@ -242,8 +242,26 @@ def _take_database(workspace: Workspace, done_by: str) -> list[Repair]:
     Raises:
         ForeignDatabase: the project it belongs to is still where it was.
     """
-    if workspace.owns_database or not os.path.exists(workspace.database):
+    what = database_to_take(workspace)
+    if what is None:
         return []
+
+    def write(ledger: LedgerWriter) -> None:
+        ledger.set_project(workspace.project)
+        ledger.log("repair", "done", None, what)
+
+    in_own_transaction(workspace, done_by, write)
+    return [Repair(None, what)]
+
+
+def database_to_take(workspace: Workspace) -> str | None:
+    """Return the sentence about a state database that can be made this project's.
+
+    Raises:
+        ForeignDatabase: the project it belongs to is still where it was.
+    """
+    if workspace.owns_database or not os.path.exists(workspace.database):
+        return None
     owner = sqlite.read_to_write(workspace.database, recorded_project)
     if owner is not None and owner != workspace.project and os.path.isdir(f"{owner}/.claude"):
         raise ForeignDatabase(
@@ -252,14 +270,7 @@ def _take_database(workspace: Workspace, done_by: str) -> list[Repair]:
             if workspace.source
             else "Give this copy its own: --database, or the database setting.",
         )
-    what = f"the database {workspace.database} belongs to this project now"
-
-    def write(ledger: LedgerWriter) -> None:
-        ledger.set_project(workspace.project)
-        ledger.log("repair", "done", None, what)
-
-    in_own_transaction(workspace, done_by, write)
-    return [Repair(None, what)]
+    return f"the database {workspace.database} belongs to this project now"
 
 
 def add_row(ledger: LedgerWriter, migration: Migration) -> None:

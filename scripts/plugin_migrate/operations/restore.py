@@ -13,13 +13,14 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 
 from ..engine import recovery
 from ..engine.backup import BackupWriter
 from ..engine.platform_files import place
 from ..engine.redo_log import DatabaseEntry, Log, LogWriter, Manifest, logs
 from ..engine.staging import Change
-from ..errors import Conflict, LedgerLost, MigrateError, StateUnreadable
+from ..errors import Call, Conflict, LedgerLost, MigrateError, NeedsRepair, StateUnreadable
 from ..ledger.read import Publish, read_ledger
 from ..ledger.schema import ensure_ledger
 from ..ledger.write import LedgerWriter
@@ -74,6 +75,44 @@ def restore(
         return _go_back(workspace, backup_id, done_by, force)
 
 
+def dry_run(workspace: Workspace, backup_id: str, force: bool) -> Restored:
+    """Return what a restore would bring back, checked as it would be; writes nothing.
+
+    Raises:
+        NeedsRepair: what a killed command left has to be finished first.
+        MigrateError: as for :func:`restore`.
+    """
+    if workspace.has_logs and not force:
+        raise NeedsRepair(
+            "What a killed command left must be finished before a restore can be looked at",
+            hint=("Finish it with: ", Call("repair")),
+        )
+    with TemporaryDirectory(prefix="plugin-migrate-") as scratch:
+        chosen, files, databases, _ = _checked(workspace, backup_id, force, scratch)
+    current = Version.parse(chosen.current_version) if chosen.current_version else None
+    return Restored(chosen, tuple(sorted([*files, *databases])), current)
+
+
+def _checked(
+    workspace: Workspace, backup_id: str, force: bool, scratch: str
+) -> tuple[Backup, dict[str, Span], dict[str, DatabaseSpan], bool]:
+    """Return the backup, what it and later ones keep, and whether there is a database to go on.
+
+    Parameters:
+        scratch: a folder for copies of databases.
+    """
+    shelf = read_shelf(workspace)
+    chain, gaps = chain_of(shelf, backup_id)
+    chosen = chain[-1]
+    files = spans_of(chain, lambda backup: backup.files)
+    databases = spans_of(chain, lambda backup: backup.databases)
+    if not force:
+        refuse_gaps(chain, gaps, shelf.damaged)
+        refuse_edits(workspace, files, databases, chosen.id, scratch)
+    refuse_damaged(files.values(), databases.values(), chosen)
+    return chosen, files, databases, _is_usable(workspace, force)
+
+
 def _may_skip_recovery(workspace: Workspace, force: bool) -> bool:
     """Return whether there is no ledger to recover by: it is lost, or broken and given up."""
     try:
@@ -87,16 +126,7 @@ def _may_skip_recovery(workspace: Workspace, force: bool) -> bool:
 
 def _go_back(workspace: Workspace, backup_id: str, done_by: str, force: bool) -> Restored:
     """Go back; the run lock must be held and recovery done."""
-    shelf = read_shelf(workspace)
-    chain, gaps = chain_of(shelf, backup_id)
-    chosen = chain[-1]
-    files = spans_of(chain, lambda backup: backup.files)
-    databases = spans_of(chain, lambda backup: backup.databases)
-    if not force:
-        refuse_gaps(chain, gaps, shelf.damaged)
-        refuse_edits(workspace, files, databases, chosen.id)
-    refuse_damaged(files.values(), databases.values(), chosen)
-    is_usable = _is_usable(workspace, force)
+    chosen, files, databases, is_usable = _checked(workspace, backup_id, force, workspace.scratch)
     # Of a ledger that is lost or given up nothing can be recovered; their files are restored too.
     lost_logs = logs(workspace)
     writer = _writer(workspace, is_usable)

@@ -161,8 +161,12 @@ def refuse_edits(
     files: dict[str, Span],
     databases: dict[str, DatabaseSpan],
     backup_id: str,
+    scratch: str,
 ) -> None:
     """Refuse to overwrite what somebody edited since.
+
+    Parameters:
+        scratch: a folder for copies of databases.
 
     Raises:
         Conflict: lists it.
@@ -174,7 +178,7 @@ def refuse_edits(
         and not _stands(workspace, oldest, oldest.before)
     ]
     for path, (backup, oldest, newest) in databases.items():
-        now = digest_of_live(os.path.join(workspace.claude, path), workspace.scratch)
+        now = digest_of_live(os.path.join(workspace.claude, path), scratch)
         if now not in (newest.after, digest_of_closed(backup.content(oldest.content))):
             edited.append(path)
     if edited:

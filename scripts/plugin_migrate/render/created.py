@@ -21,8 +21,12 @@ _FUNCTIONS = {
 }
 
 
-def created_text(created: Created, workspace: Workspace, style: Style) -> str:
-    """Return where the new migration is and what comes next."""
+def created_text(created: Created, workspace: Workspace, style: Style, lead: str) -> str:
+    """Return where the new migration is and what comes next.
+
+    Parameters:
+        lead: what stands before our name where the reader types it: ``/`` in Claude Code.
+    """
     tick = style.paint("green", "✓")
     lines = [
         f"{tick} Created migration: {os.path.basename(created.path)}",
@@ -31,8 +35,8 @@ def created_text(created: Created, workspace: Workspace, style: Style) -> str:
         "",
         "Next steps:",
         "  1. Edit the migration file",
-        f"  2. {_FUNCTIONS[created.language]}",
-        f"  3. Run: /{style.call('upgrade')}",
+        f"  2. {_FUNCTIONS[created.language]}, and prove them: {lead}{style.call('verify')}",
+        f"  3. Run: {lead}{style.call('upgrade')}",
     ]
     if created.is_late:
         lines += [

@@ -21,10 +21,16 @@ if TYPE_CHECKING:
 _OUTCOME_COLORS = {"done": "green", "failed": "red", "started": "yellow"}
 
 
-def history_text(events: Sequence[Event], style: Style, as_list: bool = False) -> str:
-    """Return what happened, for people."""
+def history_text(
+    events: Sequence[Event], style: Style, as_list: bool = False, version: Version | None = None
+) -> str:
+    """Return what happened, for people.
+
+    Parameters:
+        version: the one migration that was asked about.
+    """
     if not events:
-        return "Nothing has happened yet"
+        return f"Nothing has happened to {version} yet" if version else "Nothing has happened yet"
     if as_list:
         return "\n".join(
             f"{event.at}Z  {event.version or '-'}  {event.action}  {event.outcome}"
@@ -77,18 +83,24 @@ def baseline_json(marked: Sequence[Entry]) -> dict[str, object]:
     }
 
 
-def repair_text(done: Sequence[Repair], style: Style) -> str:
-    """Return what a repair settled, with the difference of every accepted file."""
+def repair_text(done: Sequence[Repair], style: Style, is_dry: bool = False) -> str:
+    """Return what a repair settled, with the difference of every accepted file.
+
+    Parameters:
+        is_dry: it was a dry run, and nothing was settled.
+    """
     tick = style.paint("green", "✓")
     if not done:
         return f"{tick} Nothing to repair"
     lines = [f"{tick} Repaired {len(done)} thing(s)"]
+    if is_dry:
+        lines = [f"Dry run: would repair {len(done)} thing(s)"]
     for item in done:
         name = f"{item.version}: " if item.version else ""
         lines.append(f"  • {name}{one_line(item.what)}")
         if item.diff:
             lines += indented(_painted_diff(printable(item.diff), style))
-    return "\n".join(lines)
+    return "\n".join([*lines, *(["", "Nothing was changed."] if is_dry else [])])
 
 
 def _painted_diff(diff: str, style: Style) -> str:
@@ -169,6 +181,14 @@ def restored_text(restored: Restored, style: Style) -> str:
     lines = [f"{tick} Restored {restored.backup.id}"]
     lines += [f"  • .claude/{path}" for path in map(one_line, restored.paths)]
     lines += ["", f"Current version: {restored.current or 'none'}"]
+    return "\n".join(lines)
+
+
+def restore_dry_run_text(restored: Restored) -> str:
+    """Return what a restore would bring back."""
+    lines = [f"Dry run: would restore {restored.backup.id}"]
+    lines += [f"  • .claude/{path}" for path in map(one_line, restored.paths)]
+    lines += ["", f"The version would be: {restored.current or 'none'}", "Nothing was changed."]
     return "\n".join(lines)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from .errors import error_text
 from .style import Style, indented, one_line, printable
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from ..operations.migrate import DryRun, Run
     from ..plan import Plan
     from ..survey import Survey
+
+
+_UNCHANGED = "Nothing was changed."
 
 
 def run_text(run: Run, style: Style, is_named: bool = False) -> str:
@@ -108,6 +111,39 @@ def run_json(run: Run) -> dict[str, object]:
     return document
 
 
+def redo_text(done: Sequence[Run], style: Style, is_named: bool = False) -> str:
+    """Return what a redo did: the rollback, and the upgrade after it."""
+    return "\n\n".join(run_text(run, style, is_named) for run in done)
+
+
+def redo_json(done: Sequence[Run]) -> dict[str, object]:
+    """Return the keys of the ``redo`` document: the steps of both ways in their order."""
+    document = run_json(done[-1])
+    steps = [step for run in done for step in _steps_in(run_json(run))]
+    return document | {"steps": steps, "count": done[0].plan.limit}
+
+
+def _steps_in(document: dict[str, object]) -> list[object]:
+    steps = document["steps"]
+    assert isinstance(steps, list)
+    return steps
+
+
+def redo_dry_run_text(planned: tuple[DryRun, DryRun], style: Style, with_sources: bool) -> str:
+    """Return the plan of a redo for people."""
+    back, forth = (dry_run_text(one, style, with_sources) for one in planned)
+    if not planned[0].prepared:
+        return back
+    return back.removesuffix(f"\n\n{_UNCHANGED}") + f"\n{forth}"
+
+
+def redo_dry_run_json(planned: tuple[DryRun, DryRun], with_sources: bool) -> dict[str, object]:
+    """Return the keys of the document about the plan of a redo."""
+    back, forth = (dry_run_json(one, with_sources) for one in planned)
+    steps = [*_steps_in(back), *_steps_in(forth)]
+    return back | {"steps": steps}
+
+
 def in_step_text(style: Style) -> str:
     """Return that a sync found nothing to do."""
     return f"{style.paint('green', '✓')} In step with the installed plugin: nothing to do"
@@ -132,7 +168,7 @@ def dry_run_text(dry_run: DryRun, style: Style, with_sources: bool) -> str:
         late = ", ".join(map(str, dry_run.plan.out_of_order))
         lines.append(f"Out of order, below the current version: {late}")
     lines += _passed_over(dry_run.survey, dry_run.plan)
-    lines += ["", "Nothing was changed."]
+    lines += ["", _UNCHANGED]
     return "\n".join(lines)
 
 
@@ -199,7 +235,9 @@ def _next_steps(run: Run, style: Style) -> list[str]:
     if run.error.code == "needs_repair":
         return [f"{_steps(count)} of this run finished before it."]
     if run.plan.direction == "up":
-        lines = ["The failed migration was undone completely."]
+        is_interrupted = run.error.code == "interrupted"
+        which = "interrupted" if is_interrupted else "failed"
+        lines = [f"The {which} migration was undone completely."]
         if run.failed is not None and not run.failed.action.atomic:
             lines = ["The migration runs outside a transaction: what it did before stays."]
         if count:
@@ -207,7 +245,8 @@ def _next_steps(run: Run, style: Style) -> list[str]:
                 f"{count} migration(s) applied before it stay; to undo them:"
                 f" {style.call('downgrade', str(count))}"
             )
-        return [*lines, f"Fix it, then run: {style.call('upgrade')}"]
+        again = "To go on, run" if is_interrupted else "Fix it, then run"
+        return [*lines, f"{again}: {style.call('upgrade')}"]
     lines = []
     if count:
         lines.append(f"Rolled back before it: {count} migration(s), which stay rolled back.")

@@ -231,7 +231,11 @@ def _remarks(survey: Survey, style: Style) -> list[str]:
             f" {style.call('repair', '--applied')} or --pending"
         )
     if State.MODIFIED in states:
-        remarks.append("Modified: the file was edited since it was applied.")
+        first = min(one.version for one in survey.entries if one.state is State.MODIFIED)
+        remarks += [
+            "Modified: the file was edited since it was applied. Take the edit back (git restore)",
+            f"  and write a new migration, or accept it: {style.call('repair', str(first))}",
+        ]
     newest_file = max((e.version for e in survey.entries if e.migration), default=None)
     if newest_file is not None and ahead(survey.entries):
         remarks.append(

@@ -92,12 +92,17 @@ def _write_holder(path: str, command: str) -> None:
         raise bookkeeping.unwritable(part, error) from None
 
 
-def _already_running(path: str) -> Busy:
+def holder(path: str) -> str:
+    """Return who holds the lock at ``path``, as it is noted beside it; empty when nobody is."""
     try:
-        who = " ".join(read_plain(_holder_path(path), _LONGEST_HOLDER).decode().split())
+        return " ".join(read_plain(_holder_path(path), _LONGEST_HOLDER).decode().split())
     except (OSError, ValueError):
-        who = ""
+        return ""
+
+
+def _already_running(path: str) -> Busy:
+    who = holder(path) or "it has only just started"
     return Busy(
-        f"plugin-migrate is already running in this project: {who or 'it has only just started'}",
+        f"plugin-migrate is already running in this project: {who}",
         hint="Wait for it to end, then try again; a process that died frees the lock by itself.",
     )

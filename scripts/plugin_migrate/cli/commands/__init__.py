@@ -12,20 +12,27 @@ from ...values import NamedTuple
 from ..options import (
     add_baseline,
     add_check,
+    add_completion,
     add_create,
+    add_doctor,
     add_downgrade,
+    add_help,
     add_history,
     add_init_plugin,
+    add_redo,
     add_repair,
     add_restore,
+    add_show,
     add_status,
     add_sync,
     add_upgrade,
     add_verify,
 )
 from .author import run_create, run_init_plugin, run_verify
+from .explain import run_completion, run_doctor, run_help, run_show
 from .maintain import run_baseline, run_repair, run_restore
 from .migrate import run_downgrade, run_sync, run_upgrade
+from .redo import run_redo
 from .show import run_check, run_history, run_status
 
 TYPE_CHECKING = False
@@ -39,6 +46,7 @@ _UPGRADE_EXAMPLES = """\
 examples:
   plugin-migrate upgrade                      apply everything pending
   plugin-migrate upgrade 1.2.0                apply up to and with 1.2.0
+  plugin-migrate upgrade +1                   apply the next one only
   plugin-migrate upgrade --dry-run --verbose  show each step's source, run nothing
   plugin-migrate upgrade --format=json        one JSON document on stdout
 """
@@ -48,6 +56,32 @@ examples:
   plugin-migrate downgrade 3                  roll back the last three
   plugin-migrate downgrade 1.1.0              roll back everything above 1.1.0
   plugin-migrate downgrade 0.0.0              roll back everything
+"""
+_REDO_EXAMPLES = """\
+examples:
+  plugin-migrate redo                         roll the last migration back, apply it again
+  plugin-migrate redo 3 --dry-run             what that would do with the last three
+"""
+_SHOW_EXAMPLES = """\
+examples:
+  plugin-migrate show 1.2.0                   its header, state, source, and what its run changed
+"""
+_DOCTOR_EXAMPLES = """\
+examples:
+  plugin-migrate doctor                       what is here, and what to do about it: reads only
+
+exit codes: 0 all is well, 1 something is to be done
+"""
+_HELP_EXAMPLES = """\
+examples:
+  plugin-migrate help                         every command
+  plugin-migrate help upgrade                 one of them
+"""
+_COMPLETION_EXAMPLES = """\
+examples:
+  eval "$(plugin-migrate completion bash)"    in ~/.bashrc
+  eval "$(plugin-migrate completion zsh)"     in ~/.zshrc, after compinit
+  plugin-migrate completion fish | source     in ~/.config/fish/config.fish
 """
 _STATUS_EXAMPLES = """\
 examples:
@@ -93,7 +127,8 @@ examples:
 """
 _REPAIR_EXAMPLES = """\
 examples:
-  plugin-migrate repair                       accept every edited file, after showing the diff
+  plugin-migrate repair --dry-run             what it would do, with the diffs
+  plugin-migrate repair                       accept every edited file, and show the diffs
   plugin-migrate repair 1.2.0                 accept this one only
   plugin-migrate repair --applied             the interrupted step is applied
   plugin-migrate repair --keep-live           keep files somebody edited during a crash
@@ -103,6 +138,8 @@ examples:
   plugin-migrate restore                      list the backups
   plugin-migrate restore 20261122-170000-upgrade
                                               go back to before that upgrade
+  plugin-migrate restore 20261122-170000-upgrade --dry-run
+                                              what that would bring back
 """
 _CHECK_EXAMPLES = """\
 examples:
@@ -117,6 +154,7 @@ class Command(NamedTuple):
     """A command of the command line: what it is called and does, and how it is explained.
 
     ``formats`` are what ``--format`` accepts, the default first. ``examples`` follow its help.
+    ``aliases`` are what other tools call it.
     """
 
     name: str
@@ -125,6 +163,12 @@ class Command(NamedTuple):
     add_arguments: Callable[[argparse.ArgumentParser], None]
     examples: str
     formats: tuple[str, ...] = ("text", "json")
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything that it is called."""
+        return (self.name, *self.aliases)
 
 
 _TABLE = ("table", "json", "list")
@@ -136,6 +180,10 @@ COMMANDS = (
         run_downgrade,
         add_downgrade,
         _DOWNGRADE_EXAMPLES,
+        aliases=("rollback",),
+    ),
+    Command(
+        "redo", "roll migrations back and apply them again", run_redo, add_redo, _REDO_EXAMPLES
     ),
     Command(
         "status",
@@ -145,7 +193,15 @@ COMMANDS = (
         _STATUS_EXAMPLES,
         _TABLE,
     ),
-    Command("create", "write a new migration file", run_create, add_create, _CREATE_EXAMPLES),
+    Command("show", "show one migration", run_show, add_show, _SHOW_EXAMPLES),
+    Command(
+        "create",
+        "write a new migration file",
+        run_create,
+        add_create,
+        _CREATE_EXAMPLES,
+        aliases=("new",),
+    ),
     Command(
         "init-plugin",
         "prepare a plugin that is to ship migrations",
@@ -197,4 +253,19 @@ COMMANDS = (
         _RESTORE_EXAMPLES,
     ),
     Command("check", "exit 3 when something is pending", run_check, add_check, _CHECK_EXAMPLES),
+    Command(
+        "doctor",
+        "look whether all is well, and say what to do",
+        run_doctor,
+        add_doctor,
+        _DOCTOR_EXAMPLES,
+    ),
+    Command("help", "explain a command", run_help, add_help, _HELP_EXAMPLES),
+    Command(
+        "completion",
+        "print what makes a shell complete our commands",
+        run_completion,
+        add_completion,
+        _COMPLETION_EXAMPLES,
+    ),
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from ...errors import UsageError
 from ...version import Version
 from ..output import print_cause
@@ -33,7 +31,7 @@ def _show_verified(invocation: Invocation, workspace: Workspace) -> int:
     from ...render import rehearsal
     from ...survey import survey_ahead
     from ..all_sources import refuse_unrehearsable
-    from ..output import stdout_kept_clean, style_of
+    from ..output import stdout_kept_clean
     from ..progress import RunProgress
 
     options = invocation.options
@@ -42,8 +40,7 @@ def _show_verified(invocation: Invocation, workspace: Workspace) -> int:
         entries = survey_ahead(workspace).entries
         chosen = [one for one in entries if not versions or one.version in versions]
         refuse_unrehearsable(invocation, workspace, chosen)
-    style = style_of(sys.stderr, invocation.environment)
-    progress = RunProgress(sys.stderr, style, options.verbose)
+    progress = RunProgress(invocation.aside, invocation.style_aside, options.verbose)
     with stdout_kept_clean(), progress:
         verified = verify(workspace, versions, options.all, options.lint_only, progress)
     if options.verbose:
@@ -80,8 +77,9 @@ def run_create(invocation: Invocation) -> int:
         version=version,
         bump=options.bump,
     )
+    lead = "/" if invocation.environment.get("CLAUDECODE") else ""
     invocation.output.result(
-        lambda style: created_text(created, workspace, style),
+        lambda style: created_text(created, workspace, style, lead),
         lambda: created_json(created, workspace),
     )
     return 0

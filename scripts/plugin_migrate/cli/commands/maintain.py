@@ -39,6 +39,15 @@ def run_repair(invocation: Invocation) -> int:
         take_database=options.take_database,
     )
     versions = [Version.parse(text) for text in options.versions]
+    if options.dry_run:
+        from ...rehearsal.repair import dry_run
+
+        would = dry_run(workspace, versions, decisions)
+        invocation.output.result(
+            lambda style: maintenance.repair_text(would, style, is_dry=True),
+            lambda: maintenance.repair_json(would),
+        )
+        return 0
     timeout = invocation.lock_timeout(workspace)
     done = repair(workspace, versions, decisions, invocation.done_by, timeout)
     invocation.output.result(
@@ -68,6 +77,15 @@ def run_restore(invocation: Invocation) -> int:
 
         before = chosen.current_version
         refuse_leaving(invocation, workspace, Version.parse(before) if before else None)
+    if options.dry_run:
+        from ...operations.restore import dry_run
+
+        would = dry_run(workspace, options.backup, options.force)
+        invocation.output.result(
+            lambda style: maintenance.restore_dry_run_text(would),
+            lambda: maintenance.restored_json(would),
+        )
+        return 0
     timeout = invocation.lock_timeout(workspace)
     restored = restore(workspace, options.backup, options.force, invocation.done_by, timeout)
     invocation.output.result(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from ...errors import Call, MigrateError, UsageError
+from ...errors import MigrateError, UsageError
 from ...version import Version
 from ..output import print_cause
 
@@ -19,13 +17,14 @@ if TYPE_CHECKING:
 def run_upgrade(invocation: Invocation) -> int:
     """Apply pending migrations."""
     from ...plan import plan_upgrade
+    from ..targets import upgrade_target
 
     options = invocation.options
     strict = options.strict
     if options.all:
         return _upgrade_all(invocation)
-    target = Version.parse(options.target) if options.target is not None else None
-    return _migrate_one(invocation, lambda entries: plan_upgrade(entries, target, strict))
+    target, count = upgrade_target(options.target)
+    return _migrate_one(invocation, lambda entries: plan_upgrade(entries, target, strict, count))
 
 
 def _upgrade_all(invocation: Invocation) -> int:
@@ -57,13 +56,14 @@ def _upgrade_all(invocation: Invocation) -> int:
 def run_downgrade(invocation: Invocation) -> int:
     """Roll migrations back."""
     from ...plan import plan_downgrade
+    from ..targets import step_count
 
     given = invocation.options.target
     target, count = None, None
     if given is not None and "." in given:
         target = Version.parse(given)
     elif given is not None:
-        count = _step_count(given)
+        count = step_count(given, "downgrade")
     if invocation.options.all:
         return _downgrade_all(invocation, target, count)
     return _migrate_one(invocation, lambda entries: plan_downgrade(entries, target, count))
@@ -91,15 +91,6 @@ def _downgrade_all(invocation: Invocation, target: Version | None, count: int | 
         invocation,
         (*all_sources.idle(sources, turns), *turns),
         lambda workspace, _: _migrate(invocation, workspace, plan),
-    )
-
-
-def _step_count(given: str) -> int:
-    if given.isascii() and given.isdigit() and 0 < len(given) <= 9 and int(given) > 0:
-        return int(given)
-    raise UsageError(
-        f"'{given}' is neither a version nor a number of steps",
-        hint=("For example: ", Call("downgrade", "2"), ", or ", Call("downgrade", "1.1.0")),
     )
 
 
@@ -161,7 +152,7 @@ def _concerns_others(workspace: Workspace, plan: Plan) -> bool:
 def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> int:
     from ...operations.migrate import dry_run, run
     from ...render import runs
-    from ..output import stdout_kept_clean, style_of
+    from ..output import stdout_kept_clean
     from ..progress import RunProgress
 
     options = invocation.options
@@ -174,9 +165,7 @@ def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> 
         return 0
     if options.preview:
         return _preview(invocation, workspace, planner)
-    progress = RunProgress(
-        sys.stderr, style_of(sys.stderr, invocation.environment), options.verbose
-    )
+    progress = RunProgress(invocation.aside, invocation.style_aside, options.verbose)
     with stdout_kept_clean(), progress:
         done = run(
             workspace,
@@ -209,10 +198,10 @@ def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> 
 def _preview(invocation: Invocation, workspace: Workspace, planner: Planner) -> int:
     from ...rehearsal.preview import preview
     from ...render import rehearsal, runs
-    from ..output import stdout_kept_clean, style_of
+    from ..output import stdout_kept_clean
     from ..progress import Progress
 
-    progress = Progress(sys.stderr, style_of(sys.stderr, invocation.environment))
+    progress = Progress(invocation.aside, invocation.style_aside)
     with stdout_kept_clean(), progress:
         rehearsed = preview(workspace, planner, invocation.options.command, progress)
     error = rehearsed.run.error

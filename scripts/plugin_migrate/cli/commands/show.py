@@ -88,13 +88,17 @@ def _show_check(invocation: Invocation, workspace: Workspace) -> int:
 
 def _show_history(invocation: Invocation, workspace: Workspace) -> int:
     from ...ledger.history import read_history
+    from ...plan import require_known
     from ...render import maintenance
+    from ...survey import survey
 
     options = invocation.options
     version = Version.parse(options.version) if options.version is not None else None
     events = read_history(workspace, options.limit, version)
+    if version is not None and not (events or options.all):
+        require_known(survey(workspace).entries, version)
     invocation.output.result(
-        lambda style: maintenance.history_text(events, style, options.format == "list"),
+        lambda style: maintenance.history_text(events, style, options.format == "list", version),
         lambda: maintenance.history_json(events),
     )
     return 0
