@@ -83,8 +83,9 @@ def test_every_dependency_is_pinned_for_the_managed_environment():
         assert requirement.specifier.contains(pinned[requirement.name])
 
 
-def test_pins_make_a_folder_name():
-    both = pins("requirements.txt", "requirements-dev.txt")
+@pytest.mark.parametrize("further", ["requirements-dev.txt", "requirements-checks.txt"])
+def test_pins_make_a_folder_name(further):
+    both = pins("requirements.txt", further)
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.-]+", pin) for pin in both)
     # environment.sh writes one hyphen for the two signs.
     assert len("+".join(both).replace("==", "-").encode()) < 255
