@@ -57,12 +57,17 @@ def test_the_body_is_never_touched(text: str, edits: list[Edit]) -> None:
 
     changed = fm.apply(text, value)
 
-    assert changed[fm._find(changed).end :] == text[fm._find(text).end :]
+    block, old_block = fm._find(changed), fm._find(text)
+    # A header that looks like one an edit made goes away with its last key, fences included.
+    is_gone = old_block.exists and not block.exists
+    fence = f"---{old_block.newline}" if is_gone else ""
+    assert fence + changed[block.end :] == text[old_block.end :]
 
 
 @given(st.text(max_size=30), FILLED)
 def test_front_matter_is_made_before_any_body(body: str, value: Any) -> None:
     assume(not fm._OPENED.match(body))
+    assume("\0" not in body)  # as UTF-16 has it, which is refused
 
     changed = fm.apply(body, value)
 

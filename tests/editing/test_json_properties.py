@@ -89,7 +89,7 @@ def test_siblings_keep_their_text(text: str, seed: int, new: Any) -> None:
 
     changed = json_edit.apply(text, value)
 
-    root = json_edit._Parser(text, "").document()
+    root = json_edit._JsonParser(text, "").document()
     for child in root.children:
         if child.key != changed_key:
             assert text[child.start : child.end] in changed
@@ -105,7 +105,7 @@ def test_renaming_touches_only_the_key(text: str, seed: int, new: str) -> None:
 
     changed = json_edit.apply(text, value)
 
-    child = next(c for c in json_edit._Parser(text, "").document().children if c.key == old)
+    child = next(c for c in json_edit._JsonParser(text, "").document().children if c.key == old)
     assert changed.startswith(text[: child.start])
     assert changed.endswith(text[child.label_end :])
 
@@ -119,7 +119,7 @@ def test_reordered_entries_keep_their_text(text: str, random: Any) -> None:
     changed = json_edit.apply(text, dict(entries))
 
     assert list(json_edit.load(changed)) == [key for key, _ in entries]
-    for child in json_edit._Parser(text, "").document().children:
+    for child in json_edit._JsonParser(text, "").document().children:
         assert text[child.start : child.end] in changed
 
 

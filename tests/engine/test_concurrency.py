@@ -162,6 +162,7 @@ def test_sixteen_upgrades_at_once_apply_each_migration_once(request, counted, jo
     counted.setup(f"PRAGMA journal_mode={journal_mode}; CREATE TABLE other (name, number)")
     crowd = request.getfixturevalue("crowd")
     done = [json.loads(ended(process)[0]) for process in crowd]
+    assert not [document["error"] for document in done if not document["ok"]]
     assert [process.returncode for process in crowd] == [0] * CROWD
     steps = [step["version"] for document in done for step in document["steps"]]
     assert sorted(steps) == VERSIONS

@@ -97,7 +97,7 @@ def test_garbage_for_compiled_modules_is_made_again_at_once(place: Path) -> None
 
 
 def test_one_garbage_module_that_is_needed_late_costs_one_command(place: Path) -> None:
-    (late,) = (place / "cache/pycache").rglob("look.*.pyc")
+    (late,) = (place / "cache/pycache").rglob("survey.*.pyc")
     late.write_bytes(late.read_bytes()[:16] + b"\xff garbage")
     assert "own Python environment was damaged" in status(place).stderr
     done = status(place)

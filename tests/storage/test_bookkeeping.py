@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from plugin_migrate.operations.restore import restore
 from plugin_migrate.plan import plan_upgrade
 from plugin_migrate.rehearsal.preview import preview
 from plugin_migrate.storage.backups import list_backups
+from plugin_migrate.storage.bookkeeping import prepare
 from project import Project, things
 
 
@@ -236,3 +239,23 @@ def test_check_fails_when_an_upgrade_would_refuse(project: Project) -> None:
     )
     with closing(sqlite3.connect(project.database)) as connection:
         assert connection.execute("SELECT count(*) FROM migrations").fetchone() == (1,)
+
+
+_COMING_AND_GOING = """
+import os, sys
+for number in range(1_000_000):
+    open(sys.argv[1], "x").close()
+    os.unlink(sys.argv[1])
+"""
+
+
+def test_what_another_run_removes_meanwhile_stops_nobody(pending: Project) -> None:
+    pending.upgrade()
+    path = pending.bookkeeping / "lock.db-journal"
+    other = subprocess.Popen([sys.executable, "-c", _COMING_AND_GOING, str(path)])
+    try:
+        for _ in range(3000):
+            prepare(pending.workspace())
+    finally:
+        other.kill()
+        other.wait()

@@ -10,6 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 
 from ..errors import StateUnreadable
 from ..workspace import Workspace
@@ -30,7 +31,8 @@ def prepare(workspace: Workspace) -> None:
             make_folder(folder)
         ignore = os.path.join(folder, ".gitignore")
         if not os.path.exists(ignore):
-            with open(ignore, "x", encoding="ascii") as file:
+            # Another first run may be making it at the same moment.
+            with suppress(FileExistsError), open(ignore, "x", encoding="ascii") as file:
                 file.write("*\n")
         if workspace.source is not None:
             from .unfinished import remember
@@ -79,13 +81,19 @@ def _refuse_links_and_special_files(workspace: Workspace) -> None:
 
 
 def _everything(workspace: Workspace) -> Iterator[tuple[str, int]]:
-    """Yield what stands in the folder, with its mode; what is staged is the migrations' affair."""
+    """Yield what stands in the folder, with its mode; what is staged is the migrations' affair.
+
+    The run lock is not held yet, so what another run is just removing may be gone at any moment.
+    """
     folders = [workspace.bookkeeping]
     yield workspace.bookkeeping, os.lstat(workspace.bookkeeping).st_mode
     while folders:
-        with os.scandir(folders.pop()) as listing:
+        with suppress(FileNotFoundError), os.scandir(folders.pop()) as listing:
             for entry in listing:
-                mode = entry.stat(follow_symlinks=False).st_mode
+                try:
+                    mode = entry.stat(follow_symlinks=False).st_mode
+                except FileNotFoundError:
+                    continue
                 yield entry.path, mode
                 if stat.S_ISDIR(mode) and entry.path != workspace.scratch:
                     folders.append(entry.path)
