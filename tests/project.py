@@ -41,7 +41,7 @@ _CHILD = """
 import sys
 sys.path.insert(0, {scripts!r})
 {before}
-from plugin_migrate.cli import main
+from plugin_migrate.cli.main import main
 raise SystemExit(main())
 """
 _SIGNAL_AT = """
