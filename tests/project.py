@@ -18,8 +18,9 @@ from plugin_migrate.engine.engine import Reporter
 from plugin_migrate.errors import MigrateError
 from plugin_migrate.ledger.ledger import ensure_ledger
 from plugin_migrate.operations import migrate
-from plugin_migrate.operations.migrate import Look, Planner, Run
+from plugin_migrate.operations.migrate import Run
 from plugin_migrate.plan import State, plan_downgrade, plan_upgrade
+from plugin_migrate.survey import Look, Planner
 from plugin_migrate.version import Version
 from plugin_migrate.workspace import Workspace, locate
 

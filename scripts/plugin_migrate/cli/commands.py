@@ -15,8 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..operations.migrate import Planner
     from ..plan import Entry, Plan
+    from ..survey import Planner
     from ..workspace import Workspace
     from .invocation import Invocation
 
@@ -66,9 +66,12 @@ def _show_status(invocation: Invocation, workspace: Workspace) -> int:
         and not (options.applied_only and entry.applied is None)
     ]
     as_list = options.format == "list"
+    refused = () if options.applied_only else seen.refused
     news = invocation.news_of_plugins(workspace)
     invocation.output.result(
-        lambda style: status.status_text(seen, shown, news, style, as_list, invocation.most_rows),
+        lambda style: status.status_text(
+            seen, shown, news, style, as_list, invocation.most_rows, refused
+        ),
         lambda: status.status_json(seen, shown, news, read_headers(workspace)),
     )
     return 0
@@ -82,7 +85,9 @@ def _show_check(invocation: Invocation, workspace: Workspace) -> int:
     seen = look(workspace)
     states = {entry.state for entry in seen.entries}
     # Code that is older than the state must not read it, as little as code that is newer.
-    is_unsound = bool(states & {State.MODIFIED, State.INTERRUPTED} or ahead(seen.entries))
+    is_unsound = bool(
+        states & {State.MODIFIED, State.INTERRUPTED} or ahead(seen.entries) or seen.refused
+    )
     invocation.output.result(
         lambda style: status.check_text(seen), lambda: status.check_json(seen), not is_unsound
     )
@@ -389,9 +394,10 @@ def run_create(invocation: Invocation) -> int:
     create.require_slug(options.name)
     version = Version.parse(options.version) if options.version is not None else None
     workspace = invocation.workspace(create=True)
+    seen = look(workspace)
     created = create.create(
         workspace,
-        look(workspace).entries,
+        seen.entries,
         options.name,
         author=invocation.done_by,
         description=options.description,
@@ -399,6 +405,7 @@ def run_create(invocation: Invocation) -> int:
         language=options.language,
         version=version,
         bump=options.bump,
+        refused=seen.refused,
     )
     invocation.output.result(
         lambda style: created_text(created, workspace, style),

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 
 from ..errors import Busy, LedgerLost, MigrateError, NeedsRepair, Place, Unpublished
 from ..ledger.ledger import Ledger, read_ledger
 from ..plan import Entry, Plan
 from ..storage import sqlite
-from ..survey import Look, look, look_ahead, look_by
+from ..survey import Look, Planner, look, look_ahead, look_by
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
@@ -56,9 +56,6 @@ class Run(NamedTuple):
     written: frozenset[str] | None = frozenset()
 
 
-Planner = Callable[[tuple[Entry, ...]], Plan]
-
-
 def dry_run(workspace: Workspace, planner: Planner) -> DryRun:
     """Return the plan of a run with its steps checked; executes nothing.
 
@@ -68,7 +65,7 @@ def dry_run(workspace: Workspace, planner: Planner) -> DryRun:
     from ..engine.prepare import prepare
 
     seen = look_ahead(workspace)
-    plan = planner(seen.entries)
+    plan = seen.plan(planner)
     return DryRun(seen, plan, prepare(workspace, plan))
 
 
@@ -96,7 +93,7 @@ def run(
     """
     with _writing(workspace, command, lock_timeout) as signals:
         seen = _recovered(workspace, done_by)
-        plan = planner(seen.entries)
+        plan = seen.plan(planner)
         if not plan.steps:
             return Run(seen, plan, (), 0.0, seen.current)
         return _execute(seen, plan, command, done_by, reporter, signals, with_backup)
@@ -314,7 +311,8 @@ def baseline(
     from .repair import add_row, file_of
 
     with _writing(workspace, "baseline", lock_timeout):
-        steps = plan_upgrade(_recovered(workspace, done_by).entries, target).steps
+        seen = _recovered(workspace, done_by)
+        steps = seen.plan(lambda entries: plan_upgrade(entries, target)).steps
         migrations = [file_of(step.entry) for step in steps]
 
         def write(ledger: LedgerWriter) -> None:

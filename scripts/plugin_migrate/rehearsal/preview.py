@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from ..engine.backup import Backup, Saved, list_backups
 from ..ledger.ledger import ledger_tables
 from ..operations import migrate
-from ..operations.migrate import Planner, Run
+from ..operations.migrate import Run
 from ..report import Reporter
 from ..sandbox.live_paths import name_live
 from ..storage.exclusions import holds_database
 from ..storage.files import Node
 from ..storage.spelling import observe_spelled
+from ..survey import Planner
 from ..workspace import Workspace
 from .difference import DatabaseDifference, database_difference, read_text, text_difference
 from .shadow import shadow_of

@@ -75,11 +75,17 @@ def verify(
 
     Raises:
         UnknownTarget: one of ``versions`` has no file.
+        InvalidVersion, DuplicateVersion, BrokenMigration: one that is meant is refused for its
+            name.
         Interrupted: a signal arrived.
         MigrateError: the state cannot be copied, or what is applied cannot be rolled back to
             where the rehearsal has to begin, or not be applied again.
     """
-    chosen = _chosen(look(workspace).entries, versions, everything)
+    seen = look(workspace)
+    for one in seen.refused:
+        if not versions or one.version in versions:
+            raise one.error
+    chosen = _chosen(seen.entries, versions, everything)
     results = {item.version: item for item in _only_linted(chosen, workspace, lint_only)}
     if chosen and not lint_only:
         database = os.path.relpath(workspace.database, workspace.claude)
