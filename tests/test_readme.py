@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from launcher_tree import ROOT, pins
+from plugin_migrate.cli import main
 from plugin_migrate.cli.arguments import make_parser
-from plugin_migrate.cli.main import main
 from plugin_migrate.lint import CODES
 from plugin_migrate.workspace import Config, read_config
 

@@ -29,7 +29,7 @@ from crash import children, edits, patched, scenery, strace  # noqa: E402
 from crash.children import Output, Work  # noqa: E402
 from crash.state import State, difference, dump, fingerprint, leftovers, state_of  # noqa: E402
 from crash.strace import Point  # noqa: E402
-from plugin_migrate.cli.main import main  # noqa: E402
+from plugin_migrate.cli import main  # noqa: E402
 from plugin_migrate.engine import recovery  # noqa: E402
 from plugin_migrate.errors import MigrateError  # noqa: E402
 from plugin_migrate.languages.javascript import child  # noqa: E402

@@ -108,8 +108,8 @@ _CHECK_EXAMPLES = """\
 examples:
   plugin-migrate check                        for scripts and CI: reads only
 
-exit codes: 0 nothing pending, 3 pending, 1 modified, interrupted, refused or ahead of the files: the
-state is not what the code expects
+exit codes: 0 nothing pending, 3 pending, 1 modified, interrupted, refused or ahead of the files:
+the state is not what the code expects
 """
 
 

@@ -394,15 +394,19 @@ class Engine:
             yield
             return
         from ..sandbox import file_watch
+        from ..sandbox.questions import unanswered
 
         path = self._workspace.database
         live = (self._workspace.claude, self._workspace.live_claude)
+        projects = (self._workspace.project, self._workspace.live_project)
         watch = file_watch.Watch(
             tuple(folder for folder in live if folder is not None),
+            # Around everything else on the machine there is nothing to guard.
+            tuple(folder for folder in projects if folder not in (None, "/")),
             staging.project,
             frozenset({path, path + "-wal", path + "-shm", path + "-journal"}),
         )
-        with _working_in(staging.project), file_watch.watching(watch):
+        with _working_in(staging.project), file_watch.watching(watch), unanswered():
             yield
 
     def _write_log(
