@@ -81,7 +81,7 @@ class Project:
         self.migrations = self.claude / "core/versioning/migrations"
         self.database = self.claude / "orchestration/db/orchestration.db"
         self.bookkeeping = self.claude / ".plugin-migrate"
-        self.migrations.mkdir(parents=True)
+        self.migrations.mkdir(parents=True, exist_ok=True)
 
     # --- building ------------------------------------------------------------------------------
 

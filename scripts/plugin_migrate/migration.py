@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from .checksum import checksum_of
 from .errors import (
     BrokenMigration,
+    Call,
     DuplicateVersion,
     InvalidVersion,
     MigrateError,
@@ -139,16 +140,23 @@ def _told_apart(
     several: list[Migration], applied: str | None
 ) -> tuple[Migration | None, list[Refused]]:
     """Return which of the files with one version is applied, and the others as refused."""
+    import shlex
+
     several = sorted(several, key=lambda one: one.path)
     names = [os.path.basename(one.path) for one in several]
     is_applied = (one for one in several if one.checksum == applied)
     applied_one = next(is_applied, None)
+    pending = [name for name, one in zip(names, several, strict=True) if one is not applied_one]
     count = "Two" if len(names) == 2 else str(len(names))
     error = DuplicateVersion(
         f"{count} migrations have version {several[0].version}:"
         f" {', '.join(names[:-1])} and {names[-1]}",
         file=os.path.dirname(several[0].path),
-        hint="Give one of them another version by renaming its file.",
+        # It may be pasted into a shell, and the name comes with a repository.
+        hint=(
+            "Give one of them the next free version: ",
+            Call("renumber", shlex.quote(pending[-1])),
+        ),
     )
     others = [
         Refused(name, one.version, error)

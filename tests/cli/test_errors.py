@@ -229,7 +229,7 @@ def test_two_files_with_one_version_are_both_named(project):
     expected = (
         "✗ Error: Two migrations have version 1.0.0: 1.0.0-a.sql and 1.0.0-b.py\n"
         f"  {FOLDER}\n"
-        "  Give one of them another version by renaming its file.\n"
+        "  Give one of them the next free version: plugin-migrate renumber 1.0.0-b.py\n"
     )
     assert project.fails("upgrade") == expected
     assert project.ok("status").endswith(f"\n\n{expected}")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 AGAIN = "--again"
 _NO_MODEL = consent.READING | {"--help", "-h", "--version"}
-_CHANGING = frozenset("upgrade downgrade sync repair baseline restore create".split())
+_CHANGING = frozenset("upgrade downgrade sync repair baseline renumber restore create".split())
 _ONLY_SHOWN = frozenset({"--dry-run", "--preview", "--help", "-h"})
 _SAFE = re.compile(r"[A-Za-z0-9-]{1,100}")
 

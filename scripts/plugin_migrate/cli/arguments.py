@@ -98,6 +98,12 @@ examples:
   plugin-migrate repair --applied             the interrupted step is applied
   plugin-migrate repair --keep-live           keep files somebody edited during a crash
 """
+_RENUMBER_EXAMPLES = """\
+examples:
+  plugin-migrate renumber 1.2.0-add-oauth.py  a merge brought another 1.2.0: give this one the next
+                                              free version, also where other files name it
+  plugin-migrate renumber 1.2.0 2.0.0         this version; of two files the one not applied
+"""
 _RESTORE_EXAMPLES = """\
 examples:
   plugin-migrate restore                      list the backups
@@ -266,6 +272,13 @@ def _baseline(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="X.Y.Z", help="the last version to mark")
 
 
+def _renumber(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("which", metavar="FILE|X.Y.Z", help="the migration, by name or version")
+    parser.add_argument(
+        "to", nargs="?", metavar="X.Y.Z", help="its new version (default: the next free one)"
+    )
+
+
 def _repair(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("versions", nargs="*", metavar="X.Y.Z", help="only these edited files")
     files = parser.add_mutually_exclusive_group()
@@ -431,6 +444,13 @@ COMMANDS = (
         commands.run_baseline,
         _baseline,
         _BASELINE_EXAMPLES,
+    ),
+    Command(
+        "renumber",
+        "give a migration another version",
+        commands.run_renumber,
+        _renumber,
+        _RENUMBER_EXAMPLES,
     ),
     Command(
         "repair",

@@ -455,6 +455,23 @@ def run_baseline(invocation: Invocation) -> int:
     return 0
 
 
+def run_renumber(invocation: Invocation) -> int:
+    """Give a migration another version."""
+    from ..operations.migrate import renumber
+    from ..render import created
+
+    options = invocation.options
+    workspace = invocation.workspace()
+    to = Version.parse(options.to) if options.to is not None else None
+    timeout = invocation.lock_timeout(workspace)
+    done = renumber(workspace, options.which, to, invocation.done_by, timeout)
+    invocation.output.result(
+        lambda style: created.renumbered_text(done, workspace, style),
+        lambda: created.renumbered_json(done, workspace),
+    )
+    return 0
+
+
 def run_repair(invocation: Invocation) -> int:
     """Accept edited files and settle what was interrupted."""
     from ..operations.migrate import Decisions, repair

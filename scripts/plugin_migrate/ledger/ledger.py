@@ -196,7 +196,7 @@ def _last_event(connection: sqlite3.Connection) -> int:
 
 
 def has_run_since(workspace: Workspace, event: int) -> bool:
-    """Return whether a step or a restore took effect after the history's row number ``event``.
+    """Return whether a step, a restore or a renumbering took effect after row number ``event``.
 
     Raises:
         StateUnreadable, Busy: see :func:`plugin_migrate.storage.sqlite.read`.
@@ -207,7 +207,7 @@ def has_run_since(workspace: Workspace, event: int) -> bool:
             _has_table(connection, "plugin_migrate_history")
             and connection.execute(
                 "SELECT 1 FROM main.plugin_migrate_history WHERE id > ? AND outcome != 'failed'"
-                " AND action IN ('up', 'down', 'restore') LIMIT 1",
+                " AND action IN ('up', 'down', 'restore', 'renumber') LIMIT 1",
                 (event,),
             ).fetchone()
         )
@@ -689,6 +689,16 @@ class LedgerWriter:
             f"UPDATE {self._table} SET description = ?, checksum = ? WHERE version = ?",
             (description, migration.checksum, str(migration.version)),
         )
+        self._keep_source(migration, metadata)
+
+    def renumber(self, old: Version, migration: Migration, metadata: str) -> None:
+        """Give an applied migration another version and text, keeping when and by whom."""
+        self.forget(migration.version)  # another engine's, of a rollback
+        self._cursor.execute(
+            f"UPDATE {self._table} SET version = ?, checksum = ? WHERE version = ?",
+            (str(migration.version), migration.checksum, str(old)),
+        )
+        self._cursor.execute(f"DELETE FROM main.{_SOURCES} WHERE version = ?", (str(old),))
         self._keep_source(migration, metadata)
 
     def remove(self, version: Version) -> None:

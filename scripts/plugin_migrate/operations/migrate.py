@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..engine.prepare import Prepared
     from ..report import Reporter, StepResult
     from ..sandbox.signals import Signals
+    from .renumber import Renumbered
     from .repair import Repair
     from .restore import Restored
 
@@ -324,6 +325,21 @@ def baseline(
             make_ledger(workspace)
             in_own_transaction(workspace, done_by, write)
     return tuple(step.entry for step in steps)
+
+
+def renumber(
+    workspace: Workspace, which: str, to: Version | None, done_by: str, lock_timeout: float
+) -> Renumbered:
+    """Give a migration another version; see :mod:`plugin_migrate.operations.renumber`.
+
+    Raises:
+        MigrateError: nothing was changed, unless it is a NeedsRepair.
+    """
+    from . import renumber as renumbering
+
+    with _writing(workspace, "renumber", lock_timeout) as signals:
+        seen = _recovered(workspace, done_by)
+        return renumbering.renumber(seen, which, to, done_by, signals)
 
 
 class Decisions(NamedTuple):

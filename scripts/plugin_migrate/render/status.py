@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 
 from ..plan import UNAPPLIED, State, ahead
 from ..values import NamedTuple
-from .errors import error_text
 from .style import Style, one_line
 from .table import table_text
 
@@ -291,6 +290,10 @@ def _ways_back(look: Look, newest_file: Version, style: Style) -> list[str]:
 
 def _refused_lines(look: Look, style: Style) -> list[str]:
     """Return why files are refused, each reason once, and what to do."""
+    if not look.refused:
+        return []
+    from .errors import error_text
+
     lines: list[str] = []
     for error in dict.fromkeys(one.error for one in look.refused):
         lines += ["", *error_text(error, look.workspace.shown, style).split("\n")]
