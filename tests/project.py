@@ -16,11 +16,11 @@ from pathlib import Path
 
 from plugin_migrate.engine.engine import Reporter
 from plugin_migrate.errors import MigrateError
-from plugin_migrate.ledger.ledger import ensure_ledger
+from plugin_migrate.ledger.schema import ensure_ledger
 from plugin_migrate.operations import migrate
 from plugin_migrate.operations.migrate import Run
 from plugin_migrate.plan import State, plan_downgrade, plan_upgrade
-from plugin_migrate.survey import Look, Planner
+from plugin_migrate.survey import Planner, Survey, survey
 from plugin_migrate.version import Version
 from plugin_migrate.workspace import Workspace, locate
 
@@ -177,9 +177,9 @@ class Project:
         assert error is not None, "the step was expected to fail"
         return error
 
-    def look(self) -> Look:
+    def look(self) -> Survey:
         """Read the state, as ``status`` does."""
-        return migrate.look(self.workspace())
+        return survey(self.workspace())
 
     def states(self) -> dict[str, State]:
         """Return every migration's state."""

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from command_line import Project
+from plugin_migrate.plain_file import read_json, read_plain, size_of
 from plugin_migrate.storage.files import discard
-from plugin_migrate.storage.plain_file import read_json, read_plain, size_of
 
 MOST_SECONDS = 2  # of processor time, so that a busy machine does not matter
 CODE = "text = (ctx.claude / 'a.md').write_text('changed')"

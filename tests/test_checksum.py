@@ -3,7 +3,7 @@
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from plugin_migrate.checksum import checksum_of, is_verifiable, same_text
+from plugin_migrate.migration import checksum_of, is_verifiable, same_text
 
 BOM = b"\xef\xbb\xbf"
 LINES = st.lists(st.binary(max_size=5).filter(lambda line: not set(line) & set(b"\r\n")))

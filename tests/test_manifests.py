@@ -58,7 +58,7 @@ def test_version_is_the_package_version_everywhere():
         own
     ]
     # pyproject.toml has none of its own.
-    assert PROJECT["dynamic"] == ["version"]
+    assert "version" in PROJECT["dynamic"]
     source = PYPROJECT["tool"]["hatch"]["version"]["path"]
     assert re.findall(r'^__version__ = "(.*)"', (ROOT / source).read_text(), re.MULTILINE) == [own]
     released = re.findall(r"^## \[(\d.*?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugin_migrate.checksum import checksum_of
 from plugin_migrate.errors import BrokenMigration, DuplicateVersion, InvalidVersion, StateUnreadable
-from plugin_migrate.migration import largest_of, load, parse_name, title_of
+from plugin_migrate.migration import checksum_of, largest_of, load, parse_name, title_of
 from plugin_migrate.version import Version
 
 

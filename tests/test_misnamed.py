@@ -5,7 +5,7 @@ import json
 import pytest
 
 from plugin_migrate.errors import InvalidVersion
-from plugin_migrate.misnamed import misnamed_in
+from plugin_migrate.migration import misnamed_in
 from project import Project
 
 REASONS = {

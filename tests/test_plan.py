@@ -12,10 +12,10 @@ from plugin_migrate.plan import (
     State,
     current_version,
     doubtful,
+    entries_from,
     plan_downgrade,
     plan_rehearsal,
     plan_upgrade,
-    survey,
 )
 from plugin_migrate.version import Version
 
@@ -35,7 +35,7 @@ def a_row(version, order=1, checksum="sha256:1"):
 def entries_of(files, applied, **options):
     """Return the survey of versions as files, and versions applied in this order."""
     rows = {version: a_row(version, order) for order, version in enumerate(applied)}
-    return survey([a_file(version) for version in sorted(files)], rows, **options)
+    return entries_from([a_file(version) for version in sorted(files)], rows, **options)
 
 
 @st.composite
@@ -143,7 +143,7 @@ def test_nothing_is_planned_while_anything_is_modified_or_interrupted(situation,
         a_file(version, "sha256:2" if version == bad else "sha256:1") for version in sorted(files)
     ]
     for entries in (
-        survey(texts, rows),
+        entries_from(texts, rows),
         entries_of(files, applied, interrupted=frozenset({bad})),
     ):
         for planner in (plan_upgrade, plan_downgrade):
@@ -177,7 +177,7 @@ def test_strict_is_the_same_plan_or_a_refusal(situation):
     ],
 )
 def test_file_and_row_make_the_state(file, row, state):
-    (entry,) = survey([file] if file else [], {row.version: row} if row else {})
+    (entry,) = entries_from([file] if file else [], {row.version: row} if row else {})
     assert entry.state is state
 
 
@@ -192,7 +192,7 @@ def test_a_changed_final_newline_is_no_modification():
     file = a_file(v("1.0.0"), "sha256:2", "SELECT 1;\n")
     row = a_row(v("1.0.0"))
     for stored, state in ("SELECT 1;", State.APPLIED), ("SELECT 2;", State.MODIFIED):
-        (entry,) = survey([file], {row.version: row}, stored={row.version: stored})
+        (entry,) = entries_from([file], {row.version: row}, stored={row.version: stored})
         assert entry.state is state
 
 
@@ -228,7 +228,7 @@ def test_a_target_may_be_known_to_the_ledger_only():
 def test_many_modified_versions_are_listed_shortened():
     versions = [Version(1, 0, patch) for patch in range(15)]
     rows = {version: a_row(version) for version in versions}
-    entries = survey([a_file(version, "sha256:2") for version in versions], rows)
+    entries = entries_from([a_file(version, "sha256:2") for version in versions], rows)
     with pytest.raises(PlanRefused) as caught:
         plan_upgrade(entries)
     assert caught.value.message.startswith("15 applied migration(s) were edited since: 1.0.0, ")

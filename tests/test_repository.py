@@ -19,6 +19,7 @@ SOURCES = [
     *(ROOT / "migrations").glob("*.sql"),
     *(ROOT / "tests").rglob("*.py"),
 ]
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 CITATION = re.compile(r'\bdesign(?:\.md)?, "([^"]+)"(?:, clauses? (\d)(?: and (\d))?)?')
 CI = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
@@ -38,11 +39,33 @@ def test_everything_that_comments_cite_stands_in_the_design():
     assert {clause for _, *clauses in cited for clause in clauses if clause} <= protocol
 
 
-@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/design.md"])
-def test_links_lead_somewhere(name):
-    document = ROOT / name
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
-        assert (document.parent / target).exists(), target
+def anchors(document):
+    """Return what GitHub calls the headings of a document."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_links_lead_somewhere(document):
+    links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", document.read_text())
+    for target, anchor in links:
+        file = document.parent / target if target else document
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), anchor
+
+
+def test_every_promise_names_tests_that_exist():
+    named = re.findall(r"`(tests/[\w/.]*)`", (ROOT / "docs/reliability.md").read_text())
+    assert len(named) > 30
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_lines_of_prose_are_under_120_characters(document):
+    text = re.sub(r"^ *```.*?^ *```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    # What the benchmarks write is theirs.
+    text = re.sub(r"<!-- (\w+) -->.*?<!-- end of \1 -->", "", text, flags=re.DOTALL)
+    assert [line for line in text.splitlines() if len(line) >= 120 and line[:1] != "|"] == []
 
 
 def test_every_command_for_contributors_exists():

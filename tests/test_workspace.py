@@ -5,7 +5,8 @@ import os
 import pytest
 
 from plugin_migrate.errors import NoProject
-from plugin_migrate.workspace import Config, Workspace, is_inside, locate, read_config
+from plugin_migrate.settings import Config, read_config
+from plugin_migrate.workspace import Workspace, is_inside, locate
 
 
 @pytest.fixture

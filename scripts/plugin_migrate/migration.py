@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Mapping
 
-from .checksum import checksum_of
 from .errors import (
     BrokenMigration,
     Call,
@@ -15,10 +15,25 @@ from .errors import (
     MigrateError,
     StateUnreadable,
 )
-from .languages import language_of
-from .storage.plain_file import read_plain, size_of
+from .languages import language_of, load_language
+from .plain_file import read_plain, size_of
+from .settings import is_utf8
 from .values import NamedTuple
 from .version import Version, refuse_prerelease
+
+# hashlib loads OpenSSL, 3 ms that `status` cannot spare; `random` in the standard library takes
+# its SHA-512 the same way.
+try:
+    if sys.version_info >= (3, 12):
+        from _sha2 import sha256  # type: ignore[import-not-found]
+    else:
+        from _sha256 import sha256  # type: ignore[import-not-found]
+except ImportError:
+    from hashlib import sha256
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .languages.protocol import Script
 
 # A migration is source text that a person wrote; anything larger is data in the wrong place. SQL is
 # read to its first marker only, but of a program everything has to be understood before its header
@@ -28,6 +43,8 @@ _LARGEST_PROGRAM = 512 * 1024
 _USUAL_SIZE = 16 * 1024
 # O_NONBLOCK: opening a named pipe must not hang a session; plain files ignore it.
 _OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+_BOM = b"\xef\xbb\xbf"
+_TAG = "sha256:"
 
 
 class Migration(NamedTuple):
@@ -174,14 +191,6 @@ def _as_text(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _is_storable(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def parse_name(name: str, path: str) -> tuple[Version, str]:
     """Return the version and slug in a migration's file name.
 
@@ -190,7 +199,7 @@ def parse_name(name: str, path: str) -> tuple[Version, str]:
             carries ``path`` as its place.
         BrokenMigration: nothing follows the version, or the ledger cannot keep the name.
     """
-    if not name.isascii() and not _is_storable(name):
+    if not name.isascii() and not is_utf8(name):
         raise BrokenMigration(
             "The file's name is not UTF-8, so the ledger cannot keep it",
             file=path,
@@ -301,3 +310,96 @@ def title_of(slug: str) -> str:
     """Return the description that a slug stands for: ``add-user-settings``, "Add user settings"."""
     words = slug.replace("-", " ").replace("_", " ").strip()
     return words[:1].upper() + words[1:]
+
+
+def describe(migration: Migration) -> Script:
+    """Return what a migration's text says about itself; the text must still be there.
+
+    Raises:
+        BrokenMigration: it cannot be read, or its version disagrees with the file's name.
+    """
+    script = load_language(migration.language).parse(migration.text or "", migration.path)
+    if script.version is not None and script.version != str(migration.version):
+        raise BrokenMigration(
+            f"The file says version {script.version}, its name says {migration.version}",
+            file=migration.path,
+            hint="The file's name counts: correct or remove the version inside.",
+        )
+    return script
+
+
+def metadata_text(script: Script) -> str:
+    """Return a script's metadata as the JSON text that the ledger keeps."""
+    if not script.metadata:
+        return "{}"
+    import json
+
+    return json.dumps(script.metadata, default=str, ensure_ascii=False)
+
+
+def checksum_of(content: bytes) -> str:
+    """Return ``sha256:`` and the digest of a file's text.
+
+    A byte order mark is dropped and CRLF becomes LF first (design, "Migration files").
+    """
+    text = content.removeprefix(_BOM).replace(b"\r\n", b"\n")  # unchanged: no copies
+    digest: str = sha256(text).hexdigest()
+    return _TAG + digest
+
+
+def is_verifiable(checksum: str) -> bool:
+    """Return whether this tool can recompute ``checksum``: it carries an algorithm tag we know.
+
+    A row that another engine wrote has none; it is applied, and unverifiable rather than modified.
+    """
+    return checksum.startswith(_TAG)
+
+
+def same_text(first: str, second: str) -> bool:
+    """Return whether two sources differ at most in BOM, CRLF and the final newline."""
+    return _essence(first) == _essence(second)
+
+
+def _essence(text: str) -> str:
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").rstrip("\n")
+
+
+class Misnamed(NamedTuple):
+    """A file that is passed over, and the reason in half a sentence."""
+
+    name: str
+    reason: str
+
+
+def misnamed_in(folder: str) -> tuple[Misnamed, ...]:
+    """Return what somebody may have meant as a migration; opens nothing.
+
+    Names with ``_`` or ``.`` in front are helpers and hidden files (design, "Migration files"). A
+    folder that cannot be read holds none: whoever needs it says so.
+    """
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return ()
+    found = []
+    for name in names:
+        language = language_of(name)
+        # Nearly all are migrations, or are no matter.
+        if (language is None and language_of(name.lower()) is None) or name[0] in "_.":
+            continue
+        if language is None or not name[0].isdigit():
+            reason = _reason(name)
+            if reason is not None:
+                found.append(Misnamed(name, reason))
+    return tuple(sorted(found))
+
+
+def _reason(name: str) -> str | None:
+    stem, _, ending = name.rpartition(".")
+    if name[0].isdigit():
+        return f"its ending must be lower case: {stem}.{ending.lower()}"
+    if name.lower().endswith(".d.ts"):
+        return None  # declarations for an editor
+    if name[0] in "vV" and stem[1:2].isdigit():
+        return f"its name must begin with the version itself: {stem[1:]}.{ending.lower()}"
+    return f"its name has no version: <X.Y.Z>-{name}, or _{name} for a helper"

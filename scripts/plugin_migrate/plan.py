@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from itertools import islice
 
-from .checksum import is_verifiable, same_text
 from .errors import Call, PlanRefused, UnknownTarget, UsageError
-from .migration import Migration, Refused
+from .migration import Migration, Refused, is_verifiable, same_text
 from .values import NamedTuple
 from .version import Version
 
@@ -84,7 +83,7 @@ class Plan(NamedTuple):
     beyond: int = 0
 
 
-def survey(
+def entries_from(
     migrations: Sequence[Migration],
     applied: Mapping[Version, Applied],
     interrupted: frozenset[Version] = frozenset(),
@@ -162,7 +161,7 @@ def plan_upgrade(
     """Return the steps that apply every pending migration up to ``target``.
 
     Parameters:
-        entries: what :func:`survey` returned.
+        entries: what :func:`entries_from` returned.
         target: the last version to apply; ``None`` means all.
         strict: refuse migrations below the current version instead of applying them.
 
@@ -212,7 +211,7 @@ def plan_downgrade(
     """Return the steps that roll back, the last applied first.
 
     Parameters:
-        entries: what :func:`survey` returned.
+        entries: what :func:`entries_from` returned.
         target: roll back everything above this version; ``0.0.0`` means everything.
         count: roll back this many steps instead.
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .ledger.ledger import Ledger, read_ledger, read_sources
-from .migration import Refused, read_folder
-from .misnamed import Misnamed, misnamed_in
-from .plan import Entry, Plan, current_version, doubtful, refuse_unnamed, survey
+from .ledger.read import Ledger, read_ledger, read_sources
+from .migration import Misnamed, Refused, misnamed_in, read_folder
+from .plan import Entry, Plan, current_version, doubtful, entries_from, refuse_unnamed
 from .values import NamedTuple
 from .version import Version
 from .workspace import Workspace
@@ -15,7 +14,7 @@ from .workspace import Workspace
 Planner = Callable[[tuple[Entry, ...]], Plan]
 
 
-class Look(NamedTuple):
+class Survey(NamedTuple):
     """Everything that reading shows: the versions with their states, and the ledger.
 
     ``misnamed`` are the files that look like migrations and are none; ``refused`` those that are
@@ -44,25 +43,25 @@ class Look(NamedTuple):
         return plan
 
 
-def look(workspace: Workspace) -> Look:
+def survey(workspace: Workspace) -> Survey:
     """Return the state of every migration; reads only, and never runs one.
 
     Raises:
         MigrateError: files, ledger or database cannot be read.
     """
-    return look_by(workspace, read_ledger(workspace))
+    return survey_by(workspace, read_ledger(workspace))
 
 
-def look_by(workspace: Workspace, ledger: Ledger) -> Look:
+def survey_by(workspace: Workspace, ledger: Ledger) -> Survey:
     """Return the state of every migration by a ledger that has just been read.
 
     Raises:
         MigrateError: files or stored sources cannot be read.
     """
-    return _look(workspace, ledger, ledger.interrupted)
+    return _survey(workspace, ledger, ledger.interrupted)
 
 
-def look_ahead(workspace: Workspace) -> Look:
+def survey_ahead(workspace: Workspace) -> Survey:
     """Return the state as a real run would find it: it begins by putting files in place.
 
     Whether somebody has edited those files since shows only then.
@@ -71,13 +70,13 @@ def look_ahead(workspace: Workspace) -> Look:
         MigrateError: files, ledger or database cannot be read.
     """
     ledger = read_ledger(workspace)
-    return _look(workspace, ledger, frozenset(ledger.started or ()))
+    return _survey(workspace, ledger, frozenset(ledger.started or ()))
 
 
-def _look(workspace: Workspace, ledger: Ledger, interrupted: frozenset[Version]) -> Look:
+def _survey(workspace: Workspace, ledger: Ledger, interrupted: frozenset[Version]) -> Survey:
     known = {version: row.checksum for version, row in ledger.applied.items()}
     migrations, refused = read_folder(workspace.migrations, known)
     stored = read_sources(workspace, doubtful(migrations, ledger.applied))
     texts = {version: source.text for version, source in stored.items()}
-    entries = survey(migrations, ledger.applied, interrupted, texts)
-    return Look(workspace, entries, ledger, misnamed_in(workspace.migrations), refused)
+    entries = entries_from(migrations, ledger.applied, interrupted, texts)
+    return Survey(workspace, entries, ledger, misnamed_in(workspace.migrations), refused)

@@ -1,4 +1,4 @@
-"""Who may run what, in which mode: the table of README.md, each cell in the real client.
+"""Who may run what, in which mode: the table of docs/claude-code.md, each cell in the real client.
 
 One session for each caller and mode makes all of its calls. Nobody is there to ask, so that a call
 that is asked about comes back with the question's text.
@@ -18,7 +18,7 @@ from claude_code.messages_api import ToolCall, serving
 from command_line import Project
 from launcher_tree import ROOT
 
-README = ROOT / "README.md"
+DOCUMENT = ROOT / "docs/claude-code.md"
 
 MODES = ["default", "plan", "acceptEdits", "auto", "dontAsk", "bypassPermissions"]
 # What it says when it runs.
@@ -139,9 +139,9 @@ def test_without_an_allowance_the_clients_own_rules_ask_about_reading_too(stage)
     assert talk.denied == [call.input for call in calls]
 
 
-def test_the_readme_has_a_row_for_each_mode():
+def test_the_document_has_a_row_for_each_mode():
     rows = re.findall(
-        r"^  \| `(\w+)` \| runs \| (.*) \| (.*) \|$", README.read_text(), re.MULTILINE
+        r"^\| `(\w+)` \| runs \| (.*) \| (.*) \|$", DOCUMENT.read_text(), re.MULTILINE
     )
     assert [mode for mode, _, _ in rows] == MODES
     asked = {mode: what for mode, _, what in rows}

@@ -83,9 +83,9 @@ def test_status_says_which_way_a_plugin_went_and_what_to_do(project, shelf, keep
     assert sentence in last
     assert advice in last
     assert last.endswith("plugin-migrate downgrade --plugin keeper 0.0.0")
-    (news,) = project.json("status")["plugins"]
-    assert (news["plugin"], news["departed"], news["ahead"]) == ("keeper", kind, 2)
-    assert advice in news["hint"]
+    (attention,) = project.json("status")["plugins"]
+    assert (attention["plugin"], attention["departed"], attention["ahead"]) == ("keeper", kind, 2)
+    assert advice in attention["hint"]
 
 
 @pytest.mark.parametrize("goes", [disable, forget, empty_the_cache])

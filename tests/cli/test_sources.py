@@ -66,8 +66,8 @@ def test_status_ends_with_a_line_per_plugin_that_has_something_to_do(project, sh
         "Plugin keeper: 2 pending (current version none)."
         " Run: plugin-migrate upgrade --plugin keeper"
     )
-    (news,) = project.json("status")["plugins"]
-    assert (news["plugin"], news["pending"]) == ("keeper", 2)
+    (attention,) = project.json("status")["plugins"]
+    assert (attention["plugin"], attention["pending"]) == ("keeper", 2)
 
 
 def test_a_plugin_that_cannot_be_read_does_not_hide_the_projects_status(project, shelf):

@@ -33,14 +33,14 @@ from plugin_migrate.cli import main  # noqa: E402
 from plugin_migrate.engine import recovery  # noqa: E402
 from plugin_migrate.errors import MigrateError  # noqa: E402
 from plugin_migrate.languages.javascript import child  # noqa: E402
-from plugin_migrate.operations import migrate  # noqa: E402
+from plugin_migrate.operations import writing  # noqa: E402
 from plugin_migrate.storage.lock import run_lock  # noqa: E402
 from plugin_migrate.workspace import locate  # noqa: E402
 
 # What the commands import as they go.
 for _name in (
     "cli.progress editing.front_matter editing.json_edit engine.backup engine.engine engine.prepare"
-    " engine.publishable languages.javascript.calls languages.javascript.child languages.python"
+    " languages.javascript.calls languages.javascript.child languages.python"
     " languages.sql languages.typescript ledger.identity render sources.shipped storage.unfinished"
 ).split():
     importlib.import_module(f"plugin_migrate.{_name}")
@@ -95,7 +95,7 @@ def recover(project: Path) -> int:
     """Do what every writing command does first, and no more."""
     workspace = locate(project=str(project), environment={})
     try:
-        migrate.settle(workspace, "recover", "crash test", 10)
+        writing.settle(workspace, "recover", "crash test", 10)
     except MigrateError as error:
         print(error.message, error.details, error.hint, file=sys.stderr)
         return 1

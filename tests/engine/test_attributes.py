@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from plugin_migrate.engine.publishable import refuse_unpublishable
+from plugin_migrate.engine.publish import refuse_unpublishable
 from plugin_migrate.engine.staging import Change
 from plugin_migrate.errors import StateUnreadable
-from plugin_migrate.storage.files import observe
+from plugin_migrate.storage.nodes import observe
 from project import Project
 
 pytestmark = pytest.mark.skipif(

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from plugin_migrate.engine.backup import list_backups
 from plugin_migrate.errors import Conflict, MigrateError, StateUnreadable, UsageError
-from plugin_migrate.operations import migrate
+from plugin_migrate.operations import restore as restoring
+from plugin_migrate.operations.restore import Restored
 from plugin_migrate.plan import State
+from plugin_migrate.storage.backups import list_backups
 from project import Project, Thing
 
 
@@ -21,9 +22,9 @@ def backup_ids(project: Project) -> list[str]:
     return [backup.id for backup in list_backups(project.workspace())]
 
 
-def restore(project: Project, number: int = 0, force: bool = False) -> migrate.Run:
+def restore(project: Project, number: int = 0, force: bool = False) -> Restored:
     backup_id = backup_ids(project)[number]
-    return migrate.restore(project.workspace(), backup_id, force, "tester", 0)
+    return restoring.restore(project.workspace(), backup_id, force, "tester", 0)
 
 
 def files_but_databases(project: Project) -> dict[str, Thing]:
@@ -272,7 +273,7 @@ def test_a_deleted_state_database_comes_back(migrated: Project) -> None:
 
 def test_an_unknown_backup_is_wrong_usage(project: Project) -> None:
     with pytest.raises(UsageError, match="no backup 20200101-000000-upgrade"):
-        migrate.restore(project.workspace(), "20200101-000000-upgrade", False, "tester", 0)
+        restoring.restore(project.workspace(), "20200101-000000-upgrade", False, "tester", 0)
 
 
 def test_a_damaged_backup_is_not_offered(migrated: Project) -> None:
@@ -321,12 +322,12 @@ def test_a_gap_in_the_chain_is_told_with_what_can_be_restored(chained: Project, 
     before = chained.files()
 
     with pytest.raises(Conflict, match="damaged or gone") as caught:
-        migrate.restore(chained.workspace(), older.id, False, "tester", 0)
+        restoring.restore(chained.workspace(), older.id, False, "tester", 0)
 
     assert middle.id in caught.value.details[0] or newest.id in caught.value.details[0]
     assert f"What can be restored whole: plugin-migrate restore {newest.id}" in caught.value.hint
     assert chained.files() == before
-    migrate.restore(chained.workspace(), newest.id, False, "tester", 0)
+    restoring.restore(chained.workspace(), newest.id, False, "tester", 0)
     assert chained.read("settings.json") == "blue"
 
 
@@ -359,7 +360,7 @@ def test_a_restored_database_stands_beside_no_log_of_the_lost_one(
     else:
         migrated.database.unlink()
 
-    migrate.restore(migrated.workspace(), backup_ids(migrated)[0], True, "tester", 0)
+    restoring.restore(migrated.workspace(), backup_ids(migrated)[0], True, "tester", 0)
 
     assert migrated.applied() == ["1.0.0"]
     assert migrated.query("PRAGMA integrity_check") == [("ok",)]
@@ -412,7 +413,7 @@ def test_a_kill_while_a_broken_database_is_set_aside_loses_and_mixes_up_nothing(
     migrated.killed_at(condition, "restore", backup_id, "--force")
     assert not migrated.database.exists()
     assert migrated.database.with_name(migrated.database.name + "-wal").exists()
-    migrate.restore(migrated.workspace(), backup_id, True, "tester", 0)
+    restoring.restore(migrated.workspace(), backup_id, True, "tester", 0)
 
     assert migrated.applied() == ["1.0.0"]
     aside = [path for path in migrated.database.parent.iterdir() if ".broken-" in path.name]
@@ -429,7 +430,7 @@ def test_nothing_was_changed_is_said_only_when_it_is_true(migrated: Project) -> 
     migrated.database.write_bytes(b"broken" * 1000)
 
     with pytest.raises(StateUnreadable, match="The backup is damaged") as caught:
-        migrate.restore(migrated.workspace(), newest.id, True, "tester", 0)
+        restoring.restore(migrated.workspace(), newest.id, True, "tester", 0)
 
     assert "Nothing was changed" in caught.value.hint
     assert migrated.database.read_bytes() == b"broken" * 1000
@@ -444,7 +445,7 @@ def test_a_broken_database_outside_the_state_is_not_moved(migrated: Project, fol
     migrated.database.symlink_to(precious)
 
     with pytest.raises(StateUnreadable, match=r"it lies outside \.claude/"):
-        migrate.restore(migrated.workspace(), backup_ids(migrated)[0], True, "tester", 0)
+        restoring.restore(migrated.workspace(), backup_ids(migrated)[0], True, "tester", 0)
 
     assert precious.read_bytes() == b"precious" * 1000
 
@@ -470,7 +471,7 @@ def test_the_backup_of_what_never_happened_is_discarded_by_recovery(migrated: Pr
     assert migrated.cli("upgrade", "1.0.0").returncode == 0
 
     assert backup_ids(migrated) == before
-    migrate.restore(migrated.workspace(), before[0], False, "tester", 0)
+    restoring.restore(migrated.workspace(), before[0], False, "tester", 0)
     assert migrated.read("settings.json") == '{"theme": "mine"}'
 
 
@@ -489,7 +490,7 @@ def test_a_killed_run_keeps_the_backup_of_the_steps_that_happened(migrated: Proj
     assert migrated.applied() == ["1.0.0", "1.1.0"]
     assert json.loads(migrated.read("settings.json")) == {"theme": "light"}
 
-    migrate.restore(migrated.workspace(), backup_ids(migrated)[0], False, "tester", 0)
+    restoring.restore(migrated.workspace(), backup_ids(migrated)[0], False, "tester", 0)
 
     assert migrated.applied() == ["1.0.0"]
     assert migrated.read("settings.json") == original
@@ -512,7 +513,7 @@ def test_a_failed_step_leaves_a_backup_that_restores_what_came_before(migrated: 
     assert migrated.cli("upgrade", before=before).returncode == 1
     assert json.loads(migrated.read("settings.json")) == {"theme": "light"}
 
-    migrate.restore(migrated.workspace(), backup_ids(migrated)[0], False, "tester", 0)
+    restoring.restore(migrated.workspace(), backup_ids(migrated)[0], False, "tester", 0)
 
     assert migrated.read("settings.json") == original
 
@@ -525,7 +526,7 @@ def test_a_lost_database_and_half_published_files_are_restored_together(
     migrated.database.unlink()
     first = backup_ids(migrated)[0]
 
-    migrate.restore(migrated.workspace(), first, True, "tester", 0)
+    restoring.restore(migrated.workspace(), first, True, "tester", 0)
 
     assert migrated.read("settings.json") == original
     assert migrated.applied() == ["1.0.0"]

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from plugin_migrate.operations import migrate
 from plugin_migrate.plan import State
+from plugin_migrate.survey import survey
 from project import Project, ended
 
 CROWD = 16
@@ -174,7 +174,7 @@ def test_status_meanwhile_never_fails_and_shows_no_half_state(request, counted, 
     crowd = request.getfixturevalue("crowd")
     looks = 0
     while any(process.poll() is None for process in crowd):
-        seen = migrate.look(counted.workspace())
+        seen = survey(counted.workspace())
         applied = [str(entry.version) for entry in seen.entries if entry.applied]
         assert applied == VERSIONS[: len(applied)]
         looks += 1

@@ -9,7 +9,7 @@ import pytest
 
 from plugin_migrate.engine.redo_log import LogWriter
 from plugin_migrate.engine.replacing import Replacer
-from plugin_migrate.storage.files import observe
+from plugin_migrate.storage.nodes import observe
 from project import SCRIPTS, Project
 
 # Somebody acts at the very call that would put the migrated file in place, or take the old one out.
@@ -36,7 +36,7 @@ MODE = "os.chmod(path, 0o600)"
 WITHOUT_EXCHANGE = """
 import sys
 sys.path.insert(0, {scripts!r})
-from plugin_migrate import platform_files
+from plugin_migrate.storage import platform_files
 def refuse(source, target, *flags):
     sys.audit("os.rename", source, target, -1, -1)
     return False

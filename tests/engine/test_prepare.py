@@ -14,13 +14,13 @@ from plugin_migrate.plan import plan_downgrade, plan_upgrade
 
 
 def up(project):
-    look = project.look()
-    return prepare(look.workspace, plan_upgrade(look.entries))
+    survey = project.look()
+    return prepare(survey.workspace, plan_upgrade(survey.entries))
 
 
 def down(project):
-    look = project.look()
-    return prepare(look.workspace, plan_downgrade(look.entries))
+    survey = project.look()
+    return prepare(survey.workspace, plan_downgrade(survey.entries))
 
 
 def test_a_step_has_description_metadata_and_the_text_that_runs(project):
@@ -66,10 +66,10 @@ def test_a_rollback_without_file_and_stored_source_is_refused(project):
 def test_a_file_that_is_edited_between_the_look_and_the_rollback_is_refused(project):
     path = project.sql("1.0.0", "SELECT 1;", "SELECT 2;")
     project.upgrade()
-    look = project.look()
+    survey = project.look()
     path.write_text(path.read_text() + "SELECT 3;")
     with pytest.raises(Conflict, match="edited just now") as caught:
-        prepare(look.workspace, plan_downgrade(look.entries))
+        prepare(survey.workspace, plan_downgrade(survey.entries))
     assert caught.value.file == str(path)
 
 

@@ -13,7 +13,7 @@ from plugin_migrate.engine.publish import has_arrived, has_started, publish
 from plugin_migrate.engine.redo_log import LogWriter, Manifest
 from plugin_migrate.engine.staging import Staging
 from plugin_migrate.errors import NeedsRepair
-from plugin_migrate.storage.files import observe
+from plugin_migrate.storage.nodes import observe
 from plugin_migrate.version import Version
 from project import Project, things
 from random_trees import FAST, Edit, Stage, Tree, edits, temporary, trees

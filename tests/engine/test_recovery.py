@@ -15,7 +15,7 @@ from plugin_migrate.engine import recovery
 from plugin_migrate.engine.recovery import Unsettled, decide, recover
 from plugin_migrate.engine.redo_log import logs
 from plugin_migrate.errors import LedgerLost, NeedsRepair
-from plugin_migrate.ledger.ledger import read_ledger
+from plugin_migrate.ledger.read import read_ledger
 from plugin_migrate.plan import State
 from plugin_migrate.storage.lock import run_lock
 from project import Project, things

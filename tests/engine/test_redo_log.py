@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from plugin_migrate.engine.redo_log import DatabaseEntry, Entry, Log, LogWriter, Manifest, logs
 from plugin_migrate.engine.staging import Change
 from plugin_migrate.errors import NeedsRepair
-from plugin_migrate.storage.files import Node, observe
+from plugin_migrate.storage.nodes import Node, observe
 from plugin_migrate.version import Version
 from project import Project
 

@@ -14,7 +14,7 @@ import pytest
 
 from plugin_migrate import __version__
 from plugin_migrate.errors import ForeignDatabase, LedgerTooNew, MigrateError, NotALedger
-from plugin_migrate.ledger.ledger import Header, read_headers
+from plugin_migrate.ledger.read import Header, read_headers
 from plugin_migrate.plan import State
 from project import SCRIPTS, Project
 
@@ -349,6 +349,34 @@ def test_another_project_s_outside_database_is_refused_and_never_touched(
             command()
     assert project.dump(shared) == before
     project.downgrade()
+
+
+def test_a_database_in_another_project_s_claude_folder_is_refused(
+    project: Project, folder: Path
+) -> None:
+    project.sql("1.0.0", "CREATE TABLE t (x);", "DROP TABLE t;")
+    project.upgrade()
+    worktree = Project(project.claude / "worktrees/feature")
+    stranger = Project(folder / "stranger")
+    for other in (worktree, stranger):
+        other.config(f"database: {project.database}")
+        other.sql("1.1.0", "CREATE TABLE u (x);")
+        before = project.dump()
+        for command in (other.look, other.upgrade):
+            with pytest.raises(ForeignDatabase, match=f"another project: {project.root}$"):
+                command()
+        assert project.dump() == before
+    assert project.states() == {"1.0.0": State.APPLIED}
+
+
+def test_a_new_ledger_is_not_made_in_another_project_s_claude_folder(
+    project: Project, folder: Path
+) -> None:
+    other = Project(folder / "other")
+    other.config(f"database: {project.claude / 'mine.db'}")
+    other.sql("1.0.0", "CREATE TABLE t (x);")
+    with pytest.raises(ForeignDatabase, match="another project"):
+        other.upgrade()
 
 
 def test_an_outside_database_follows_its_own_project(project: Project, folder: Path) -> None:

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from plugin_migrate.engine.prepare import describe
 from plugin_migrate.errors import InvalidName, UsageError, VersionExists
-from plugin_migrate.migration import load, parse_name
+from plugin_migrate.migration import describe, load, parse_name
 from plugin_migrate.operations.create import LANGUAGES, TEMPLATES, create, require_slug
-from plugin_migrate.plan import survey
+from plugin_migrate.plan import entries_from
 from plugin_migrate.version import Version
 from plugin_migrate.workspace import locate
 
@@ -141,7 +140,7 @@ def test_versions_known_only_to_the_ledger_are_taken(project):
     project.sql("1.0.0", "SELECT 1;", "")
     project.upgrade()
     (project.migrations / "1.0.0-step.sql").unlink()
-    look = project.look()
-    assert look.entries == survey([], look.ledger.applied)
+    survey = project.look()
+    assert survey.entries == entries_from([], survey.ledger.applied)
     with pytest.raises(VersionExists):
-        create(look.workspace, look.entries, "x", author="ada", version=Version(1, 0, 0))
+        create(survey.workspace, survey.entries, "x", author="ada", version=Version(1, 0, 0))

@@ -18,8 +18,7 @@ from plugin_migrate.errors import (
     UsageError,
     VersionExists,
 )
-from plugin_migrate.operations.migrate import renumber
-from plugin_migrate.operations.renumber import Renumbered
+from plugin_migrate.operations.renumber import Renumbered, renumber
 from plugin_migrate.plan import State
 from plugin_migrate.version import Version
 from project import Project

@@ -16,8 +16,9 @@ from plugin_migrate.errors import (
     UsageError,
 )
 from plugin_migrate.operations import migrate
-from plugin_migrate.operations.migrate import Decisions
-from plugin_migrate.operations.repair import Repair
+from plugin_migrate.operations import repair as repairing
+from plugin_migrate.operations.baseline import baseline
+from plugin_migrate.operations.repair import Decisions, Repair
 from plugin_migrate.plan import State, plan_upgrade
 from plugin_migrate.version import Version
 from project import Project
@@ -40,7 +41,7 @@ def repair(
     project: Project, *versions: str, decisions: Decisions = NOTHING_DECIDED
 ) -> Sequence[Repair]:
     parsed = [Version.parse(version) for version in versions]
-    return migrate.repair(project.workspace(), parsed, decisions, "tester", 0)
+    return repairing.repair(project.workspace(), parsed, decisions, "tester", 0)
 
 
 def edit(project: Project, version: str) -> None:
@@ -345,7 +346,7 @@ def test_baseline_marks_without_running(project: Project) -> None:
     for version in ("1.0.0", "1.1.0", "1.2.0"):
         project.sql(version, "SELECT * FROM missing;", "SELECT 1;")
 
-    marked = migrate.baseline(project.workspace(), Version(1, 1, 0), "tester", 0)
+    marked = baseline(project.workspace(), Version(1, 1, 0), "tester", 0)
 
     assert [str(entry.version) for entry in marked] == ["1.0.0", "1.1.0"]
     assert project.states() == {
@@ -361,14 +362,14 @@ def test_baseline_of_an_unknown_version_is_refused(project: Project) -> None:
     project.sql("1.0.0", "SELECT 1;")
 
     with pytest.raises(UnknownTarget):
-        migrate.baseline(project.workspace(), Version(2, 0, 0), "tester", 0)
+        baseline(project.workspace(), Version(2, 0, 0), "tester", 0)
 
 
 def test_baseline_again_marks_nothing(project: Project) -> None:
     project.sql("1.0.0", "SELECT 1;")
-    migrate.baseline(project.workspace(), Version(1, 0, 0), "tester", 0)
+    baseline(project.workspace(), Version(1, 0, 0), "tester", 0)
 
-    assert migrate.baseline(project.workspace(), Version(1, 0, 0), "tester", 0) == ()
+    assert baseline(project.workspace(), Version(1, 0, 0), "tester", 0) == ()
 
 
 # --- as commands ------------------------------------------------------------------------------

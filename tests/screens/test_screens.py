@@ -6,67 +6,20 @@ difference before it is committed.
 
 import os
 import re
-import shlex
 import shutil
 import sqlite3
 import subprocess
-import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from command_line import COMMAND, Project
+from command_line import Project
+from screens.screen import Screen, call
 
 STORED = Path(__file__).parent
 FAMILY = "\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL}"
 COMMANDS = ("status", "history", "verify", "status --pending-only", "restore", "upgrade --dry-run")
-
-
-class Screen:
-    """A terminal in which a shell command runs."""
-
-    def __init__(self, folder: Path, width: int, height: int, environment: dict) -> None:
-        self.socket = str(folder / f"tmux-{len(os.listdir(folder))}-{width}")
-        self.size = ("-x", str(width), "-y", str(height))
-        self.environment = environment | {"TERM": "screen-256color"}
-
-    def tmux(self, *arguments: str) -> str:
-        command = ["tmux", "-S", self.socket, "-f", "/dev/null", *arguments]
-        done = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def start(self, command: str, folder: Path) -> None:
-        """Run a command that ends only when the test says so."""
-        end = f"{command}; tmux -S {self.socket} wait-for -S over; exec cat"
-        self.tmux("new-session", "-d", *self.size, "-c", str(folder), end)
-
-    def run(self, command: str, folder: Path) -> str:
-        """Return what a command leaves on the screen."""
-        self.start(command, folder)
-        self.tmux("wait-for", "over")
-        return self.end()
-
-    def seen(self) -> str:
-        return "\n".join(line.rstrip() for line in self.tmux("capture-pane", "-p").split("\n"))
-
-    def wait_for(self, text: str) -> str:
-        """Return the screen as soon as it shows a text."""
-        end = time.monotonic() + 30
-        while text not in (seen := self.seen()):
-            assert time.monotonic() < end, seen
-        return seen
-
-    def press(self, *keys: str) -> None:
-        self.tmux("send-keys", *keys)
-
-    def end(self) -> str:
-        seen = self.seen().strip("\n")
-        self.tmux("kill-server")
-        return seen
 
 
 @pytest.fixture
@@ -109,10 +62,6 @@ def screen(folder, project):
     yield make
     for one in made:
         subprocess.run(["tmux", "-S", one.socket, "kill-server"], capture_output=True)
-
-
-def call(arguments: str) -> str:
-    return f"{shlex.join(map(str, COMMAND))} {arguments}"
 
 
 def settled(seen: str) -> str:

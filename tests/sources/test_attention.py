@@ -3,8 +3,8 @@
 import pytest
 
 from plugin_migrate.claude_code.session_start import _line
-from plugin_migrate.render.status import news_text
-from plugin_migrate.sources.attention import News
+from plugin_migrate.render.status import attention_text
+from plugin_migrate.sources.attention import Attention
 from plugin_migrate.version import Version
 
 MOST_PRESSING = [
@@ -17,23 +17,23 @@ MOST_PRESSING = [
 
 @pytest.mark.parametrize(("counts", "command"), MOST_PRESSING)
 def test_status_and_the_sessions_start_propose_the_same_for_a_plugin(counts, command):
-    news = News("keeper", **counts)
-    assert news_text(news).endswith(f" Run: plugin-migrate {command} --plugin keeper")
-    assert _line(news).endswith(f" Run /plugin-migrate {command} --plugin keeper")
+    attention = Attention("keeper", **counts)
+    assert attention_text(attention).endswith(f" Run: plugin-migrate {command} --plugin keeper")
+    assert _line(attention).endswith(f" Run /plugin-migrate {command} --plugin keeper")
 
 
 def test_a_source_that_cannot_be_read_is_shown_by_its_status():
-    news = News("keeper", problem="The database is damaged")
-    assert news_text(news) == (
+    attention = Attention("keeper", problem="The database is damaged")
+    assert attention_text(attention) == (
         "keeper: The database is damaged. See: plugin-migrate status --plugin keeper"
     )
 
 
 def test_of_files_that_went_back_the_projects_own_are_left_to_git():
-    assert News(None, ahead=1).way_out is None
-    assert News(None, Version(1, 0, 0), ahead=1, pending=1).way_out == "upgrade"
+    assert Attention(None, ahead=1).way_out is None
+    assert Attention(None, Version(1, 0, 0), ahead=1, pending=1).way_out == "upgrade"
 
 
 def test_who_has_never_applied_anything_looks_first():
-    assert News(None, pending=1).way_out == "status"
-    assert News("keeper", pending=1).way_out == "upgrade"
+    assert Attention(None, pending=1).way_out == "status"
+    assert Attention("keeper", pending=1).way_out == "upgrade"

@@ -3,7 +3,7 @@
 import pytest
 
 from plugin_migrate.errors import BrokenMigration, RequirementUnmet
-from plugin_migrate.ledger.ledger import Header
+from plugin_migrate.ledger.read import Header
 from plugin_migrate.migration import Migration
 from plugin_migrate.plan import Applied, Entry, State
 from plugin_migrate.sources.requirements import (

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from plugin_migrate.engine.backup import list_backups
 from plugin_migrate.errors import (
     ForbiddenStatement,
     ForeignDatabase,
@@ -16,9 +15,11 @@ from plugin_migrate.errors import (
     NotALedger,
     StateUnreadable,
 )
-from plugin_migrate.operations import migrate
+from plugin_migrate.operations.repair import Decisions, repair
+from plugin_migrate.operations.restore import restore
 from plugin_migrate.plan import plan_upgrade
 from plugin_migrate.rehearsal.preview import preview
+from plugin_migrate.storage.backups import list_backups
 from project import Project, things
 
 
@@ -133,7 +134,7 @@ def test_a_lost_database_can_be_restored(project: Project, loss) -> None:
     loss(project.database)
 
     backup_id = list_backups(project.workspace())[0].id
-    migrate.restore(project.workspace(), backup_id, False, "tester", 0)
+    restore(project.workspace(), backup_id, False, "tester", 0)
 
     assert project.applied() == ["1.0.0"]
 
@@ -174,9 +175,9 @@ def test_a_copy_does_not_take_the_database_of_a_living_project(
     copy = Project(folder / "copy")
     copy.config(f"database: {outside}\n")
 
-    decisions = migrate.Decisions(take_database=True)
+    decisions = Decisions(take_database=True)
     with pytest.raises(ForeignDatabase, match="in use by the project"):
-        migrate.repair(copy.workspace(), [], decisions, "tester", 0)
+        repair(copy.workspace(), [], decisions, "tester", 0)
     with pytest.raises(ForeignDatabase):
         preview(copy.workspace(), plan_upgrade, "upgrade")
 
@@ -189,7 +190,7 @@ def test_a_damaged_backup_is_refused_before_anything_changes(project: Project) -
     Path(backup.content("file-0")).write_text("broken")
 
     with pytest.raises(StateUnreadable, match="damaged"):
-        migrate.restore(project.workspace(), backup.id, False, "tester", 0)
+        restore(project.workspace(), backup.id, False, "tester", 0)
 
     assert project.read("settings.json") == "after"
     assert project.applied() == ["1.0.0"]
@@ -205,7 +206,7 @@ def test_a_damaged_copy_of_the_database_is_refused_before_anything_changes(
     Path(backup.state).write_bytes(b"no database at all")
 
     with pytest.raises(StateUnreadable, match="damaged"):
-        migrate.restore(project.workspace(), backup.id, False, "tester", 0)
+        restore(project.workspace(), backup.id, False, "tester", 0)
 
     assert project.applied() == ["1.0.0"]
 

@@ -147,7 +147,9 @@ def test_the_copy_of_a_database_in_a_redo_log_brings_no_journal_along(
     state.setup("UPDATE t SET x = 2", copy)
     journal_of(copy).write_bytes(hostile_journal(victim))
     before, after = (live_database.digest_of_closed(str(path)) for path in (live, copy))
-    assert live_database.bring(str(live), str(copy), before, after, str(folder / "scratch"), False)
+    assert live_database.publish_copy(
+        str(live), str(copy), before, after, str(folder / "scratch"), False
+    )
     assert state.query("SELECT x FROM t", database=live) == [(2,)]
     assert victim.read_text() == "mine"
 

@@ -9,7 +9,7 @@ import pytest
 from plugin_migrate.plan import plan_upgrade
 from plugin_migrate.rehearsal.preview import preview
 from plugin_migrate.rehearsal.shadow import shadow_of
-from plugin_migrate.storage import disposable, sqlite
+from plugin_migrate.storage import durable, sqlite
 from project import Project
 
 EXTRA, OFF = 3, 0
@@ -66,13 +66,13 @@ def test_the_live_database_is_durable_also_while_a_shadow_of_it_is_there(project
         assert synchronous(workspace.database) == EXTRA
         assert synchronous(shadow.database) == OFF
 
-    assert not disposable.is_disposable(shadow.database)
+    assert not durable.is_disposable(shadow.database)
 
 
 def test_a_folder_with_a_longer_name_is_not_disposable(folder: Path) -> None:
-    disposable.declare(str(folder / "a"))
+    durable.declare_disposable(str(folder / "a"))
     try:
-        assert disposable.is_disposable(str(folder / "a/b"))
-        assert not disposable.is_disposable(str(folder / "ab"))
+        assert durable.is_disposable(str(folder / "a/b"))
+        assert not durable.is_disposable(str(folder / "ab"))
     finally:
-        disposable.forget(str(folder / "a"))
+        durable.forget_disposable(str(folder / "a"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plugin_migrate.errors import Busy, StateUnreadable
-from plugin_migrate.storage import disposable, live_database
+from plugin_migrate.storage import durable, live_database
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -106,9 +106,9 @@ def test_the_system_begins_to_write_a_copy_while_there_is_more_unless_it_is_thro
     assert ends[-1] == path.stat().st_size
 
     told.clear()
-    disposable.declare(str(path.parent))
+    durable.declare_disposable(str(path.parent))
     try:
         live_database.copy_live(str(path), str(path.with_name("another.db")))
     finally:
-        disposable.forget(str(path.parent))
+        durable.forget_disposable(str(path.parent))
     assert told == []

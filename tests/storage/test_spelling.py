@@ -21,7 +21,7 @@ from plugin_migrate.errors import Conflict, NeedsRepair
 from plugin_migrate.plan import plan_upgrade
 from plugin_migrate.rehearsal.preview import preview
 from plugin_migrate.rehearsal.verify import verify
-from plugin_migrate.storage.spelling import is_spelled, observe_spelled
+from plugin_migrate.storage.nodes import is_spelled, observe_spelled
 from project import LIVE, Project, meanwhile
 
 COMPOSED, DECOMPOSED = "caf\u00e9.md", "cafe\u0301.md"

@@ -11,7 +11,7 @@ import os
 import sys
 
 from ..languages import language_of
-from ..ledger.ledger import read_ledger
+from ..ledger.read import read_ledger
 from ..migration import parse_name
 from ..version import Version
 from ..workspace import Workspace

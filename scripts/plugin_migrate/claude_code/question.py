@@ -16,7 +16,7 @@ from ..errors import MigrateError, UsageError
 from ..migration import title_of
 from ..plan import UNAPPLIED, Plan, Step, plan_downgrade, plan_upgrade
 from ..render.style import one_line
-from ..survey import Look, look_ahead
+from ..survey import Survey, survey_ahead
 from ..version import Version
 from ..workspace import Workspace, locate
 from . import consent
@@ -68,13 +68,13 @@ def _planned(options: Namespace, environment: Mapping[str, str]) -> str:
 
 def _of_run(options: Namespace, environment: Mapping[str, str]) -> str:
     workspace = _workspace(options, environment)
-    return f"{_verb(options)} {_steps(_plan(options, look_ahead(workspace)), _whose(workspace))}"
+    return f"{_verb(options)} {_steps(_plan(options, survey_ahead(workspace)), _whose(workspace))}"
 
 
 def _of_every_source(options: Namespace, environment: Mapping[str, str]) -> str:
     texts = []
     for workspace in sources(environment):
-        plan = _plan(options, look_ahead(workspace))
+        plan = _plan(options, survey_ahead(workspace))
         if plan.steps:
             texts.append(_steps(plan, _whose(workspace)))
     return f"{_verb(options)} {'; '.join(texts) or 'nothing: no migration is pending'}"
@@ -85,13 +85,13 @@ def _of_verify(options: Namespace, environment: Mapping[str, str]) -> str:
     wanted = [Version.parse(text) for text in options.versions]
     chosen = [
         Step("up", entry)
-        for entry in look_ahead(workspace).entries
+        for entry in survey_ahead(workspace).entries
         if (entry.version in wanted if wanted else entry.state in UNAPPLIED)
     ]
     return f"run on a copy, as code with your permissions, {_listed(chosen)}"
 
 
-def _plan(options: Namespace, seen: Look) -> Plan:
+def _plan(options: Namespace, seen: Survey) -> Plan:
     target = options.target
     version = Version.parse(target) if target and "." in target else None
     if options.command == "upgrade":

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from .. import plain_yaml
 from ..errors import BadConfig, Busy, InterruptedWriter, MigrateError
-from ..sources.attention import News, news_of
+from ..sources.attention import Attention, attention_of
 from ..sources.shipped import shipping_plugins, workspace_of
 from ..workspace import Workspace, locate, nearest_project
 from .told import Note
@@ -148,12 +148,12 @@ def _may_finish(workspace: Workspace) -> bool:
     return bool(left) and all(log.is_native() for log in left)
 
 
-def _news(workspaces: Iterable[Workspace]) -> Iterator[News]:
+def _news(workspaces: Iterable[Workspace]) -> Iterator[Attention]:
     for workspace in workspaces:
         try:
-            news = news_of(workspace)
+            news = attention_of(workspace)
         except InterruptedWriter as error:  # also what a kill in the middle of a commit leaves
-            news = News(workspace.source, problem=error.message)
+            news = Attention(workspace.source, problem=error.message)
         except Exception:  # noqa: S112 - `status` says what is wrong
             continue
         yield news
@@ -161,18 +161,18 @@ def _news(workspaces: Iterable[Workspace]) -> Iterator[News]:
 
 def _of_departed(
     workspaces: tuple[Workspace, ...], environment: Mapping[str, str]
-) -> Iterator[News]:
+) -> Iterator[Attention]:
     """Yield what plugins that went away have left in the project."""
     own = workspaces[0]
     if not os.path.isdir(own.sources):
         return  # as in most projects
-    from ..sources.attention import news_of_departed
+    from ..sources.attention import attention_of_departed
     from ..sources.departed import departed
 
     present = {plugin.name for plugin in shipping_plugins(own, environment)}
     for one in departed(own, environment, present):
         try:
-            news = news_of_departed(one)
+            news = attention_of_departed(one)
         except Exception:  # noqa: S112 - `status` says what is wrong
             continue
         yield news
@@ -201,7 +201,7 @@ def _document(name: str, lines: str, facts: str, files: list[str]) -> str | None
     return json.dumps(document) if document else None
 
 
-def _line(news: News) -> str:
+def _line(news: Attention) -> str:
     """Return what the user reads: ``2 pending migrations (current version 1.0.0). Run ...``."""
     whose = f"{news.source}: " if news.source else ""
     if news.departed is not None:
@@ -213,7 +213,7 @@ def _line(news: News) -> str:
     return f"{whose}{_counts(news)} (current version {news.current or 'none'}){advice}"
 
 
-def _fact(news: News) -> str:
+def _fact(news: Attention) -> str:
     whose = f"the state of the plugin {news.source}" if news.source else "this project's .claude/"
     if news.problem is not None:
         return f"{whose} cannot be read: {news.problem}"
@@ -222,7 +222,7 @@ def _fact(news: News) -> str:
     return f"{whose} has {_counts(news)} (current version {news.current or 'none'})"
 
 
-def _departed(news: News) -> str:
+def _departed(news: Attention) -> str:
     assert news.departed is not None
     # Not the problem itself: it may quote what a cloned repository says, and Claude reads this.
     what = "state that cannot be read" if news.problem else f"state at version {news.current}"
@@ -234,7 +234,7 @@ def _slash(advice: str) -> str:
     return advice.replace("plugin-migrate ", "/plugin-migrate ")
 
 
-def _counts(news: News) -> str:
+def _counts(news: Attention) -> str:
     counts = (
         _count(news.interrupted, "interrupted {}"),
         _count(news.modified, "applied {} edited since"),

@@ -13,8 +13,8 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 
+from ..settings import CONFIG_NAME
 from ..sources.installed import files_about_plugins
-from ..workspace import CONFIG_NAME
 
 _SECONDS_KEPT = 30 * 24 * 3600
 _LARGEST_LINK = 4096

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..errors import Call, MigrateError, UnknownPlugin, UsageError
-from ..ledger.ledger import read_headers
+from ..ledger.read import read_headers
 from ..plan import UNAPPLIED, Entry, Plan, current_version
 from ..sources.installed import Plugin
 from ..sources.requirements import (
@@ -25,8 +25,8 @@ from ..sources.requirements import (
     refuse_needed,
 )
 from ..sources.shipped import workspace_of
-from ..survey import Planner, look_ahead
-from ..translation import state_errors
+from ..storage.translation import state_errors
+from ..survey import Planner, survey_ahead
 from ..version import Version
 from ..workspace import Workspace
 from .invocation import Invocation
@@ -53,7 +53,7 @@ def each(invocation: Invocation, show: Callable[[Invocation, Workspace], int]) -
     own = _own_beside_all(invocation)
     plugins = invocation.plugins(own)
     output = invocation.output
-    output.several()
+    output.share_document()
     codes = [0]
     if _has_own(own) or not plugins:
         output.of_source(None, "")
@@ -197,7 +197,7 @@ def _others(invocation: Invocation, workspace: Workspace) -> Iterator[Standing]:
 
 def _readable(workspace: Workspace) -> Iterator[Standing]:
     try:
-        entries = look_ahead(workspace).entries
+        entries = survey_ahead(workspace).entries
         pending = needs_of(entry for entry in entries if entry.state in UNAPPLIED)
         standing = _standing(workspace, entries, pending)
     except MigrateError:
@@ -258,7 +258,7 @@ def in_turn(invocation: Invocation, turns: Iterable[Turn], command: Command) -> 
 def _standing_for(source: Source, planner: Planner) -> Standing:
     name = source.workspace.source
     try:
-        seen = look_ahead(source.workspace)
+        seen = survey_ahead(source.workspace)
         due = needs_of(step.entry for step in seen.plan(planner).steps)
     except MigrateError as error:
         # Nothing has run, and no heading says yet whose error it is.

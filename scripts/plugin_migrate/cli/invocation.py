@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from ..errors import MigrateError
-    from ..sources.attention import News
+    from ..sources.attention import Attention
     from ..sources.departed import Departed
     from ..sources.installed import Plugin
 
@@ -90,7 +90,7 @@ class Invocation:
         """Whether no plugin was named."""
         return not self.options.plugin and not self.options.plugin_dir
 
-    def news_of_plugins(self, workspace: Workspace) -> tuple[News, ...]:
+    def attention_of_plugins(self, workspace: Workspace) -> tuple[Attention, ...]:
         """Return what plugins have to tell beside the status of one source.
 
         Beside the project's own that is what concerns the others; beside a plugin's, that it went
@@ -101,17 +101,17 @@ class Invocation:
             gone = self._departed.get(workspace.source)
             if gone is None:
                 return ()
-            from ..sources.attention import news_of_departed
+            from ..sources.attention import attention_of_departed
 
-            return (news_of_departed(gone),)
+            return (attention_of_departed(gone),)
         if options.all or options.database or options.migrations:
             return ()
         if not _may_have_plugins(self.environment) and not os.path.isdir(workspace.sources):
             return ()
-        from ..sources.attention import news_of_departed, news_of_plugins
+        from ..sources.attention import attention_of_departed, attention_of_plugins
 
-        news = news_of_plugins(workspace, self.plugins(workspace))
-        return (*news, *map(news_of_departed, self.departed(workspace)))
+        attention = attention_of_plugins(workspace, self.plugins(workspace))
+        return (*attention, *map(attention_of_departed, self.departed(workspace)))
 
     def plugins(self, own: Workspace) -> tuple[Plugin, ...]:
         """Return the enabled plugins that ship migrations."""

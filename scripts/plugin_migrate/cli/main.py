@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from ..errors import DamagedEnvironment, MigrateError, UsageError
-from .arguments import COMMANDS, make_parser, wants_json
+from .arguments import make_parser, wants_json
+from .commands import COMMANDS
 from .invocation import Invocation
 from .output import Output, print_cause
 
@@ -159,7 +160,7 @@ def _explained(error: Exception) -> MigrateError:
     """Return the error that tells the user about any exception."""
     if isinstance(error, MigrateError):
         return error
-    from ..translation import as_typed
+    from ..storage.translation import as_typed
 
     told = as_typed(error) or _of_environment(error) or _bug(error)
     told.__cause__ = error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from ..errors import MigrateError
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     Text = Callable[[Style], str]
     Document = Callable[[], dict[str, object]]
+
 
 _OF_CLAUDE_CODE = 76
 
@@ -38,7 +41,7 @@ class Output:
         self._source: str | None = None
         self._has_text = False
 
-    def several(self) -> None:
+    def share_document(self) -> None:
         """Announce results of several sources: they share one document, under headings."""
         self._sources = []
 
@@ -153,3 +156,17 @@ def print_cause(error: MigrateError) -> None:
         import traceback
 
         traceback.print_exception(error, file=sys.stderr)
+
+
+@contextmanager
+def stdout_kept_clean() -> Iterator[None]:
+    """Send what a migration or its child processes print to stderr: stdout is for the result."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

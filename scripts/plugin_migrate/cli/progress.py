@@ -98,7 +98,7 @@ class Progress(Reporter):
             self._relay.show("  " + clip(text, (self._style.width or 80) - 3))
 
 
-class Narrator(Progress):
+class RunProgress(Progress):
     """Writes a line per finished step as well, and what migrations log.
 
     Parameters:

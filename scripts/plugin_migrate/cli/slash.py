@@ -22,7 +22,7 @@ MOST_BYTES = 28_000
 MOST_SHOWN = 9_500
 MOST_ROWS = 80
 
-_CHANGING = {"upgrade", "downgrade", "sync", "repair", "baseline", "restore"}
+_CHANGING = {"upgrade", "downgrade", "sync", "repair", "baseline", "renumber", "restore"}
 
 _ESCAPED_BANG = re.compile(r"(^|\s)\\!")
 

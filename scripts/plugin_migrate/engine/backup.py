@@ -1,8 +1,6 @@
 """Automatic backups: what a run is about to change, kept as it was before.
 
-``backups/<time>-<command>/`` holds ``state.db`` (the state database before the run, by the backup
-API), the earlier content of every file and further database the run touched, and a manifest that
-grows before each step commits. A run that changed nothing leaves no backup behind.
+What they consist of is in :mod:`plugin_migrate.storage.backups`.
 
 A copy has to be on the disk only when the backup is committed. So the system is told to begin
 writing at once, and other things are done meanwhile: what is left to wait for then is less.
@@ -11,34 +9,32 @@ writing at once, and other things are done meanwhile: what is left to wait for t
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from .. import __version__
-from ..errors import InvalidVersion, StateUnreadable
-from ..ledger.ledger import has_run_since
+from ..errors import StateUnreadable
+from ..ledger.read import has_run_since
+from ..plain_file import read_json
 from ..storage import sqlite
-from ..storage.files import (
-    Node,
-    discard,
-    inside,
-    make_folder,
-    node_from_json,
-    nodes_as_json,
-    observe,
-    start_sync,
-    sync_file,
-    sync_folder,
-    sync_open,
-    text_of,
+from ..storage.backups import (
+    FINISHED,
+    FOLDER_NAME,
+    LARGEST_MANIFEST,
+    MANIFEST,
+    STATE_COPY,
+    Backup,
+    Saved,
+    SavedDatabase,
+    backups_folder,
+    list_backups,
 )
+from ..storage.durable import make_folder, start_sync, sync_file, sync_folder, sync_open
+from ..storage.files import discard
 from ..storage.live_database import copy_live
-from ..storage.plain_file import read_json
-from ..values import NamedTuple
-from ..version import Version
+from ..storage.nodes import Node, nodes_as_json, observe
 from ..workspace import Workspace
 
 TYPE_CHECKING = False
@@ -47,196 +43,9 @@ if TYPE_CHECKING:
 
     from .staging import Change
 
-_MANIFEST = "manifest.json"
-# Of a run that changes 100,000 files.
-_LARGEST_MANIFEST = 64 * 1024 * 1024
-_STATE = "state.db"
-_FINISHED = "finished"
-_NAME = re.compile(r"\d{8}-\d{6}-[a-z]+(-\d+)?")
+
 # What a run needs beside the copy of its database: redo logs, journals, the ledger's growth.
 _SPARE_BYTES = 4 << 20
-
-
-class Saved(NamedTuple):
-    """A path that the run changed.
-
-    ``before`` is what stood there first, ``after`` what the run's last step put there, and
-    ``between`` what that step found; ``content`` names the file in the backup that holds the
-    earlier content, if there was any.
-    """
-
-    path: str
-    before: Node | None
-    after: Node | None
-    content: str | None
-    between: Node | None = None
-
-
-class SavedDatabase(NamedTuple):
-    """A further database that the run changed.
-
-    ``after`` is its digest after the last step that changed it, ``between`` the one before that.
-    """
-
-    path: str
-    content: str
-    after: str
-    between: str | None = None
-
-
-class Backup(NamedTuple):
-    """One backup; a later one has a higher ``sequence``.
-
-    ``is_complete`` is false for a run with ``--no-backup``, which only left a note;
-    ``has_state`` tells whether there was a state database before the run, ``is_finished`` that the
-    run came to its end and changed something, ``database`` is the database's path as users see it,
-    ``last_event`` the number of the last row that the history had before the run, if known.
-    """
-
-    sequence: int
-    id: str
-    folder: str
-    created_at: str
-    command: str
-    current_version: str | None
-    is_complete: bool
-    has_state: bool
-    is_finished: bool
-    database: str | None
-    files: tuple[Saved, ...]
-    databases: tuple[SavedDatabase, ...]
-    last_event: int | None = None
-
-    @property
-    def state(self) -> str:
-        """The path of the copy of the state database."""
-        return os.path.join(self.folder, _STATE)
-
-    def content(self, name: str) -> str:
-        """Return the path of a saved content."""
-        return os.path.join(self.folder, name)
-
-
-def backups_folder(workspace: Workspace) -> str:
-    """Return the folder that holds the backups."""
-    return os.path.join(workspace.home, "backups")
-
-
-class Damaged(NamedTuple):
-    """A backup that cannot be used, and why."""
-
-    id: str
-    why: str
-
-
-class Shelf(NamedTuple):
-    """Everything in the folder of backups, the newest first."""
-
-    backups: tuple[Backup, ...]
-    damaged: tuple[Damaged, ...]
-
-
-def list_backups(workspace: Workspace) -> list[Backup]:
-    """Return every readable backup, the newest first; unfinished and damaged ones are left out.
-
-    Raises:
-        OSError: their folder cannot be read.
-    """
-    return list(read_shelf(workspace).backups)
-
-
-def read_shelf(workspace: Workspace) -> Shelf:
-    """Return every backup, and those that are damaged.
-
-    A folder without a manifest was left by a command that was killed while it made its backup.
-
-    Raises:
-        OSError: their folder cannot be read.
-    """
-    try:
-        names = os.listdir(backups_folder(workspace))
-    except FileNotFoundError:
-        return Shelf((), ())
-    backups, damaged = [], []
-    for name in names:
-        folder = os.path.join(backups_folder(workspace), name)
-        try:
-            backups.append(_read(folder))
-        except (OSError, ValueError) as error:
-            is_unfinished = isinstance(error, FileNotFoundError) and not _is_finished(folder)
-            if _NAME.fullmatch(name) and not is_unfinished:
-                damaged.append(Damaged(name, getattr(error, "strerror", None) or str(error)))
-    backups.sort(key=lambda backup: backup.sequence, reverse=True)
-    damaged.sort(reverse=True)
-    return Shelf(tuple(backups), tuple(damaged))
-
-
-def made_at(backup_id: str) -> tuple[str, int]:
-    """Return when a backup was made, by its name: the second, and which one of that second."""
-    number = backup_id.rpartition("-")[2]
-    is_first = not number.isdigit() or backup_id.count("-") < 3
-    return backup_id[: len("20261122-170000")], 1 if is_first else int(number)
-
-
-def _is_finished(folder: str) -> bool:
-    return os.path.exists(os.path.join(folder, _FINISHED))
-
-
-def _read(folder: str) -> Backup:
-    """Return the backup in a folder.
-
-    Raises:
-        OSError: its manifest cannot be read.
-        ValueError: it is damaged.
-    """
-    document = read_json(os.path.join(folder, _MANIFEST), _LARGEST_MANIFEST)
-    try:
-        version, event = document["current_version"], document.get("last_event")
-        database = document.get("database")
-        return Backup(
-            _number(document["sequence"]),
-            os.path.basename(folder),
-            folder,
-            text_of(document["created_at"]),
-            text_of(document["command"]),
-            None if version is None else str(Version.parse(version)),
-            bool(document["is_complete"]),
-            bool(document["has_state"]),
-            _is_finished(folder),
-            None if database is None else text_of(database),
-            tuple(map(_saved, document["files"])),
-            tuple(map(_saved_database, document["databases"])),
-            None if event is None else _number(event),
-        )
-    except (KeyError, TypeError, AttributeError, InvalidVersion) as error:
-        raise ValueError(f"its manifest is not one: {error!r:.100}") from None
-
-
-def _number(value: object) -> int:
-    if type(value) is not int or not 0 <= value < 1 << 62:
-        raise ValueError(f"not a number: {value!r:.60}")
-    return value
-
-
-def _saved(item: dict[str, Any]) -> Saved:
-    content = item["content"]
-    return Saved(
-        inside(item["path"]),
-        node_from_json(item["before"]),
-        node_from_json(item["after"]),
-        inside(content) if content is not None else None,
-        node_from_json(item.get("between")),
-    )
-
-
-def _saved_database(item: dict[str, Any]) -> SavedDatabase:
-    between = item.get("between")
-    return SavedDatabase(
-        inside(item["path"]),
-        inside(item["content"]),
-        text_of(item["after"]),
-        None if between is None else text_of(between),
-    )
 
 
 def _as_document(saved: Saved) -> dict[str, object]:
@@ -292,7 +101,7 @@ def _rewrite(workspace: Workspace, backup: Backup) -> None:
     )
     if (files, databases) == (backup.files, backup.databases):
         return
-    document = read_json(os.path.join(backup.folder, _MANIFEST), _LARGEST_MANIFEST)
+    document = read_json(os.path.join(backup.folder, MANIFEST), LARGEST_MANIFEST)
     _write_manifest(backup.folder, document | _changes_as_json(files, databases))
 
 
@@ -322,7 +131,7 @@ def _changes_as_json(
 def _write_manifest(folder: str, document: dict[str, Any], unsynced: Iterable[str] = ()) -> None:
     import json
 
-    path = os.path.join(folder, _MANIFEST)
+    path = os.path.join(folder, MANIFEST)
     part = path + ".part"
     with open(part, "w", encoding="utf-8") as file:
         json.dump(document, file)
@@ -335,7 +144,7 @@ def _write_manifest(folder: str, document: dict[str, Any], unsynced: Iterable[st
 
 def _mark_finished(folder: str) -> None:
     # That it is there says it all, and no kill can leave half of it.
-    with open(os.path.join(folder, _FINISHED), "xb"):
+    with open(os.path.join(folder, FINISHED), "xb"):
         pass
 
 
@@ -404,7 +213,7 @@ class BackupWriter:
             self.folder = _new_folder(workspace, command)
             self._unsynced.append(os.path.dirname(self.folder))
             if has_state:
-                self._copy_database(workspace.database, _STATE)
+                self._copy_database(workspace.database, STATE_COPY)
 
     @_writing()
     def add_files(self, changes: Sequence[Change]) -> None:
@@ -458,7 +267,7 @@ class BackupWriter:
                 discard(folder)
             parent = backups_folder(self._workspace)
             for name in os.listdir(parent):
-                if _NAME.fullmatch(name):
+                if FOLDER_NAME.fullmatch(name):
                     _remove_unfinished(os.path.join(parent, name))
 
     def discard(self) -> None:
@@ -493,7 +302,7 @@ class BackupWriter:
 
 def _remove_unfinished(folder: str) -> None:
     """Remove what a killed command left: a backup without its manifest, or a half manifest."""
-    manifest = os.path.join(folder, _MANIFEST)
+    manifest = os.path.join(folder, MANIFEST)
     if not os.path.exists(manifest):
         discard(folder)
     elif os.path.exists(manifest + ".part"):

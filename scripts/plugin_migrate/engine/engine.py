@@ -22,10 +22,11 @@ from ..errors import (
     Unpublished,
 )
 from ..languages.foreign_key_mode import ForeignKeyMode
-from ..ledger.ledger import Ledger, LedgerWriter, Publish
+from ..ledger.read import Ledger, Publish
+from ..ledger.write import LedgerWriter
 from ..report import Reporter, StepResult
 from ..sandbox.context import Context
-from ..sandbox.kept_processes import Sessions
+from ..sandbox.kept_processes import KeptProcesses
 from ..sandbox.live_paths import name_live
 from ..sandbox.signals import Signals, Stop
 from ..storage import sqlite
@@ -97,7 +98,7 @@ class Engine:
         self._reporter = reporter
         self._has_ledger = ledger is not None and ledger.is_ready
         self._staging: Staging | None = None
-        self._sessions = Sessions()
+        self._kept_processes = KeptProcesses()
 
     def execute(self, steps: Sequence[Prepared]) -> Iterator[StepResult]:
         """Run ``steps`` in order and yield each result once it is durable.
@@ -134,7 +135,7 @@ class Engine:
 
     def close(self) -> None:
         """End what served several steps, and remove the staged copy."""
-        self._sessions.close()
+        self._kept_processes.close()
         with suppress(OSError):
             discard(self._workspace.scratch)
 
@@ -170,7 +171,7 @@ class Engine:
                 transaction.check_foreign_keys(prepared.action.foreign_keys)
                 transaction.record(prepared, duration)
                 results.append(_result(prepared, duration))
-                if time.perf_counter() > deadline or transaction.guard.leaves_traces:
+                if time.perf_counter() > deadline or transaction.authorizer.leaves_traces:
                     break
             transaction.require_recorded()
             self._signals.hold()
@@ -384,7 +385,7 @@ class Engine:
             self._workspace.scratch,
             lambda text: self._reporter.log(prepared, text),
             lambda done, total: self._reporter.progress(prepared, done, total),
-            self._sessions,
+            self._kept_processes,
         )
 
     @contextmanager
@@ -416,7 +417,7 @@ class Engine:
         sides = [side for side in context.side_databases.values() if side.has_changed]
         if not changes and not sides:
             return None
-        from .publishable import refuse_unpublishable
+        from .publish import refuse_unpublishable
         from .redo_log import LogWriter
 
         try:

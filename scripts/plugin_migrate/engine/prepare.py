@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from ..errors import BrokenMigration, Conflict, Irreversible
+from ..errors import Conflict, Irreversible
 from ..languages import load_language
-from ..ledger.ledger import StoredSource, read_sources
-from ..migration import Migration, title_of, with_text
+from ..ledger.read import StoredSource, read_sources
+from ..migration import Migration, describe, metadata_text, title_of, with_text
 from ..plan import Entry, Plan, Step
 from ..values import NamedTuple
 from ..version import Version
@@ -16,7 +16,7 @@ from ..workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..languages.protocol import Action, Script
+    from ..languages.protocol import Action
 
 
 class Prepared(NamedTuple):
@@ -66,22 +66,6 @@ def require_all(workspace: Workspace, steps: Sequence[Prepared]) -> None:
         prepared.action.require(workspace)
 
 
-def describe(migration: Migration) -> Script:
-    """Return what a migration's text says about itself; the text must still be there.
-
-    Raises:
-        BrokenMigration: it cannot be read, or its version disagrees with the file's name.
-    """
-    script = load_language(migration.language).parse(migration.text or "", migration.path)
-    if script.version is not None and script.version != str(migration.version):
-        raise BrokenMigration(
-            f"The file says version {script.version}, its name says {migration.version}",
-            file=migration.path,
-            hint="The file's name counts: correct or remove the version inside.",
-        )
-    return script
-
-
 def description_of(entry: Entry) -> str:
     """Return the description to show: the ledger's for what is applied, else the file's."""
     if entry.applied is not None:
@@ -112,15 +96,6 @@ def _prepare(workspace: Workspace, step: Step, stored: StoredSource | None) -> P
         metadata_text(script),
         action,
     )
-
-
-def metadata_text(script: Script) -> str:
-    """Return a script's metadata as the JSON text that the ledger keeps."""
-    if not script.metadata:
-        return "{}"
-    import json
-
-    return json.dumps(script.metadata, default=str, ensure_ascii=False)
 
 
 def _source(workspace: Workspace, entry: Entry, stored: StoredSource | None) -> Migration:

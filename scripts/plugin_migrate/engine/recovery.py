@@ -11,10 +11,10 @@ import os
 from dataclasses import dataclass
 
 from ..errors import Call, MigrateError, NeedsRepair
-from ..ledger.ledger import Publish, read_ledger
+from ..ledger.read import Publish, read_ledger
 from ..storage import sqlite
 from ..storage.files import discard
-from ..translation import way_out
+from ..storage.translation import way_out
 from ..version import Version
 from ..workspace import Workspace, is_inside
 from .publish import has_arrived, has_started, publish

@@ -16,18 +16,9 @@ import secrets
 from collections.abc import Iterable, Iterator
 
 from ..errors import Call, NeedsRepair
-from ..storage.files import (
-    Node,
-    inside,
-    make_folder,
-    node_from_json,
-    nodes_as_json,
-    sync_file,
-    sync_folder,
-    sync_open,
-    text_of,
-)
-from ..storage.plain_file import parse_json, read_plain
+from ..plain_file import parse_json, read_plain
+from ..storage.durable import make_folder, sync_file, sync_folder, sync_open
+from ..storage.nodes import Node, inside, node_from_json, nodes_as_json, text_of
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace

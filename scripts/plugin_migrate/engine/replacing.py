@@ -14,7 +14,8 @@ import os
 from contextlib import suppress
 
 from ..errors import Call, NeedsRepair
-from ..storage.files import Node, Signature, observe, signature_of, sync_folder
+from ..storage.durable import sync_folder
+from ..storage.nodes import Node, Signature, observe, signature_of
 from ..storage.platform_files import exchange, place
 from ..values import NamedTuple
 from .redo_log import Log

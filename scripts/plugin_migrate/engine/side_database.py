@@ -9,12 +9,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ..errors import Conflict, ForbiddenStatement
-from ..ledger.ledger import reserved_tables
-from ..sandbox.authorizer import RESERVED_SAVEPOINT, Guard, StepConnection
+from ..ledger.schema import reserved_tables
+from ..sandbox.authorizer import RESERVED_SAVEPOINT, Authorizer, StepConnection
 from ..storage import sqlite
 from ..storage.exclusions import SIDE_SUFFIXES
-from ..storage.files import Node, digest_of, observe
 from ..storage.live_database import LiveDatabase, digest_of_closed, pad_to_two_pages
+from ..storage.nodes import Node, digest_of, observe
 from .redo_log import DatabaseEntry
 from .staging import Change
 
@@ -64,9 +64,9 @@ class SideDatabase:
         self.connection.execute("PRAGMA synchronous=OFF")
         self.connection.execute("BEGIN IMMEDIATE")
         self.connection.execute(f"SAVEPOINT {RESERVED_SAVEPOINT}")
-        self.guard = Guard(self.connection, reserved_tables(self.connection))
-        self.guard.is_armed = True
-        self.connection.guard = self.guard
+        self.authorizer = Authorizer(self.connection, reserved_tables(self.connection))
+        self.authorizer.is_armed = True
+        self.connection.authorizer = self.authorizer
 
     @property
     def exists(self) -> bool:
@@ -98,7 +98,7 @@ class SideDatabase:
             ForbiddenStatement: the author's statements ended the transaction.
             Conflict: another program uses a database that moves or goes.
         """
-        self.guard.is_armed = False
+        self.authorizer.is_armed = False
         try:
             self.connection.execute(f"RELEASE {RESERVED_SAVEPOINT}")
             self.connection.execute("COMMIT")

@@ -13,21 +13,25 @@ from dataclasses import dataclass
 from ..errors import Conflict, ForbiddenStatement, StateUnreadable
 from ..storage.exclusions import SIDE_SUFFIXES, Exclusions, holds_database
 from ..storage.files import (
-    RACY_NS,
     LinkAllowance,
-    Node,
-    Signature,
     copy_open,
-    digest_of,
     discard,
-    observe,
     open_plainly,
     read_beginning,
     require_copyable,
+)
+from ..storage.nodes import (
+    RACY_NS,
+    Node,
+    Signature,
+    digest_of,
+    finds_one_of,
+    is_spelled,
+    is_taken,
+    observe,
     signature_of,
     signatures_in,
 )
-from ..storage.spelling import finds_one_of, is_spelled, is_taken
 from ..values import NamedTuple
 from ..workspace import Workspace, is_inside
 
@@ -52,13 +56,13 @@ class _Baseline(NamedTuple):
     """A staged path as it was when the step began: a tuple, for there is one for every file.
 
     ``live`` is the live side's signature, or ``None`` where only a closer look tells whether
-    something changed: folders, and files that may change once more without a sign. ``fixed`` says
-    why the path must not be changed, if so.
+    something changed: folders, and files that may change once more without a sign.
+    ``read_only_reason`` says why the path must not be changed, if so.
     """
 
     node: Node
     live: Signature | None
-    fixed: str | None
+    read_only_reason: str | None
 
 
 class _Folder(NamedTuple):
@@ -137,7 +141,7 @@ class Staging:
                 path cannot be published.
             ForbiddenStatement: something stands in the copy that must not be published.
         """
-        self._refuse_strays()
+        self._refuse_files_outside()
         changes = []
         now_ns = self._now_ns()
         touched, gone = self._scan()
@@ -165,12 +169,16 @@ class Staging:
     # --- copying -------------------------------------------------------------------------------
 
     def _copy_folder(
-        self, folder: str, prefix: str, fixed: str | None, trail: tuple[str, ...]
+        self,
+        folder: str,
+        prefix: str,
+        read_only_reason: str | None,
+        visited_folders: tuple[str, ...],
     ) -> None:
         """Copy what stands in ``folder``.
 
-        ``prefix`` is the folder's own path with a slash; ``trail`` the real folders on the way,
-        so that links cannot lead in circles.
+        ``prefix`` is the folder's own path with a slash; ``visited_folders`` the real folders on
+        the way, so that links cannot lead in circles.
         """
         known = self._earlier.get(prefix)
         found = signatures_in(folder) if known is not None else {}
@@ -190,46 +198,54 @@ class Staging:
                 copied.baseline[name] = known.baseline[name]
             else:
                 copied.live[name] = None
-                self._copy_entry(entry, prefix + name, fixed, trail)
+                self._copy_entry(entry, prefix + name, read_only_reason, visited_folders)
         # Also what an earlier step made and somebody deleted since.
         for name in os.listdir(self.claude + "/" + prefix):
             if name not in copied.staged:
                 self._forget(prefix + name)
 
     def _copy_entry(
-        self, entry: os.DirEntry[str], path: str, fixed: str | None, trail: tuple[str, ...]
+        self,
+        entry: os.DirEntry[str],
+        path: str,
+        read_only_reason: str | None,
+        visited_folders: tuple[str, ...],
     ) -> None:
         reason = self._exclusions.reason(path, entry)
         if reason:
             self._excluded[path] = reason
             return
-        if fixed is not None:  # reached through a link
+        if read_only_reason is not None:  # reached through a link
             size = entry.stat().st_size if entry.is_file() else 0
             self._allowance.take(entry.path, size)
         if entry.is_symlink():
-            self._copy_link(entry, path, fixed, trail)
+            self._copy_link(entry, path, read_only_reason, visited_folders)
         elif entry.is_dir():
-            self._copy_whole(entry.path, path, fixed, None, trail)
+            self._copy_whole(entry.path, path, read_only_reason, None, visited_folders)
         else:
-            self._copy_file(entry.path, path, fixed, None)
+            self._copy_file(entry.path, path, read_only_reason, None)
 
     def _copy_link(
-        self, entry: os.DirEntry[str], path: str, fixed: str | None, trail: tuple[str, ...]
+        self,
+        entry: os.DirEntry[str],
+        path: str,
+        read_only_reason: str | None,
+        visited_folders: tuple[str, ...],
     ) -> None:
         real = os.path.realpath(entry.path)
         text = os.readlink(entry.path)
         if os.path.isfile(real):
-            fixed = fixed or self._why_fixed(path, real)
+            read_only_reason = read_only_reason or self._why_read_only(path, real)
             if self._keep_linked(path, signature_of(os.stat(real)), text):
                 return
-            self._copy_file(real, path, fixed, text)
-        elif os.path.isdir(real) and not any(is_inside(folder, real) for folder in trail):
-            fixed = fixed or self._why_fixed_folder(path, real)
-            self._copy_whole(real, path, fixed, text, trail)
+            self._copy_file(real, path, read_only_reason, text)
+        elif os.path.isdir(real) and not any(is_inside(folder, real) for folder in visited_folders):
+            read_only_reason = read_only_reason or self._why_read_only_folder(path, real)
+            self._copy_whole(real, path, read_only_reason, text, visited_folders)
         else:
             self._excluded[path] = "a link that leads nowhere, or back to a folder above it"
 
-    def _why_fixed(self, path: str, real: str) -> str | None:
+    def _why_read_only(self, path: str, real: str) -> str | None:
         """Return why the file that a link leads to must not be changed, if so."""
         if is_inside(real, self._live) or self._workspace.config.follow_links:
             return None
@@ -238,7 +254,7 @@ class Staging:
             " .claude/plugin-migrate.yaml if migrations may change it"
         )
 
-    def _why_fixed_folder(self, path: str, real: str) -> str:
+    def _why_read_only_folder(self, path: str, real: str) -> str:
         """Return why what is in a linked folder must not be changed, whatever the settings say."""
         never = f"{path} is a linked folder, which no setting lets migrations change"
         target = self._workspace.shown(real)
@@ -259,7 +275,12 @@ class Staging:
         return True
 
     def _copy_whole(
-        self, folder: str, path: str, fixed: str | None, link: str | None, trail: tuple[str, ...]
+        self,
+        folder: str,
+        path: str,
+        read_only_reason: str | None,
+        link: str | None,
+        visited_folders: tuple[str, ...],
     ) -> None:
         """Copy a folder and what it holds; its own mode comes last, for it may forbid that."""
         status = os.stat(folder)
@@ -271,13 +292,17 @@ class Staging:
             os.mkdir(staged)
             self._earlier.pop(path + "/", None)
         _set_mode(staged, mode | 0o700)
-        self._copy_folder(folder, path + "/", fixed, (*trail, folder))
+        self._copy_folder(folder, path + "/", read_only_reason, (*visited_folders, folder))
         _set_mode(staged, mode)
         parent, name = _split(path)
         self._folders[parent].staged[name] = _folder_signature(os.lstat(staged).st_mode)
-        self._folders[parent].baseline[name] = _Baseline(Node("dir", mode, link=link), None, fixed)
+        self._folders[parent].baseline[name] = _Baseline(
+            Node("dir", mode, link=link), None, read_only_reason
+        )
 
-    def _copy_file(self, source: str, path: str, fixed: str | None, link: str | None) -> None:
+    def _copy_file(
+        self, source: str, path: str, read_only_reason: str | None, link: str | None
+    ) -> None:
         """Copy a file unless it is a database."""
         prefix, name = _split(path)
         folder = self._folders[prefix]
@@ -288,7 +313,7 @@ class Staging:
                 return
             if copied is not None:
                 node, live, folder.staged[name] = copied
-                folder.baseline[name] = _Baseline(node, live, fixed)
+                folder.baseline[name] = _Baseline(node, live, read_only_reason)
                 # A side file is asked about again: what it stands beside may become a database.
                 if link is None and not name.endswith(SIDE_SUFFIXES):
                     folder.live[name] = live
@@ -429,11 +454,11 @@ class Staging:
             )
         return Node("link", link=text)
 
-    def _refuse_strays(self) -> None:
-        strays = sorted(set(os.listdir(self.project)) - {".claude"})
-        if strays:
+    def _refuse_files_outside(self) -> None:
+        files_outside = sorted(set(os.listdir(self.project)) - {".claude"})
+        if files_outside:
             raise ForbiddenStatement(
-                f"The migration wrote outside .claude/: {', '.join(strays)}",
+                f"The migration wrote outside .claude/: {', '.join(files_outside)}",
                 hint="Migrations change only what is below .claude/; use ctx.claude.",
             )
 
@@ -444,7 +469,7 @@ class Staging:
         targets: dict[str, str] = {}
         for change in changes:
             base = self._base(change.path)
-            self._refuse_fixed(change, base)
+            self._refuse_read_only(change, base)
             live = os.path.join(self._live, change.path)
             if not self._is_as_before(live, change, base, deleted):
                 raise Conflict(
@@ -463,16 +488,17 @@ class Staging:
                     hint="Change only one of them: one is a link to the other.",
                 )
 
-    def _refuse_fixed(self, change: Change, base: _Baseline | None) -> None:
+    def _refuse_read_only(self, change: Change, base: _Baseline | None) -> None:
         folder = change.path
         while base is None and folder:
             folder = os.path.dirname(folder)
             base = self._base(folder)
             if base is not None and base.node.kind != "dir":
                 base = None
-        if base is not None and base.fixed is not None:
+        if base is not None and base.read_only_reason is not None:
             raise Conflict(
-                f"The migration changed {change.path}, which it may only read: {base.fixed}",
+                f"The migration changed {change.path}, which it may only read:"
+                f" {base.read_only_reason}",
                 hint="Nothing was changed.",
             )
 

@@ -19,11 +19,12 @@ from ..errors import (
     Unpublished,
 )
 from ..languages.foreign_key_mode import ForeignKeyMode
-from ..ledger.ledger import LedgerWriter, ensure_ledger, ledger_tables
-from ..sandbox.authorizer import RESERVED_SAVEPOINT, Guard, StepConnection
+from ..ledger.schema import ensure_ledger, ledger_tables
+from ..ledger.write import LedgerWriter
+from ..sandbox.authorizer import RESERVED_SAVEPOINT, Authorizer, StepConnection
 from ..sandbox.signals import Signals
 from ..storage import sqlite
-from ..storage.files import make_folder
+from ..storage.durable import make_folder
 from ..version import Version
 from ..workspace import Workspace
 from .foreign_keys import ForeignKeys
@@ -84,8 +85,8 @@ class Transaction:
         self._log = sqlite.identity_of(workspace.database + "-wal")
         self._recorded: dict[Version, bool] = {}
         self.connection.set_progress_handler(signals.interrupts_sqlite, _INSTRUCTIONS_PER_LOOK)
-        self.guard = Guard(self.connection, self._reserved)
-        self.connection.guard = self.guard
+        self.authorizer = Authorizer(self.connection, self._reserved)
+        self.connection.authorizer = self.authorizer
         self.written: set[str] = set()
         self._foreign_keys = ForeignKeys(self._cursor, self._open_earlier)
 
@@ -105,7 +106,7 @@ class Transaction:
             )
         started = time.perf_counter()
         self._cursor.execute(f"SAVEPOINT {RESERVED_SAVEPOINT}")
-        with self.guard.armed():
+        with self.authorizer.armed():
             prepared.action.run(context)
         self._release()
         self._refuse_triggers()
@@ -147,8 +148,8 @@ class Transaction:
         Raises:
             StepFailed: names the tables.
         """
-        written, self.guard.written = self.guard.written, set()
-        altered, self.guard.altered = self.guard.altered, set()
+        written, self.authorizer.written = self.authorizer.written, set()
+        altered, self.authorizer.altered = self.authorizer.altered, set()
         self.written |= written
         if mode is not ForeignKeyMode.UNCHECKED:
             self._foreign_keys.check(written, altered)
@@ -239,7 +240,7 @@ class Transaction:
 
         The authorizer sees the body only when the trigger fires, which may be years later.
         """
-        made, self.guard.made_triggers = self.guard.made_triggers, set()
+        made, self.authorizer.made_triggers = self.authorizer.made_triggers, set()
         for name in made:
             rows = self.connection.execute(
                 "SELECT sql FROM main.sqlite_schema WHERE type = 'trigger' AND name = ?1 UNION ALL"

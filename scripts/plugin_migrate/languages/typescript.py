@@ -55,7 +55,7 @@ class ScriptAction:
         from .javascript.place import placed
 
         runtime = self._runtime(context.workspace)
-        child = context.sessions.get(runtime, lambda: Child(runtime))
+        child = context.kept_processes.get(runtime, lambda: Child(runtime))
         calls = Calls(context)
         with placed(self, context) as file:
             request = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..storage import sqlite
 from ..version import Version
 from ..workspace import Workspace
-from .ledger import load_ledger, require_texts
+from .read import load_ledger, require_texts
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,7 @@ from ..languages import sql_text
 from ..languages.javascript import module_text
 from ..languages.javascript.module_text import Member, Script, Token, end_of, string_value
 from ..languages.sql_text import Section
-from . import placeholders
-from .notes import Notes, spread
+from .notes import Notes, spread, unfilled
 from .problems import Problem, problem
 from .sql_changes import HOLE, HOLE_END
 from .sql_rules import Step, step_of
@@ -64,7 +63,7 @@ def inspect(text: str) -> tuple[list[Problem], Notes]:
         found += _absolute_path(tokens, index)
         found += _database_file(tokens, index)
     notes = _notes(text, script)
-    found += placeholders.inspect(text, notes)
+    found += unfilled(text, notes)
     return found, notes
 
 

@@ -9,8 +9,8 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 
-from . import placeholders, python_paths, python_rules, python_sql
-from .notes import Notes, spread
+from . import python_paths, python_rules, python_sql
+from .notes import Notes, spread, unfilled
 from .problems import Problem, problem
 from .python_names import Names, statically
 
@@ -33,7 +33,7 @@ def inspect(text: str, siblings: frozenset[str]) -> tuple[list[Problem], Notes]:
         found += python_rules.inspect_chance(node, names)
         found += python_rules.inspect_handler(node, names)
     notes = _notes(text, tree)
-    found += placeholders.inspect(text, notes)
+    found += unfilled(text, notes)
     return _widened(found, tree), notes
 
 

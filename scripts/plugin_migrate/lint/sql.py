@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from ..languages import sql_text
 from ..languages.sql_text import Script, Section
-from . import placeholders
-from .notes import Notes, spread
+from .notes import Notes, spread, unfilled
 from .problems import Problem, problem
 from .sql_changes import Kind
 from .sql_rules import Step, step_of
@@ -29,7 +28,7 @@ def inspect(text: str, file: str) -> tuple[list[Problem], Notes]:
         down = list(_steps(script.down))
         found += inspect_steps(down, past, transaction=script.down.transaction)[0]
     notes = _notes(text, script)
-    found += placeholders.inspect(text, notes)
+    found += unfilled(text, notes)
     return found, notes
 
 

@@ -12,7 +12,7 @@ from string import Template
 from ..errors import Call, InvalidName, StateUnreadable, UsageError, VersionExists
 from ..migration import Refused, title_of
 from ..plan import Entry
-from ..storage.files import make_folder
+from ..storage.durable import make_folder
 from ..version import Version, is_prerelease
 from ..workspace import Workspace
 

@@ -13,26 +13,35 @@ import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ..checksum import checksum_of
 from ..engine import recovery
 from ..engine.backup import BackupWriter
-from ..engine.prepare import describe, metadata_text
-from ..engine.publish import publish
-from ..engine.publishable import refuse_unpublishable
+from ..engine.publish import publish, refuse_unpublishable
 from ..engine.redo_log import LogWriter
 from ..engine.staging import Change
 from ..engine.transaction import in_own_transaction, make_ledger
 from ..errors import Call, PlanRefused, StateUnreadable, UnknownTarget, UsageError, VersionExists
 from ..languages import language_of, load_language
-from ..ledger.ledger import LedgerWriter, Publish
-from ..migration import Migration, decode_source, parse_name, read_source
+from ..ledger.read import Publish
+from ..ledger.write import LedgerWriter
+from ..migration import (
+    Migration,
+    checksum_of,
+    decode_source,
+    describe,
+    metadata_text,
+    parse_name,
+    read_source,
+)
 from ..plan import Applied, State
 from ..sandbox.signals import Signals
-from ..storage.files import discard, make_folder, observe
-from ..survey import Look
+from ..storage.durable import make_folder
+from ..storage.files import discard
+from ..storage.nodes import observe
+from ..survey import Survey
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace, is_inside
+from .writing import recovered, writing
 
 # Where a migration's text may repeat its version, up to the version itself.
 _VERSION_IN_SQL = r"""^(--[ \t]*version[ \t]*:[ \t]*["']?)"""
@@ -58,12 +67,11 @@ class Renumbered:
 
 
 def renumber(
-    seen: Look, which: str, to: Version | None, done_by: str, signals: Signals
+    workspace: Workspace, which: str, to: Version | None, done_by: str, lock_timeout: float
 ) -> Renumbered:
-    """Give a migration another version; the run lock must be held.
+    """Give a migration another version.
 
     Parameters:
-        seen: the state after recovery.
         which: the name of its file; or its version, by which a file that is not applied comes
             before one that is.
         to: the new version; the next one above all that there are when ``None``.
@@ -74,7 +82,15 @@ def renumber(
         PlanRefused: the migration is modified or interrupted.
         BrokenMigration, InvalidVersion: its file would be no migration under the new name.
         StateUnreadable: its folder is not in the state, or something cannot be written.
+        NeedsRepair: it is done, and somebody edited a file before it was in place.
     """
+    with writing(workspace, "renumber", lock_timeout) as signals:
+        return _renumber(recovered(workspace, done_by), which, to, done_by, signals)
+
+
+def _renumber(
+    seen: Survey, which: str, to: Version | None, done_by: str, signals: Signals
+) -> Renumbered:
     file = _meant(seen, which)
     version = _new_version(seen, to)
     staging = _Staging(seen.workspace, file.name, version)
@@ -117,7 +133,7 @@ class _File(NamedTuple):
     applied: Applied | None = None
 
 
-def _files(seen: Look) -> Iterator[_File]:
+def _files(seen: Survey) -> Iterator[_File]:
     for entry in seen.entries:
         if entry.migration is not None:
             yield _File(os.path.basename(entry.migration.path), entry.version, entry.applied)
@@ -125,7 +141,7 @@ def _files(seen: Look) -> Iterator[_File]:
         yield _File(one.name, one.version)
 
 
-def _meant(seen: Look, which: str) -> _File:
+def _meant(seen: Survey, which: str) -> _File:
     if language_of(which) is not None:
         files = [file for file in _files(seen) if file.name == os.path.basename(which)]
     else:
@@ -150,7 +166,7 @@ def _meant(seen: Look, which: str) -> _File:
     return files[0]
 
 
-def _new_version(seen: Look, to: Version | None) -> Version:
+def _new_version(seen: Survey, to: Version | None) -> Version:
     taken = {entry.version for entry in seen.entries}
     taken |= {one.version for one in seen.refused if one.version is not None}
     # Parsed, because a number has its limit.
@@ -222,7 +238,7 @@ class _Staging:
         self._change(self.new, content)
         return migration
 
-    def rename_in_others(self, seen: Look) -> None:
+    def rename_in_others(self, seen: Survey) -> None:
         """Stage the other files of the folder that name the migration; applied ones only note."""
         applied = {
             os.path.basename(entry.migration.path)
@@ -271,7 +287,7 @@ def _read(path: str) -> str:
 
 
 def _commit(
-    seen: Look,
+    seen: Survey,
     changes: list[Change],
     version: Version,
     write: Callable[[LedgerWriter], None],

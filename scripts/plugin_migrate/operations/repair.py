@@ -11,18 +11,31 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..checksum import is_verifiable
 from ..engine import recovery
-from ..engine.prepare import describe, metadata_text
 from ..engine.recovery import Unsettled
-from ..engine.transaction import in_own_transaction
+from ..engine.transaction import in_own_transaction, make_ledger
 from ..errors import Call, ForeignDatabase, NeedsRepair, UnknownTarget, UsageError
-from ..ledger.ledger import LedgerWriter, read_sources, recorded_project
-from ..migration import Migration, title_of, with_text
+from ..ledger.read import read_sources
+from ..ledger.schema import recorded_project
+from ..ledger.write import LedgerWriter
+from ..migration import Migration, describe, is_verifiable, metadata_text, title_of, with_text
 from ..plan import Entry, State
 from ..storage import sqlite
+from ..survey import survey
+from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
+from .writing import settle_backups, writing
+
+
+class Decisions(NamedTuple):
+    """What the user said about things that only a person can judge."""
+
+    keep_live: bool = False
+    take_migrated: bool = False
+    as_applied: bool = False
+    as_pending: bool = False
+    take_database: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +50,46 @@ class Repair:
     diff: str = ""
 
 
-def settle_files(
+def repair(
+    workspace: Workspace,
+    versions: Sequence[Version],
+    decisions: Decisions,
+    done_by: str,
+    lock_timeout: float,
+) -> list[Repair]:
+    """Settle what stops upgrades and downgrades.
+
+    Parameters:
+        versions: accept only these edited files; all when empty.
+
+    Raises:
+        MigrateError: a decision is missing, or cannot be carried out.
+    """
+    with writing(workspace, "repair", lock_timeout):
+        done: list[Repair] = []
+        if decisions.take_database:
+            done += _take_database(workspace, done_by)
+        problems = recovery.recover(workspace, done_by)
+        done += _settle_files(
+            workspace, done_by, problems, decisions.keep_live, decisions.take_migrated
+        )
+        settle_backups(workspace)
+        seen = survey(workspace)
+        if seen.ledger.applied:
+            make_ledger(workspace)
+        done += _settle_started(
+            workspace,
+            done_by,
+            seen.entries,
+            seen.ledger.started or {},
+            decisions.as_applied,
+            decisions.as_pending,
+        )
+        done += _accept_files(workspace, done_by, survey(workspace).entries, versions)
+    return done
+
+
+def _settle_files(
     workspace: Workspace,
     done_by: str,
     problems: Sequence[Unsettled],
@@ -57,7 +109,7 @@ def settle_files(
     return [Repair(problem.version, f"{how}: {problem.why}") for problem in problems]
 
 
-def settle_started(
+def _settle_started(
     workspace: Workspace,
     done_by: str,
     entries: Sequence[Entry],
@@ -105,7 +157,7 @@ def _settle_one(workspace: Workspace, done_by: str, entry: Entry, as_applied: bo
     return Repair(entry.version, what)
 
 
-def accept_files(
+def _accept_files(
     workspace: Workspace, done_by: str, entries: Sequence[Entry], versions: Sequence[Version]
 ) -> list[Repair]:
     """Record the present text of edited files, and our checksum for rows of another engine.
@@ -184,7 +236,7 @@ def file_of(entry: Entry) -> Migration:
     return with_text(entry.migration)
 
 
-def take_database(workspace: Workspace, done_by: str) -> list[Repair]:
+def _take_database(workspace: Workspace, done_by: str) -> list[Repair]:
     """Make a state database outside ``.claude/`` this project's: it was moved, or renamed.
 
     Raises:

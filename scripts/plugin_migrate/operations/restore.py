@@ -11,41 +11,32 @@ import re
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from ..engine import recovery
-from ..engine.backup import (
-    Backup,
-    BackupWriter,
-    Damaged,
-    Saved,
-    SavedDatabase,
-    Shelf,
-    made_at,
-    read_shelf,
-)
-from ..engine.publish import stands
-from ..engine.redo_log import DatabaseEntry, Entry, Log, LogWriter, Manifest, logs
+from ..engine.backup import BackupWriter
+from ..engine.redo_log import DatabaseEntry, Log, LogWriter, Manifest, logs
 from ..engine.staging import Change
-from ..errors import Call, Conflict, MigrateError, StateUnreadable, UsageError
-from ..ledger.ledger import LedgerWriter, Publish, ensure_ledger, read_ledger
+from ..errors import LedgerLost, MigrateError, StateUnreadable
+from ..ledger.read import Publish, read_ledger
+from ..ledger.schema import ensure_ledger
+from ..ledger.write import LedgerWriter
 from ..storage import sqlite
+from ..storage.backups import Backup, Saved, read_shelf
+from ..storage.durable import make_folder, sync_file, sync_folder
 from ..storage.exclusions import SIDE_SUFFIXES
-from ..storage.files import Node, discard, make_folder, observe, sync_file, sync_folder
+from ..storage.files import discard
 from ..storage.live_database import LiveDatabase, digest_of_closed, digest_of_live, pad_to_two_pages
-from ..storage.spelling import observe_spelled
+from ..storage.nodes import Node, observe_spelled
 from ..version import Version
 from ..workspace import Workspace
+from .restore_chain import chain_of, refuse_damaged, refuse_edits, refuse_gaps, spans_of
+from .writing import settle_backups, settle_others, writing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeVar
-
-    T = TypeVar("T", Saved, SavedDatabase)
-    _Span = tuple[Backup, Saved, Saved]
-    _DatabaseSpan = tuple[Backup, SavedDatabase, SavedDatabase]
+    from .restore_chain import DatabaseSpan, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +48,10 @@ class Restored:
     current: Version | None
 
 
-def restore(workspace: Workspace, backup_id: str, done_by: str, force: bool) -> Restored:
+def restore(
+    workspace: Workspace, backup_id: str, force: bool, done_by: str, lock_timeout: float
+) -> Restored:
     """Go back to the state before the run that a backup belongs to, undoing later runs too.
-
-    The run lock must be held and recovery done.
 
     Parameters:
         backup_id: as ``list_backups`` gives it.
@@ -74,15 +65,36 @@ def restore(workspace: Workspace, backup_id: str, done_by: str, force: bool) -> 
             never made; lists them.
         StateUnreadable: something cannot be read or written.
     """
+    with writing(workspace, "restore", lock_timeout) as signals, signals.held():
+        settle_others(workspace, done_by)
+        if not _may_skip_recovery(workspace, force):
+            recovery.refuse(recovery.recover(workspace, done_by))
+            settle_backups(workspace)
+        return _go_back(workspace, backup_id, done_by, force)
+
+
+def _may_skip_recovery(workspace: Workspace, force: bool) -> bool:
+    """Return whether there is no ledger to recover by: it is lost, or broken and given up."""
+    try:
+        read_ledger(workspace, sqlite.read_to_write)
+    except LedgerLost:
+        return True
+    except MigrateError:
+        return force
+    return False
+
+
+def _go_back(workspace: Workspace, backup_id: str, done_by: str, force: bool) -> Restored:
+    """Go back; the run lock must be held and recovery done."""
     shelf = read_shelf(workspace)
-    chain, gaps = _chain(shelf, backup_id)
+    chain, gaps = chain_of(shelf, backup_id)
     chosen = chain[-1]
-    files = _spans(chain, lambda backup: backup.files)
-    databases = _spans(chain, lambda backup: backup.databases)
+    files = spans_of(chain, lambda backup: backup.files)
+    databases = spans_of(chain, lambda backup: backup.databases)
     if not force:
-        _refuse_gaps(chain, gaps, shelf.damaged)
-        _refuse_edits(workspace, files, databases, chosen.id)
-    _refuse_damaged(files.values(), databases.values(), chosen)
+        refuse_gaps(chain, gaps, shelf.damaged)
+        refuse_edits(workspace, files, databases, chosen.id)
+    refuse_damaged(files.values(), databases.values(), chosen)
     is_usable = _is_usable(workspace, force)
     # Of a ledger that is lost or given up nothing can be recovered; their files are restored too.
     lost_logs = logs(workspace)
@@ -115,165 +127,11 @@ def _writer(workspace: Workspace, is_usable: bool) -> BackupWriter:
     return BackupWriter(workspace, "restore", version, last_event=ledger.last_event, state=state)
 
 
-def _chain(shelf: Shelf, backup_id: str) -> tuple[list[Backup], list[str]]:
-    """Return the chosen backup and every later one, the newest first; and what is missing there.
-
-    Every run has the next number, so a number that nobody has belongs to a backup that is gone.
-    """
-    for number, backup in enumerate(shelf.backups):
-        if backup.id == backup_id:
-            chain = list(shelf.backups[: number + 1])
-            break
-    else:
-        raise _unusable(shelf, backup_id)
-    since = [one for one in shelf.damaged if made_at(one.id) > made_at(backup_id)]
-    gaps = [f"{one.id}: {one.why}" for one in since]
-    for newer, older in pairwise(chain):
-        between = [one for one in since if made_at(older.id) < made_at(one.id) < made_at(newer.id)]
-        if newer.sequence - older.sequence != 1 and not between:
-            gaps.append(f"between {older.id} and {newer.id}: gone")
-    return chain, gaps
-
-
-def _unusable(shelf: Shelf, backup_id: str) -> MigrateError:
-    for damaged in shelf.damaged:
-        if damaged.id == backup_id:
-            return StateUnreadable(
-                f"The backup {backup_id} is damaged: {damaged.why}",
-                hint=("Nothing was changed. Choose another backup: ", Call("restore")),
-            )
-    return UsageError(
-        f"There is no backup {backup_id}",
-        hint=("List them with: ", Call("restore")),
-    )
-
-
-def _spans(
-    chain: Sequence[Backup], kept: Callable[[Backup], Iterable[T]]
-) -> dict[str, tuple[Backup, T, T]]:
-    """Return for every path what stood there before the oldest run, and what the newest left.
-
-    Parameters:
-        kept: what one backup keeps, files or databases.
-    """
-    spans: dict[str, tuple[Backup, T, T]] = {}
-    for backup in chain:
-        for saved in kept(backup):
-            newest = spans[saved.path][2] if saved.path in spans else saved
-            spans[saved.path] = (backup, saved, newest)
-    return spans
-
-
-def _refuse_gaps(
-    chain: Sequence[Backup], missing: Sequence[str], damaged: Sequence[Damaged]
-) -> None:
-    gaps = [backup for backup in chain if not backup.is_complete]
-    if gaps:
-        raise Conflict(
-            f"{len(gaps)} run(s) since then kept no backup (--no-backup), so their files would"
-            " stay as they are",
-            details=tuple(f"{gap.id} ({gap.command} at {gap.created_at})" for gap in gaps),
-            hint=("To go back all the same: ", _by_force(chain[-1].id)),
-        )
-    if missing:
-        raise Conflict(
-            "Backups of runs since then are damaged or gone, so the files of those runs would stay"
-            " as they are",
-            details=tuple(missing),
-            hint=(
-                *_what_can_be(chain, damaged),
-                "To go back all the same, to files of several versions: ",
-                _by_force(chain[-1].id),
-            ),
-        )
-
-
-def _what_can_be(chain: Sequence[Backup], damaged: Sequence[Damaged]) -> tuple[str | Call, ...]:
-    """Return what names the oldest backup that can be restored without what is missing."""
-    latest = max((made_at(one.id) for one in damaged), default=("", 0))
-    usable = None
-    for number, backup in enumerate(chain[:-1]):
-        is_next = number == 0 or chain[number - 1].sequence - backup.sequence == 1
-        if not is_next or made_at(backup.id) <= latest:
-            break
-        usable = backup.id
-    return ("What can be restored whole: ", Call("restore", usable), "\n") if usable else ()
-
-
-def _by_force(backup_id: str) -> Call:
-    return Call("restore", f"{backup_id} --force")
-
-
-def _refuse_damaged(
-    files: Iterable[_Span], databases: Iterable[_DatabaseSpan], chosen: Backup
-) -> None:
-    """Refuse a backup whose contents are not what was kept, before anything is changed."""
-    for backup, oldest, _ in files:
-        if oldest.content is None or oldest.before is None:
-            continue
-        path = backup.content(oldest.content)
-        kept = observe(path, through_links=False)
-        if kept is None or kept.sha256 != oldest.before.sha256:
-            raise _damaged(path)
-    copies = [backup.content(oldest.content) for backup, oldest, _ in databases]
-    for path in [*copies, *([chosen.state] if chosen.has_state else [])]:
-        if not _is_sound(path):
-            raise _damaged(path)
-
-
-def _is_sound(path: str) -> bool:
-    try:
-        connection = sqlite.open_for_reading(path)
-        try:
-            verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            return verdict == "ok"
-        finally:
-            connection.close()
-    except sqlite3.Error:
-        return False
-
-
-def _damaged(path: str) -> StateUnreadable:
-    return StateUnreadable(
-        "The backup is damaged: this part is not what was kept",
-        file=path,
-        hint=("Nothing was changed. Choose another backup: ", Call("restore")),
-    )
-
-
-def _refuse_edits(
-    workspace: Workspace,
-    files: dict[str, _Span],
-    databases: dict[str, _DatabaseSpan],
-    backup_id: str,
-) -> None:
-    edited = [
-        path
-        for path, (_, oldest, newest) in files.items()
-        if not _stands(workspace, newest, newest.after)
-        and not _stands(workspace, oldest, oldest.before)
-    ]
-    for path, (backup, oldest, newest) in databases.items():
-        now = digest_of_live(os.path.join(workspace.claude, path), workspace.scratch)
-        if now not in (newest.after, digest_of_closed(backup.content(oldest.content))):
-            edited.append(path)
-    if edited:
-        raise Conflict(
-            f"{len(edited)} file(s) were edited since",
-            details=tuple(f".claude/{path}" for path in sorted(edited)),
-            hint=("To overwrite them (they are backed up first): ", _by_force(backup_id)),
-        )
-
-
-def _stands(workspace: Workspace, saved: Saved, node: Node | None) -> bool:
-    return stands(workspace, Entry(saved.path, saved.before, saved.after), node)
-
-
 def _swap(
     workspace: Workspace,
     chosen: Backup,
-    files: dict[str, _Span],
-    databases: dict[str, _DatabaseSpan],
+    files: dict[str, Span],
+    databases: dict[str, DatabaseSpan],
     done_by: str,
     writer: BackupWriter,
     is_usable: bool,
@@ -334,9 +192,7 @@ def _kind(node: Node | None) -> str | None:
     return node.kind if node else None
 
 
-def _log_database(
-    workspace: Workspace, log: Log, number: int, span: _DatabaseSpan
-) -> DatabaseEntry:
+def _log_database(workspace: Workspace, log: Log, number: int, span: DatabaseSpan) -> DatabaseEntry:
     backup, oldest, _ = span
     name = f"database-{number}.sqlite"
     shutil.copyfile(backup.content(oldest.content), log.path_of(name))

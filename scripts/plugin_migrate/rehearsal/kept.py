@@ -11,10 +11,10 @@ import shutil
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 
-from ..ledger.ledger import ledger_tables
+from ..ledger.schema import ledger_tables
 from ..storage.exclusions import holds_database
-from ..storage.files import Node, observe
 from ..storage.live_database import copy_live
+from ..storage.nodes import Node, observe
 from ..storage.sqlite import unreadable
 from ..values import NamedTuple
 from ..workspace import Workspace

@@ -9,13 +9,13 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 
-from ..engine.backup import backups_folder
 from ..engine.engine import Engine
 from ..engine.prepare import Prepared
 from ..engine.transaction import make_ledger
 from ..errors import Interrupted, MigrateError
-from ..ledger.ledger import holds_ledger
+from ..ledger.read import holds_ledger
 from ..sandbox.live_paths import name_live
+from ..storage.backups import backups_folder
 from ..storage.exclusions import Exclusions, holds_database
 from ..storage.files import discard
 from ..values import NamedTuple

@@ -8,15 +8,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from ..engine.backup import Backup, Saved, list_backups
-from ..ledger.ledger import ledger_tables
+from ..ledger.schema import ledger_tables
 from ..operations import migrate
 from ..operations.migrate import Run
 from ..report import Reporter
 from ..sandbox.live_paths import name_live
+from ..storage.backups import Backup, Saved, list_backups
 from ..storage.exclusions import holds_database
-from ..storage.files import Node
-from ..storage.spelling import observe_spelled
+from ..storage.nodes import Node, observe_spelled
 from ..survey import Planner
 from ..workspace import Workspace
 from .difference import DatabaseDifference, database_difference, read_text, text_difference

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from ..engine.engine import Engine
 from ..engine.prepare import Prepared
 from ..errors import Interrupted, MigrateError
-from ..storage.files import discard, observe
+from ..storage.files import discard
+from ..storage.nodes import observe
 from ..workspace import Workspace
 from .databases import Databases, put_databases
 from .kept import Difference, Keeper, Kept, differences, state_differences

@@ -12,13 +12,14 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from ..errors import MigrateError, StateUnreadable
-from ..ledger.ledger import read_ledger
+from ..ledger.read import read_ledger
+from ..operations.writing import recovered, writing
 from ..sandbox.live_paths import name_live
-from ..storage import disposable, sqlite
-from ..storage.bookkeeping import refuse_strangers
+from ..storage import durable, sqlite
+from ..storage.bookkeeping import refuse_links_and_special_files
 from ..storage.exclusions import Exclusions
 from ..storage.files import (
     LinkAllowance,
@@ -30,7 +31,12 @@ from ..storage.files import (
 )
 from ..storage.live_database import copy_live
 from ..storage.unfinished import left_behind
+from ..survey import Survey
 from ..workspace import Workspace, is_inside
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..engine.engine import Engine, Keeper
 
 
 @contextmanager
@@ -40,10 +46,10 @@ def shadow_of(workspace: Workspace) -> Iterator[Workspace]:
     Raises:
         StateUnreadable: something cannot be read, or there is not enough space.
     """
-    refuse_strangers(workspace)
+    refuse_links_and_special_files(workspace)
     read_ledger(workspace)  # what the original refuses, its copy must not allow
     folder = os.path.realpath(tempfile.mkdtemp(prefix="plugin-migrate-"))
-    disposable.declare(folder)
+    durable.declare_disposable(folder)
     copier = _Copier(workspace, folder)
     try:
         yield copier.copy()
@@ -65,7 +71,7 @@ def shadow_of(workspace: Workspace) -> Iterator[Workspace]:
         ) from error
     finally:
         discard(folder)
-        disposable.forget(folder)
+        durable.forget_disposable(folder)
 
 
 class _Copier:
@@ -236,3 +242,25 @@ def _take_over(copied: Workspace) -> None:
         pass
     finally:
         connection.close()
+
+
+@contextmanager
+def rehearsing(
+    workspace: Workspace, command: str, done_by: str, keeper: Keeper
+) -> Iterator[tuple[Survey, Engine]]:
+    """Recover a shadow copy and give what is there, with an engine to run single steps on it.
+
+    Parameters:
+        keeper: stands where a run's backup stands.
+
+    Raises:
+        MigrateError: the copy is in a state that upgrades and downgrades refuse.
+    """
+    from ..engine.engine import Engine
+    from ..report import Reporter
+
+    with writing(workspace, command, 0) as signals:
+        seen = recovered(workspace, done_by)
+        engine = Engine(workspace, done_by, signals, Reporter(), keeper, seen.ledger)
+        with closing(engine):
+            yield seen, engine

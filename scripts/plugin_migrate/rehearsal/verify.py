@@ -7,21 +7,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..engine.engine import Engine
-from ..engine.prepare import Prepared, describe, description_of, prepare, require_all
+from ..engine.prepare import Prepared, description_of, prepare, require_all
 from ..errors import Call, MigrateError, UnknownTarget
 from ..lint import Finding, lint
-from ..operations import migrate
+from ..migration import describe
 from ..operations.repair import file_of
 from ..plan import UNAPPLIED, Entry, Plan, Step, plan_rehearsal
 from ..report import Reporter
-from ..survey import look
+from ..survey import survey
 from ..version import Version
 from ..workspace import Workspace
 from .databases import put_databases
 from .kept import Difference, Keeper
 from .new_clone import Cloned, apply_again, renew_databases
 from .proof import Proof, Prover
-from .shadow import shadow_of
+from .shadow import rehearsing, shadow_of
 from .tracked import tracked_by_git
 
 
@@ -81,7 +81,7 @@ def verify(
         MigrateError: the state cannot be copied, or what is applied cannot be rolled back to
             where the rehearsal has to begin, or not be applied again.
     """
-    seen = look(workspace)
+    seen = survey(workspace)
     for one in seen.refused:
         if not versions or one.version in versions:
             raise one.error
@@ -91,7 +91,7 @@ def verify(
         database = os.path.relpath(workspace.database, workspace.claude)
         with shadow_of(workspace) as shadow:
             keeper = Keeper(shadow, os.path.join(os.path.dirname(shadow.project), "kept"))
-            with migrate.rehearsing(shadow, "verify", "rehearsal", keeper) as (seen, engine):
+            with rehearsing(shadow, "verify", "rehearsal", keeper) as (seen, engine):
                 prover = Prover(shadow, engine, keeper, tracked_by_git(workspace), database)
                 rehearsal = _Rehearsal(shadow, engine, keeper, prover, seen.entries, set(results))
                 shown = rehearsal.run(reporter or Reporter())

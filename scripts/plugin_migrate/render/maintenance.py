@@ -10,11 +10,11 @@ from .table import table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..engine.backup import Backup, Shelf
     from ..ledger.history import Event
     from ..operations.repair import Repair
     from ..operations.restore import Restored
     from ..plan import Entry
+    from ..storage.backups import Backup, Shelf
     from ..version import Version
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 
-from ..storage.files import nodes_as_json
+from ..storage.nodes import nodes_as_json
 from .errors import error_json, error_text
 from .runs import run_json
 from .style import Style, one_line, printable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..rehearsal.difference import DatabaseDifference, TableDifference
     from ..rehearsal.preview import FileDifference, Rehearsed
     from ..rehearsal.verify import Verified
-    from ..storage.files import Node
+    from ..storage.nodes import Node
 
 _SIGNS = {"+": "green", "-": "red", "~": "yellow", "@": "dim"}
 _SCHEMA_LINES_SHOWN = 200

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..operations.migrate import DryRun, Run
     from ..plan import Plan
-    from ..survey import Look
+    from ..survey import Survey
 
 
 def run_text(run: Run, style: Style, is_named: bool = False) -> str:
@@ -21,7 +21,7 @@ def run_text(run: Run, style: Style, is_named: bool = False) -> str:
         is_named: the reader has seen a line for each migration already.
     """
     if not run.results and run.error is None:
-        return _nothing_to_do(run.look, run.plan, style)
+        return _nothing_to_do(run.survey, run.plan, style)
     if not run.results:
         return ""
     count = len(run.results)
@@ -35,7 +35,7 @@ def run_text(run: Run, style: Style, is_named: bool = False) -> str:
         where = " (from the stored source: its file is gone)" if result.from_ledger else ""
         lines.append(f"  • {result.version} - {one_line(result.description)}{where}")
     lines += _run_remarks(run)
-    return "\n".join(lines + _passed_over(run.look, run.plan))
+    return "\n".join(lines + _passed_over(run.survey, run.plan))
 
 
 def _run_remarks(run: Run) -> list[str]:
@@ -50,34 +50,34 @@ def _run_remarks(run: Run) -> list[str]:
     return lines
 
 
-def _passed_over(look: Look, plan: Plan) -> list[str]:
-    if plan.direction == "down" or not look.misnamed:
+def _passed_over(survey: Survey, plan: Plan) -> list[str]:
+    if plan.direction == "down" or not survey.misnamed:
         return []
     from .status import misnamed_lines
 
-    return misnamed_lines(look.misnamed)
+    return misnamed_lines(survey.misnamed)
 
 
 def _steps(count: int) -> str:
     return "1 step" if count == 1 else f"{count} steps"
 
 
-def _nothing_to_do(look: Look, plan: Plan, style: Style) -> str:
+def _nothing_to_do(survey: Survey, plan: Plan, style: Style) -> str:
     tick = style.paint("green", "✓")
-    current = f"  Current version: {look.current or 'none'}"
+    current = f"  Current version: {survey.current or 'none'}"
     if plan.direction == "down":
-        what = f" above {plan.target}" if plan.target and look.current else ""
+        what = f" above {plan.target}" if plan.target and survey.current else ""
         return f"{tick} Nothing to roll back{what}\n{current}"
-    if not look.entries:
+    if not survey.entries:
         from .status import no_migrations
 
-        return f"{tick} No pending migrations\n{current}\n  " + no_migrations(look, style)
+        return f"{tick} No pending migrations\n{current}\n  " + no_migrations(survey, style)
     if plan.beyond:
         rest = f"  {plan.beyond} pending above {plan.target}"
         lines = [f"{tick} No pending migrations up to {plan.target}", current, rest]
     else:
         lines = [f"{tick} No pending migrations", current, "  All migrations up to date"]
-    return "\n".join(lines + _passed_over(look, plan))
+    return "\n".join(lines + _passed_over(survey, plan))
 
 
 def run_json(run: Run) -> dict[str, object]:
@@ -98,7 +98,7 @@ def run_json(run: Run) -> dict[str, object]:
         "count": run.plan.limit,
         "out_of_order": [str(version) for version in run.plan.out_of_order],
     }
-    document |= _misnamed_json(run.look, run.plan)
+    document |= _misnamed_json(run.survey, run.plan)
     if run.failed is not None:
         document["failed"] = {
             "version": str(run.failed.version),
@@ -121,7 +121,7 @@ def in_step_json() -> dict[str, object]:
 def dry_run_text(dry_run: DryRun, style: Style, with_sources: bool) -> str:
     """Return the plan of a dry run for people."""
     if not dry_run.prepared:
-        return _nothing_to_do(dry_run.look, dry_run.plan, style)
+        return _nothing_to_do(dry_run.survey, dry_run.plan, style)
     verb = "apply" if dry_run.plan.direction == "up" else "roll back"
     lines = [f"Dry run: would {verb} {len(dry_run.prepared)} migration(s)"]
     for prepared in dry_run.prepared:
@@ -131,7 +131,7 @@ def dry_run_text(dry_run: DryRun, style: Style, with_sources: bool) -> str:
     if dry_run.plan.out_of_order:
         late = ", ".join(map(str, dry_run.plan.out_of_order))
         lines.append(f"Out of order, below the current version: {late}")
-    lines += _passed_over(dry_run.look, dry_run.plan)
+    lines += _passed_over(dry_run.survey, dry_run.plan)
     lines += ["", "Nothing was changed."]
     return "\n".join(lines)
 
@@ -150,7 +150,7 @@ def dry_run_json(dry_run: DryRun, with_sources: bool) -> dict[str, object]:
         if with_sources:
             step["source"] = prepared.source
         steps.append(step)
-    current = dry_run.look.current
+    current = dry_run.survey.current
     document: dict[str, object] = {
         "dry_run": True,
         "steps": steps,
@@ -159,13 +159,13 @@ def dry_run_json(dry_run: DryRun, with_sources: bool) -> dict[str, object]:
         "count": dry_run.plan.limit,
         "out_of_order": [str(version) for version in dry_run.plan.out_of_order],
     }
-    return document | _misnamed_json(dry_run.look, dry_run.plan)
+    return document | _misnamed_json(dry_run.survey, dry_run.plan)
 
 
-def _misnamed_json(look: Look, plan: Plan) -> dict[str, object]:
+def _misnamed_json(survey: Survey, plan: Plan) -> dict[str, object]:
     if plan.direction == "down":
         return {}
-    return {"misnamed": [one._asdict() for one in look.misnamed]}
+    return {"misnamed": [one._asdict() for one in survey.misnamed]}
 
 
 def failure_text(run: Run, shown: Callable[[str], str], style: Style) -> str:

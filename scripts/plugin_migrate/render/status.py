@@ -13,13 +13,12 @@ from .table import table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..ledger.ledger import Header
-    from ..migration import Refused
-    from ..misnamed import Misnamed
+    from ..ledger.read import Header
+    from ..migration import Misnamed, Refused
     from ..plan import Entry
-    from ..sources.attention import News
+    from ..sources.attention import Attention
     from ..sources.departed import Departed
-    from ..survey import Look
+    from ..survey import Survey
     from ..version import Version
     from ..workspace import Workspace
 
@@ -41,64 +40,67 @@ _STATE_COLORS = {
 
 
 def status_text(
-    look: Look,
+    survey: Survey,
     shown: Sequence[Entry],
-    plugins: Sequence[News],
+    plugins: Sequence[Attention],
     style: Style,
     as_list: bool = False,
     most_rows: int | None = None,
     refused: Sequence[Refused] = (),
 ) -> str:
-    """Return the status of ``shown``, a selection of the look's entries, for people.
+    """Return the status of ``shown``, a selection of the survey's entries, for people.
 
     Parameters:
         plugins: what plugins have to tell, one line each at the end.
         most_rows: of more than so many it shows those that matter most, and says so.
         refused: files that no upgrade applies, a row each.
     """
-    lines = [_own_status(look, shown, style, as_list, most_rows, refused)]
+    lines = [_own_status(survey, shown, style, as_list, most_rows, refused)]
     if plugins and not as_list:
-        lines += ["", *(f"Plugin {one_line(news_text(news))}" for news in plugins)]
+        lines += ["", *(f"Plugin {one_line(attention_text(attention))}" for attention in plugins)]
     return "\n".join(lines)
 
 
-def news_text(news: News) -> str:
+def attention_text(attention: Attention) -> str:
     """Return what one plugin has to tell, and the command that it is about."""
-    command = f"plugin-migrate {news.way_out} --plugin {news.source}"
-    if news.departed is not None:
-        return _departed_text(news, news.departed, command)
-    if news.problem is not None:
-        return f"{news.source}: {news.problem}. See: {command}"
+    command = f"plugin-migrate {attention.way_out} --plugin {attention.source}"
+    if attention.departed is not None:
+        return _departed_text(attention, attention.departed, command)
+    if attention.problem is not None:
+        return f"{attention.source}: {attention.problem}. See: {command}"
     counts = {
-        "pending": news.pending,
-        "modified": news.modified,
-        "interrupted": news.interrupted,
-        _REFUSED: news.refused,
+        "pending": attention.pending,
+        "modified": attention.modified,
+        "interrupted": attention.interrupted,
+        _REFUSED: attention.refused,
     }
     told = [f"{count} {state}" for state, count in counts.items() if count]
-    if news.ahead:
-        told.append(f"{news.ahead} of a newer version applied")
-    version = news.current or "none"
-    return f"{news.source}: {', '.join(told)} (current version {version}). Run: {command}"
+    if attention.ahead:
+        told.append(f"{attention.ahead} of a newer version applied")
+    version = attention.current or "none"
+    return f"{attention.source}: {', '.join(told)} (current version {version}). Run: {command}"
 
 
-def _departed_text(news: News, departed: Departed, command: str) -> str:
-    what = news.problem or f"{news.ahead} applied (current version {news.current or 'none'})"
-    matter = f"{news.source}: {what}, and the plugin {departed.absence.sentence}."
-    is_in_the_way = news.problem is not None or news.interrupted
+def _departed_text(attention: Attention, departed: Departed, command: str) -> str:
+    what = (
+        attention.problem
+        or f"{attention.ahead} applied (current version {attention.current or 'none'})"
+    )
+    matter = f"{attention.source}: {what}, and the plugin {departed.absence.sentence}."
+    is_in_the_way = attention.problem is not None or attention.interrupted
     return f"{matter} Run: {command}" if is_in_the_way else f"{matter} {departed.way_out}"
 
 
 def _own_status(
-    look: Look,
+    survey: Survey,
     shown: Sequence[Entry],
     style: Style,
     as_list: bool,
     most_rows: int | None,
     refused: Sequence[Refused],
 ) -> str:
-    if not look.entries and not look.refused:
-        return no_migrations(look, style)
+    if not survey.entries and not survey.refused:
+        return no_migrations(survey, style)
     count = len(shown)
     if most_rows is not None and count > most_rows:
         shown = _most_telling(shown, most_rows)
@@ -109,10 +111,10 @@ def _own_status(
         )
         return "\n".join([body or "No migrations to show", *_left_out(count, shown, style)])
     lines = ["Migration Status:", _status_table(rows, style), *_left_out(count, shown, style)]
-    lines += ["", _summary(look)]
+    lines += ["", _summary(survey)]
     if style.width is not None and any(entry.applied for entry in shown):
         lines.append("Times are in UTC.")
-    lines += _remarks(look, style)
+    lines += _remarks(survey, style)
     return "\n".join(lines)
 
 
@@ -171,14 +173,14 @@ def _left_out(count: int, shown: Sequence[Entry], style: Style) -> list[str]:
     ]
 
 
-def no_migrations(look: Look, style: Style) -> str:
+def no_migrations(survey: Survey, style: Style) -> str:
     """Return that the folder holds no migrations, and how to start one."""
-    workspace = look.workspace
+    workspace = survey.workspace
     return "\n".join(
         [
             f"No migrations found in {workspace.shown(workspace.migrations)}",
             f"  Start one with: {style.call('create', 'NAME')}",
-            *misnamed_lines(look.misnamed),
+            *misnamed_lines(survey.misnamed),
         ]
     )
 
@@ -237,9 +239,9 @@ def _short_checksum(entry: Entry) -> str:
     return checksum.rpartition(":")[2][:_CHECKSUM_DIGITS] or "-"
 
 
-def _summary(look: Look) -> str:
-    counts = Counter(entry.state.value for entry in look.entries)
-    counts[_REFUSED] = len(look.refused)
+def _summary(survey: Survey) -> str:
+    counts = Counter(entry.state.value for entry in survey.entries)
+    counts[_REFUSED] = len(survey.refused)
     parts = [
         f"{counts[state]} {state}"
         for state in (*(state.value for state in State), _REFUSED)
@@ -248,36 +250,36 @@ def _summary(look: Look) -> str:
     return "Summary: " + ", ".join(parts)
 
 
-def _remarks(look: Look, style: Style) -> list[str]:
+def _remarks(survey: Survey, style: Style) -> list[str]:
     remarks = []
-    states = {entry.state for entry in look.entries}
-    if look.ledger.publishes:
+    states = {entry.state for entry in survey.entries}
+    if survey.ledger.publishes:
         remarks.append(
             "Files of a committed migration are still on their way; the next upgrade or"
             " downgrade puts them in place."
         )
-    if look.ledger.started:
-        versions = ", ".join(map(str, sorted(look.ledger.started)))
+    if survey.ledger.started:
+        versions = ", ".join(map(str, sorted(survey.ledger.started)))
         remarks.append(
             f"Interrupted outside a transaction: {versions}. Settle with:"
             f" {style.call('repair', '--applied')} or --pending"
         )
     if State.MODIFIED in states:
         remarks.append("Modified: the file was edited since it was applied.")
-    newest_file = max((e.version for e in look.entries if e.migration), default=None)
-    if newest_file is not None and ahead(look.entries):
-        remarks += _ways_back(look, newest_file, style)
+    newest_file = max((e.version for e in survey.entries if e.migration), default=None)
+    if newest_file is not None and ahead(survey.entries):
+        remarks += _ways_back(survey, newest_file, style)
     elif State.MISSING in states:
         remarks.append("Missing: the file is gone; a downgrade works from the stored source.")
     return [
         *(["", *remarks] if remarks else []),
-        *_refused_lines(look, style),
-        *misnamed_lines(look.misnamed),
+        *_refused_lines(survey, style),
+        *misnamed_lines(survey.misnamed),
     ]
 
 
-def _ways_back(look: Look, newest_file: Version, style: Style) -> list[str]:
-    if look.workspace.source is not None:
+def _ways_back(survey: Survey, newest_file: Version, style: Style) -> list[str]:
+    if survey.workspace.source is not None:
         call = style.call("downgrade", str(newest_file))
         return [f"The state is ahead of the files. To go back to them: {call}"]
     # Git may have taken back the files that a rollback is to change: running it shows.
@@ -288,15 +290,15 @@ def _ways_back(look: Look, newest_file: Version, style: Style) -> list[str]:
     ]
 
 
-def _refused_lines(look: Look, style: Style) -> list[str]:
+def _refused_lines(survey: Survey, style: Style) -> list[str]:
     """Return why files are refused, each reason once, and what to do."""
-    if not look.refused:
+    if not survey.refused:
         return []
     from .errors import error_text
 
     lines: list[str] = []
-    for error in dict.fromkeys(one.error for one in look.refused):
-        lines += ["", *error_text(error, look.workspace.shown, style).split("\n")]
+    for error in dict.fromkeys(one.error for one in survey.refused):
+        lines += ["", *error_text(error, survey.workspace.shown, style).split("\n")]
     return lines
 
 
@@ -315,30 +317,33 @@ def refused_json(refused: Sequence[Refused]) -> list[dict[str, str | None]]:
 
 
 def status_json(
-    look: Look, shown: Sequence[Entry], plugins: Sequence[News], headers: Mapping[str, Header]
+    survey: Survey,
+    shown: Sequence[Entry],
+    plugins: Sequence[Attention],
+    headers: Mapping[str, Header],
 ) -> dict[str, object]:
     """Return the keys of the ``status`` document; ``headers`` are those of what is applied."""
     return {
-        "current_version": str(look.current) if look.current else None,
-        "migrations": [_entry_json(entry, look.workspace, headers) for entry in shown],
-        "plugins": [_news_json(news) for news in plugins],
-        "misnamed": misnamed_json(look.misnamed),
-        "refused": refused_json(look.refused),
+        "current_version": str(survey.current) if survey.current else None,
+        "migrations": [_entry_json(entry, survey.workspace, headers) for entry in shown],
+        "plugins": [_attention_json(attention) for attention in plugins],
+        "misnamed": misnamed_json(survey.misnamed),
+        "refused": refused_json(survey.refused),
     }
 
 
-def _news_json(news: News) -> dict[str, object]:
+def _attention_json(attention: Attention) -> dict[str, object]:
     return {
-        "plugin": news.source,
-        "current_version": str(news.current) if news.current else None,
-        "pending": news.pending,
-        "modified": news.modified,
-        "interrupted": news.interrupted,
-        "ahead": news.ahead,
-        "refused": news.refused,
-        "problem": news.problem,
-        "departed": news.departed and news.departed.absence.kind,
-        "hint": news.departed and news.departed.way_out,
+        "plugin": attention.source,
+        "current_version": str(attention.current) if attention.current else None,
+        "pending": attention.pending,
+        "modified": attention.modified,
+        "interrupted": attention.interrupted,
+        "ahead": attention.ahead,
+        "refused": attention.refused,
+        "problem": attention.problem,
+        "departed": attention.departed and attention.departed.absence.kind,
+        "hint": attention.departed and attention.departed.way_out,
     }
 
 
@@ -365,10 +370,10 @@ def _entry_json(
 
 def _metadata(entry: Entry, header: Header | None) -> Mapping[str, object]:
     if entry.applied is None:
-        from ..engine.prepare import describe
+        from ..migration import describe
 
         return describe(entry.migration).metadata if entry.migration else {}
-    from ..storage.plain_file import parse_json
+    from ..plain_file import parse_json
 
     try:
         metadata = parse_json(header.metadata) if header else {}
@@ -377,34 +382,34 @@ def _metadata(entry: Entry, header: Header | None) -> Mapping[str, object]:
     return metadata if isinstance(metadata, dict) else {}
 
 
-def check_text(look: Look) -> str:
+def check_text(survey: Survey) -> str:
     """Return one line for a hook or a log."""
-    pending = sum(entry.state in UNAPPLIED for entry in look.entries)
-    current = f"current version: {look.current or 'none'}"
-    troubled = _listed_states(look)
+    pending = sum(entry.state in UNAPPLIED for entry in survey.entries)
+    current = f"current version: {survey.current or 'none'}"
+    troubled = _listed_states(survey)
     trouble = f"; {troubled}" if troubled else ""
     if pending:
         return f"{pending} pending migration(s) ({current}){trouble}"
     return f"No pending migrations ({current}){trouble}"
 
 
-def _listed_states(look: Look) -> str:
-    counts = Counter(entry.state for entry in look.entries)
+def _listed_states(survey: Survey) -> str:
+    counts = Counter(entry.state for entry in survey.entries)
     states = (State.MODIFIED, State.MISSING, State.INTERRUPTED)
     told = [f"{counts[state]} {state.value}" for state in states if counts[state]]
-    newer = len(ahead(look.entries))
+    newer = len(ahead(survey.entries))
     told += [f"{newer} newer than every file"] if newer else []
-    told += [f"{len(look.refused)} refused: see status"] if look.refused else []
+    told += [f"{len(survey.refused)} refused: see status"] if survey.refused else []
     return ", ".join(told)
 
 
-def check_json(look: Look) -> dict[str, object]:
+def check_json(survey: Survey) -> dict[str, object]:
     """Return the keys of the ``check`` document."""
-    counts = Counter(entry.state.value for entry in look.entries)
+    counts = Counter(entry.state.value for entry in survey.entries)
     return {
-        "current_version": str(look.current) if look.current else None,
-        "pending": [str(entry.version) for entry in look.entries if entry.state in UNAPPLIED],
-        "ahead": [str(version) for version in ahead(look.entries)],
-        "refused": refused_json(look.refused),
+        "current_version": str(survey.current) if survey.current else None,
+        "pending": [str(entry.version) for entry in survey.entries if entry.state in UNAPPLIED],
+        "ahead": [str(version) for version in ahead(survey.entries)],
+        "refused": refused_json(survey.refused),
         "counts": dict(counts),
     }

@@ -80,7 +80,7 @@ class Refused(sqlite3.DatabaseError):
     """A statement that a step may not run; the message says why and what to do instead."""
 
 
-class Guard:
+class Authorizer:
     """Watches one connection while a migration's own statements run.
 
     Parameters:
@@ -242,7 +242,7 @@ class StepConnection(sqlite3.Connection):
     the reason before they do anything.
     """
 
-    guard: Guard | None = None
+    authorizer: Authorizer | None = None
 
     def explain(self, error: sqlite3.DatabaseError) -> None:
         """Raise the guard's sentence in place of SQLite's "not authorized".
@@ -252,7 +252,7 @@ class StepConnection(sqlite3.Connection):
         """
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
             raise Stop from None
-        explained = self.guard.explained(error) if self.guard else error
+        explained = self.authorizer.explained(error) if self.authorizer else error
         if explained is not error:
             raise explained from None
 
@@ -315,7 +315,7 @@ class StepConnection(sqlite3.Connection):
 
     def set_authorizer(self, callback: Any) -> None:
         """Install the engine's guard; refuse any other."""
-        if self.guard is not None:
+        if self.authorizer is not None:
             raise self._refuse("The authorizer of ctx.db belongs to the engine")
         super().set_authorizer(callback)
 
@@ -328,4 +328,4 @@ class StepConnection(sqlite3.Connection):
         super().close()
 
     def _refuse(self, sentence: str) -> Refused:
-        return self.guard.refuse(sentence) if self.guard else Refused(sentence)
+        return self.authorizer.refuse(sentence) if self.authorizer else Refused(sentence)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from ..errors import ForbiddenStatement, StepFailed
 from ..workspace import Workspace, is_inside
-from .kept_processes import Sessions
+from .kept_processes import KeptProcesses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ class Context:
         scratch: str = "",
         on_log: Callable[[str], None] = lambda text: None,
         on_progress: Callable[[int, int | None], None] = lambda done, total: None,
-        sessions: Sessions | None = None,
+        kept_processes: KeptProcesses | None = None,
     ) -> None:
         self.db = db
-        self.sessions = sessions or Sessions()
+        self.kept_processes = kept_processes or KeptProcesses()
         self._workspace = workspace
         self._staging = staging
         self._scratch = scratch

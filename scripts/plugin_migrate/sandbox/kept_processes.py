@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     S = TypeVar("S", bound=Session)
 
 
-class Sessions:
+class KeptProcesses:
     """The sessions of one run, by what they are for."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import MigrateError
 from ..plan import UNAPPLIED, State, ahead
-from ..survey import look
+from ..survey import survey
 from ..version import Version
 from ..workspace import Workspace
 from .shipped import workspace_of
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class Attention:
     """Counts of what needs somebody's attention in one source.
 
     ``source`` is the plugin's name, ``None`` for the project's own. ``ahead`` counts the applied
@@ -63,15 +63,15 @@ class News:
         return "status" if self.current is None and self.source is None else "upgrade"
 
 
-def news_of(workspace: Workspace) -> News:
+def attention_of(workspace: Workspace) -> Attention:
     """Return what one source has to tell.
 
     Raises:
         MigrateError: files, ledger or database cannot be read.
     """
-    seen = look(workspace)
+    seen = survey(workspace)
     states = [entry.state for entry in seen.entries]
-    return News(
+    return Attention(
         workspace.source,
         seen.current,
         pending=sum(state in UNAPPLIED for state in states),
@@ -82,7 +82,7 @@ def news_of(workspace: Workspace) -> News:
     )
 
 
-def news_of_plugins(own: Workspace, plugins: Iterable[Plugin]) -> tuple[News, ...]:
+def attention_of_plugins(own: Workspace, plugins: Iterable[Plugin]) -> tuple[Attention, ...]:
     """Return the news of plugins that have some; that one cannot be read is news as well.
 
     Parameters:
@@ -92,17 +92,17 @@ def news_of_plugins(own: Workspace, plugins: Iterable[Plugin]) -> tuple[News, ..
     found = []
     for plugin in plugins:
         try:
-            news = news_of(workspace_of(own, plugin))
+            attention = attention_of(workspace_of(own, plugin))
         except MigrateError as error:
-            news = News(plugin.name, problem=error.message)
-        if not news.is_quiet:
-            found.append(news)
+            attention = Attention(plugin.name, problem=error.message)
+        if not attention.is_quiet:
+            found.append(attention)
     return tuple(found)
 
 
-def news_of_departed(one: Departed) -> News:
+def attention_of_departed(one: Departed) -> Attention:
     """Return what a plugin's state has to tell whose plugin went away."""
     try:
-        return replace(news_of(one.workspace), departed=one)
+        return replace(attention_of(one.workspace), departed=one)
     except MigrateError as error:
-        return News(one.workspace.source, problem=error.message, departed=one)
+        return Attention(one.workspace.source, problem=error.message, departed=one)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ..errors import MigrateError, UnknownPlugin
-from ..ledger.ledger import read_ledger
+from ..ledger.read import read_ledger
 from ..storage.unfinished import noted, sibling
 from ..workspace import Workspace, is_inside, is_source_name
 from .installed import Absence, absence_of, data_folder

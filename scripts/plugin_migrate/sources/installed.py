@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..storage.plain_file import read_json
+from ..plain_file import read_json
 from ..workspace import is_source_name
 
 TYPE_CHECKING = False  # `typing` costs 4 ms at run time

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..engine.prepare import describe
 from ..errors import BrokenMigration, RequirementUnmet
-from ..ledger.ledger import Header
+from ..ledger.read import Header
+from ..migration import describe
+from ..plain_file import parse_json
 from ..plan import Entry
-from ..storage.plain_file import parse_json
 from ..version import Version
 
 

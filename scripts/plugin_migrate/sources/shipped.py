@@ -11,8 +11,9 @@ import os
 from collections.abc import Mapping, Sequence
 
 from ..errors import BadConfig, UnknownPlugin
+from ..settings import CONFIG_NAME, read_settings
 from ..storage.exclusions import SIDE_SUFFIXES
-from ..workspace import CONFIG_NAME, Workspace, is_inside, read_settings
+from ..workspace import Workspace, is_inside
 from .installed import OPT_IN, Plugin, enabled_plugins, ships_migrations
 
 _SETTINGS = frozenset({"database", "ledger_table"})

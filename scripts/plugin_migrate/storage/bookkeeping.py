@@ -22,10 +22,10 @@ def prepare(workspace: Workspace) -> None:
         StateUnreadable: it cannot be written, or something stands in it that we never make.
     """
     folder = workspace.bookkeeping
-    refuse_strangers(workspace)
+    refuse_links_and_special_files(workspace)
     try:
         if not os.path.isdir(folder):
-            from .files import make_folder  # with hashlib and shutil: 6 ms
+            from .durable import make_folder
 
             make_folder(folder)
         ignore = os.path.join(folder, ".gitignore")
@@ -42,7 +42,7 @@ def prepare(workspace: Workspace) -> None:
 
 def unwritable(path: str, error: OSError) -> StateUnreadable:
     """Return the error that says why ``path`` in the folder cannot be written."""
-    from ..translation import way_out
+    from .translation import way_out
 
     return StateUnreadable(
         f"The state cannot be written: {error.strerror}",
@@ -51,19 +51,19 @@ def unwritable(path: str, error: OSError) -> StateUnreadable:
     )
 
 
-def refuse_strangers(workspace: Workspace) -> None:
+def refuse_links_and_special_files(workspace: Workspace) -> None:
     """Refuse links and special files in our folder, below which only plain ones are ours.
 
     Raises:
         StateUnreadable: names the first, or what cannot be read.
     """
-    from ..translation import state_errors
+    from .translation import state_errors
 
     with state_errors():
-        _refuse_strangers(workspace)
+        _refuse_links_and_special_files(workspace)
 
 
-def _refuse_strangers(workspace: Workspace) -> None:
+def _refuse_links_and_special_files(workspace: Workspace) -> None:
     if not os.path.lexists(workspace.bookkeeping):
         return
     for path, mode in _everything(workspace):

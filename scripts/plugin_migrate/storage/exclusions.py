@@ -72,7 +72,7 @@ def holds_database(path: str) -> bool:
     """Return whether the file at ``path`` is an SQLite database."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        # As in tree.py, nothing is read of what says that it is empty.
+        # As in nodes.py, nothing is read of what says that it is empty.
         size = os.fstat(descriptor).st_size
         return size > 0 and os.read(descriptor, len(_SQLITE_MAGIC)) == _SQLITE_MAGIC
     finally:

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from ..errors import Busy, Call, Conflict, DatabaseReplaced, NeedsRepair
 from . import sqlite
 from .database_files import refuse_special
-from .files import copy_content, start_sync
+from .durable import start_sync
+from .files import copy_content
 
 _PATIENCE = 5.0
 _CHUNK = 1 << 20
@@ -173,7 +174,7 @@ def pad_to_two_pages(connection: sqlite3.Connection) -> None:
         connection.execute("DROP TABLE plugin_migrate_filler")
 
 
-def bring(live: str, copy: str, before: str, after: str, scratch: str, force: bool) -> bool:
+def publish_copy(live: str, copy: str, before: str, after: str, scratch: str, force: bool) -> bool:
     """Publish ``copy`` into ``live`` after the fact, unless somebody changed it since.
 
     Parameters:

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from ..errors import Busy, StateUnreadable
+from ..plain_file import read_plain
 from ..workspace import Workspace
 from . import bookkeeping, sqlite
-from .plain_file import read_plain
 
 _POLL_SECONDS = 0.05
 # Bytes that what stands in the file beside the lock may have.

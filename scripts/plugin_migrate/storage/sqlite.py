@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from ..errors import Busy, Call, InterruptedWriter, StateUnreadable
 from .database_files import refuse_special, refuse_unsafe
-from .disposable import is_disposable
+from .durable import is_disposable
 
 TYPE_CHECKING = False  # `typing` costs 4 ms at run time
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ import json
 import os
 from collections.abc import Iterator
 
-from ..workspace import Workspace, is_inside, is_ledger_table, is_source_name
-from .files import make_folder, sync_file, sync_folder
-from .plain_file import read_json
+from ..plain_file import read_json
+from ..settings import is_ledger_table
+from ..workspace import Workspace, is_inside, is_source_name
+from .durable import make_folder, sync_file, sync_folder
 
 _NOTE = "source.json"
 # The folder may have come with a cloned repository, and is looked at when a session starts.

@@ -50,7 +50,9 @@ def _folder(folder: str, context: Context) -> str:
         staged = os.path.join(context.claude, os.path.relpath(real, workspace.claude))
         if os.path.isdir(staged) and os.access(staged, os.W_OK):
             return staged
-    return context.sessions.get((_Mirror, real), lambda: _Mirror(real, workspace.scratch)).folder
+    return context.kept_processes.get(
+        (_Mirror, real), lambda: _Mirror(real, workspace.scratch)
+    ).folder
 
 
 class _Mirror:

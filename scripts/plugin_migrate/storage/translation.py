@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .errors import MigrateError, StateUnreadable
+from ..errors import MigrateError, StateUnreadable
 
 _PERMISSIONS = (errno.EACCES, errno.EPERM)
 _ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -127,7 +127,7 @@ def _owner(path: str) -> str | None:
 def _of_sqlite(error: Exception) -> MigrateError | None:
     import sqlite3
 
-    from .storage import sqlite
+    from ..storage import sqlite
 
     if not isinstance(error, sqlite3.DatabaseError) or not sqlite.is_environmental(error):
         return None

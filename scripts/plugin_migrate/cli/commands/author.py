@@ -1,0 +1,112 @@
+"""Commands for who writes migrations: new files, and the proof that they work."""
+
+from __future__ import annotations
+
+import sys
+
+from ...errors import UsageError
+from ...version import Version
+from ..output import print_cause
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ...workspace import Workspace
+    from ..invocation import Invocation
+
+
+def run_verify(invocation: Invocation) -> int:
+    """Rehearse migrations on a copy, and lint them."""
+    options = invocation.options
+    if options.all and options.versions:
+        raise UsageError(
+            "--all means every migration, a version one of them", hint="Leave one of the two out."
+        )
+    if options.all and invocation.chooses_none:
+        from ..all_sources import each
+
+        return each(invocation, _show_verified)
+    return _show_verified(invocation, invocation.workspace())
+
+
+def _show_verified(invocation: Invocation, workspace: Workspace) -> int:
+    from ...rehearsal.verify import verify
+    from ...render import rehearsal
+    from ...survey import survey_ahead
+    from ..all_sources import refuse_unrehearsable
+    from ..output import stdout_kept_clean, style_of
+    from ..progress import RunProgress
+
+    options = invocation.options
+    versions = [Version.parse(text) for text in options.versions]
+    if not options.lint_only:
+        entries = survey_ahead(workspace).entries
+        chosen = [one for one in entries if not versions or one.version in versions]
+        refuse_unrehearsable(invocation, workspace, chosen)
+    style = style_of(sys.stderr, invocation.environment)
+    progress = RunProgress(sys.stderr, style, options.verbose)
+    with stdout_kept_clean(), progress:
+        verified = verify(workspace, versions, options.all, options.lint_only, progress)
+    if options.verbose:
+        for item in verified:
+            if item.error is not None:
+                print_cause(item.error)
+    ok = not any(item.has_failed for item in verified)
+    invocation.output.result(
+        lambda style: rehearsal.verified_text(verified, workspace.shown, style, options.lint_only),
+        lambda: rehearsal.verified_json(verified, workspace.shown),
+        ok,
+    )
+    return 0 if ok else 1
+
+
+def run_create(invocation: Invocation) -> int:
+    """Write a new migration file."""
+    from ...operations import create
+    from ...render.created import created_json, created_text
+    from ...survey import survey
+
+    options = invocation.options
+    create.require_slug(options.name)
+    version = Version.parse(options.version) if options.version is not None else None
+    workspace = invocation.workspace(create=True)
+    seen = survey(workspace)
+    created = create.create(
+        workspace,
+        seen.entries,
+        options.name,
+        author=invocation.done_by,
+        description=options.description,
+        template=options.template,
+        language=options.language,
+        version=version,
+        bump=options.bump,
+        refused=seen.refused,
+    )
+    invocation.output.result(
+        lambda style: created_text(created, workspace, style),
+        lambda: created_json(created, workspace),
+    )
+    return 0
+
+
+def run_init_plugin(invocation: Invocation) -> int:
+    """Prepare a plugin that is to ship migrations."""
+    import os
+
+    from ...ledger.identity import user
+    from ...operations.init_plugin import init_plugin
+    from ...render.created import plugin_json, plugin_text
+
+    options = invocation.options
+    chosen = ("project", "database", "migrations", "plugin", "plugin_dir")
+    if any(getattr(options, name) for name in chosen):
+        raise UsageError(
+            "init-plugin takes the plugin's folder and no other",
+            hint="For example: plugin-migrate init-plugin note-keeper",
+        )
+    prepared = init_plugin(options.folder, user())
+    shown = os.path.relpath(prepared.root)
+    invocation.output.result(
+        lambda style: plugin_text(prepared, shown, style), lambda: plugin_json(prepared)
+    )
+    return 0

@@ -1,0 +1,238 @@
+"""Commands that apply migrations and roll them back, of one source or of several."""
+
+from __future__ import annotations
+
+import sys
+
+from ...errors import Call, MigrateError, UsageError
+from ...version import Version
+from ..output import print_cause
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ...plan import Entry, Plan
+    from ...survey import Planner
+    from ...workspace import Workspace
+    from ..invocation import Invocation
+
+
+def run_upgrade(invocation: Invocation) -> int:
+    """Apply pending migrations."""
+    from ...plan import plan_upgrade
+
+    options = invocation.options
+    strict = options.strict
+    if options.all:
+        return _upgrade_all(invocation)
+    target = Version.parse(options.target) if options.target is not None else None
+    return _migrate_one(invocation, lambda entries: plan_upgrade(entries, target, strict))
+
+
+def _upgrade_all(invocation: Invocation) -> int:
+    from ...plan import plan_upgrade
+    from ...survey import survey_ahead
+    from .. import all_sources
+
+    options = invocation.options
+    if options.target is not None:
+        raise UsageError(
+            "--all takes no version: every source has its own",
+            hint="Say which source: plugin-migrate upgrade X.Y.Z --plugin NAME",
+        )
+    strict = options.strict
+    sources = all_sources.all_sources(invocation)
+    turns = all_sources.upgrade_turns(sources, lambda entries: plan_upgrade(entries, None, strict))
+    if options.dry_run or options.preview:
+        turns = tuple(dict(turns).items())  # each source once and by itself, as far as it goes
+
+    def upgrade(workspace: Workspace, last: Version | None) -> int:
+        if options.preview:
+            all_sources.refuse_unrehearsable(invocation, workspace, survey_ahead(workspace).entries)
+        return _migrate(invocation, workspace, lambda entries: plan_upgrade(entries, last, strict))
+
+    invocation.output.share_document()
+    return all_sources.in_turn(invocation, (*all_sources.idle(sources, turns), *turns), upgrade)
+
+
+def run_downgrade(invocation: Invocation) -> int:
+    """Roll migrations back."""
+    from ...plan import plan_downgrade
+
+    given = invocation.options.target
+    target, count = None, None
+    if given is not None and "." in given:
+        target = Version.parse(given)
+    elif given is not None:
+        count = _step_count(given)
+    if invocation.options.all:
+        return _downgrade_all(invocation, target, count)
+    return _migrate_one(invocation, lambda entries: plan_downgrade(entries, target, count))
+
+
+def _downgrade_all(invocation: Invocation, target: Version | None, count: int | None) -> int:
+    from ...plan import NOTHING, plan_downgrade
+    from .. import all_sources
+
+    if target not in (None, NOTHING):
+        raise UsageError(
+            "--all takes a number of steps or 0.0.0: every source has its own versions",
+            hint="Say which source: plugin-migrate downgrade X.Y.Z --plugin NAME",
+        )
+
+    def plan(entries: tuple[Entry, ...]) -> Plan:
+        applied = sum(entry.applied is not None for entry in entries)
+        steps = None if count is None else min(count, applied)
+        return plan_downgrade(entries, target, steps or None)
+
+    sources = all_sources.all_sources(invocation)
+    turns = all_sources.downgrade_turns(invocation, sources, plan)
+    invocation.output.share_document()
+    return all_sources.in_turn(
+        invocation,
+        (*all_sources.idle(sources, turns), *turns),
+        lambda workspace, _: _migrate(invocation, workspace, plan),
+    )
+
+
+def _step_count(given: str) -> int:
+    if given.isascii() and given.isdigit() and 0 < len(given) <= 9 and int(given) > 0:
+        return int(given)
+    raise UsageError(
+        f"'{given}' is neither a version nor a number of steps",
+        hint=("For example: ", Call("downgrade", "2"), ", or ", Call("downgrade", "1.1.0")),
+    )
+
+
+def run_sync(invocation: Invocation) -> int:
+    """Roll back what plugins no longer ship, then apply what they newly do."""
+    from ...operations.writing import settle
+    from ...plan import after_rollback, plan_back_to_files, plan_upgrade
+    from ...render.runs import in_step_json, in_step_text
+    from .. import all_sources
+
+    sources = all_sources.chosen_plugins(invocation)
+
+    def forward(entries: tuple[Entry, ...]) -> Plan:
+        # In the real run the rollback has happened by then, and this changes nothing.
+        return plan_upgrade(after_rollback(entries, plan_back_to_files(entries)))
+
+    def in_step(workspace: Workspace, _last: Version | None) -> int:
+        if not invocation.options.dry_run:
+            settle(workspace, "sync", invocation.done_by, invocation.lock_timeout(workspace))
+        invocation.output.result(in_step_text, in_step_json)
+        return 0
+
+    invocation.output.share_document()
+    back = all_sources.downgrade_turns(invocation, sources, plan_back_to_files)
+    code = all_sources.in_turn(
+        invocation, back, lambda workspace, _: _migrate(invocation, workspace, plan_back_to_files)
+    )
+    if code:
+        return code
+    turns = all_sources.upgrade_turns(sources, forward)
+    return all_sources.in_turn(
+        invocation, turns, lambda workspace, _: _migrate(invocation, workspace, forward)
+    ) or all_sources.in_turn(invocation, all_sources.idle(sources, (*back, *turns)), in_step)
+
+
+def _migrate_one(invocation: Invocation, planner: Planner) -> int:
+    """Migrate the one source that was chosen, if what its migrations require is there."""
+    workspace = invocation.workspace()
+
+    def plan(entries: tuple[Entry, ...]) -> Plan:
+        made = planner(entries)
+        if _concerns_others(workspace, made):
+            from ..all_sources import refuse_unmet
+
+            refuse_unmet(invocation, workspace, entries, made)
+        return made
+
+    return _migrate(invocation, workspace, plan)
+
+
+def _concerns_others(workspace: Workspace, plan: Plan) -> bool:
+    """Return whether other sources have to be read before a plan may run."""
+    if plan.direction == "down":
+        return workspace.source is not None and bool(plan.steps)
+    migrations = [step.entry.migration for step in plan.steps]
+    return any(migration and "requires" in (migration.text or "") for migration in migrations)
+
+
+def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> int:
+    from ...operations.migrate import dry_run, run
+    from ...render import runs
+    from ..output import stdout_kept_clean, style_of
+    from ..progress import RunProgress
+
+    options = invocation.options
+    if options.dry_run:
+        planned = dry_run(workspace, planner)
+        invocation.output.result(
+            lambda style: runs.dry_run_text(planned, style, options.verbose),
+            lambda: runs.dry_run_json(planned, options.verbose),
+        )
+        return 0
+    if options.preview:
+        return _preview(invocation, workspace, planner)
+    progress = RunProgress(
+        sys.stderr, style_of(sys.stderr, invocation.environment), options.verbose
+    )
+    with stdout_kept_clean(), progress:
+        done = run(
+            workspace,
+            planner,
+            options.command,
+            invocation.done_by,
+            progress,
+            invocation.lock_timeout(workspace),
+            with_backup=not options.no_backup,
+        )
+    is_named = progress.names_steps_on_screen
+    if done.error is None:
+        invocation.output.result(
+            lambda style: runs.run_text(done, style, is_named), lambda: runs.run_json(done)
+        )
+        return 0
+    if done.failed is not None and done.failed.from_ledger:
+        invocation.add_way_back(workspace, done.error)
+    if done.results and not invocation.output.is_json:
+        invocation.output.result(lambda style: runs.run_text(done, style, is_named), dict)
+    invocation.output.failure(
+        done.error,
+        lambda style: runs.failure_text(done, workspace.shown, style),
+        lambda: runs.run_json(done),
+        workspace.shown,
+    )
+    return _failed(invocation, done.error)
+
+
+def _preview(invocation: Invocation, workspace: Workspace, planner: Planner) -> int:
+    from ...rehearsal.preview import preview
+    from ...render import rehearsal, runs
+    from ..output import stdout_kept_clean, style_of
+    from ..progress import Progress
+
+    progress = Progress(sys.stderr, style_of(sys.stderr, invocation.environment))
+    with stdout_kept_clean(), progress:
+        rehearsed = preview(workspace, planner, invocation.options.command, progress)
+    error = rehearsed.run.error
+    if error is None or not invocation.output.is_json:
+        invocation.output.result(
+            lambda style: rehearsal.preview_text(rehearsed, style),
+            lambda: rehearsal.preview_json(rehearsed),
+        )
+    if error is None:
+        return 0
+    invocation.output.failure(
+        error,
+        lambda style: "\n" + runs.run_error_text(rehearsed.run, workspace.shown, style),
+        lambda: rehearsal.preview_json(rehearsed),
+        workspace.shown,
+    )
+    return _failed(invocation, error)
+
+
+def _failed(invocation: Invocation, error: MigrateError) -> int:
+    if invocation.options.verbose:
+        print_cause(error)
+    return error.exit_code

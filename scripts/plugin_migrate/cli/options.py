@@ -1,0 +1,205 @@
+"""The options that each command takes, and those that all of them take."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+
+
+def add_upgrade(parser: argparse.ArgumentParser) -> None:
+    """Add what ``upgrade`` takes."""
+    parser.add_argument("target", nargs="?", metavar="X.Y.Z", help="the last version to apply")
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse migrations below the current version"
+    )
+    _add_all(parser)
+    _add_run_options(parser)
+
+
+def add_downgrade(parser: argparse.ArgumentParser) -> None:
+    """Add what ``downgrade`` takes."""
+    parser.add_argument(
+        "target",
+        nargs="?",
+        metavar="X.Y.Z|N",
+        help="the version to go back to, or a number of steps (default: 1)",
+    )
+    _add_all(parser)
+    _add_run_options(parser)
+
+
+def add_status(parser: argparse.ArgumentParser) -> None:
+    """Add what ``status`` takes."""
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--pending-only", action="store_true", help="only what is not applied")
+    which.add_argument("--applied-only", action="store_true", help="only what is applied")
+    _add_all(parser)
+
+
+def add_create(parser: argparse.ArgumentParser) -> None:
+    """Add what ``create`` takes."""
+    parser.add_argument("name", metavar="NAME", help="a slug, such as add-oauth")
+    parser.add_argument("--description", metavar="TEXT", help="one line (default: the name)")
+    parser.add_argument(
+        "--template",
+        choices=("empty", "plugin", "schema", "data"),
+        default="empty",
+        help="what to start from (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--language",
+        choices=("python", "sql", "typescript"),
+        default="python",
+        help="default: %(default)s",
+    )
+    parser.add_argument("--version", metavar="X.Y.Z", help="its version (default: the next one)")
+    parser.add_argument(
+        "--bump",
+        choices=("patch", "minor", "major"),
+        default="patch",
+        help="which part of the newest version to raise (default: %(default)s)",
+    )
+
+
+def add_init_plugin(parser: argparse.ArgumentParser) -> None:
+    """Add what ``init-plugin`` takes."""
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        metavar="DIR",
+        default=".",
+        type=_path,
+        help="the plugin's folder (default: this one)",
+    )
+
+
+def add_verify(parser: argparse.ArgumentParser) -> None:
+    """Add what ``verify`` takes."""
+    parser.add_argument("versions", nargs="*", metavar="X.Y.Z", help="these (default: pending)")
+    parser.add_argument(
+        "--all", action="store_true", help="every migration of every source, from the first"
+    )
+    parser.add_argument("--lint-only", action="store_true", help="read them, execute nothing")
+
+
+def add_history(parser: argparse.ArgumentParser) -> None:
+    """Add what ``history`` takes."""
+    parser.add_argument("--limit", metavar="N", type=_count, help="at most N, the newest first")
+    parser.add_argument("--version", metavar="X.Y.Z", help="only this migration")
+    _add_all(parser)
+
+
+def add_baseline(parser: argparse.ArgumentParser) -> None:
+    """Add what ``baseline`` takes."""
+    parser.add_argument("target", metavar="X.Y.Z", help="the last version to mark")
+
+
+def add_renumber(parser: argparse.ArgumentParser) -> None:
+    """Add what ``renumber`` takes."""
+    parser.add_argument("which", metavar="FILE|X.Y.Z", help="the migration, by name or version")
+    parser.add_argument(
+        "to", nargs="?", metavar="X.Y.Z", help="its new version (default: the next free one)"
+    )
+
+
+def add_repair(parser: argparse.ArgumentParser) -> None:
+    """Add what ``repair`` takes."""
+    parser.add_argument("versions", nargs="*", metavar="X.Y.Z", help="only these edited files")
+    files = parser.add_mutually_exclusive_group()
+    files.add_argument(
+        "--keep-live", action="store_true", help="keep files that were edited meanwhile"
+    )
+    files.add_argument(
+        "--take-migrated", action="store_true", help="replace them by the migration's result"
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--applied", action="store_true", help="the interrupted step is applied")
+    which.add_argument("--pending", action="store_true", help="the interrupted step is not applied")
+    parser.add_argument(
+        "--take-database", action="store_true", help="this project was moved; its database stayed"
+    )
+
+
+def add_restore(parser: argparse.ArgumentParser) -> None:
+    """Add what ``restore`` takes."""
+    parser.add_argument("backup", nargs="?", metavar="BACKUP", help="its id, from the list")
+    parser.add_argument(
+        "--force", action="store_true", help="also over files that were edited since"
+    )
+
+
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """Add what ``check`` takes."""
+    _add_all(parser)
+
+
+def add_sync(parser: argparse.ArgumentParser) -> None:
+    """Add what ``sync`` takes."""
+    _add_backup_option(parser)
+    parser.add_argument("--dry-run", action="store_true", help=_DRY_RUN)
+    parser.set_defaults(preview=False, all=False)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of at least 1")
+    return int(text)
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add what may stand before and after the command; `make_parser` sets the defaults."""
+    add = functools.partial(parser.add_argument, default=argparse.SUPPRESS)
+    add("--project", metavar="DIR", type=_path, help="the folder that holds .claude/")
+    add("--database", metavar="PATH", type=_path, help="the state database")
+    add("--migrations", metavar="DIR", type=_path, help="the migrations folder")
+    add("--plugin", metavar="NAME", type=_path, help="the migrations that this plugin ships")
+    add(
+        "--plugin-dir",
+        metavar="DIR",
+        type=_path,
+        action="append",
+        help="a plugin that is being written, as for the client; can be repeated",
+    )
+    add("--lock-timeout", metavar="SECONDS", type=_seconds, help="wait for another run")
+    add("--verbose", action="store_true", help="show sources, steps and tracebacks")
+
+
+def _path(text: str) -> str:
+    # `--project="$unset"` must not mean the current directory.
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return text
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds")
+    return seconds
+
+
+def _add_all(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--all", action="store_true", help="the project's own migrations and those of its plugins"
+    )
+
+
+def _add_backup_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-backup", action="store_true", help="keep no copy of what the run changes"
+    )
+
+
+_DRY_RUN = "show the plan and check it, run nothing"
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    _add_backup_option(parser)
+    rehearsals = parser.add_mutually_exclusive_group()
+    rehearsals.add_argument("--dry-run", action="store_true", help=_DRY_RUN)
+    rehearsals.add_argument(
+        "--preview", action="store_true", help="run the plan on a copy and show what would change"
+    )

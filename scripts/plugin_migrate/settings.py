@@ -1,0 +1,174 @@
+"""The settings a project may give in ``.claude/plugin-migrate.yaml``."""
+
+from __future__ import annotations
+
+import re
+
+from .errors import BadConfig
+from .plain_file import read_plain
+from .values import NamedTuple
+
+TYPE_CHECKING = False  # `typing` costs 4 ms at run time
+if TYPE_CHECKING:
+    from typing import Any
+
+
+CONFIG_NAME = "plugin-migrate.yaml"
+# Of YAML, 64 KiB take half a second.
+_LARGEST_CONFIG = 64 * 1024
+_DEEPEST = 100
+
+
+class Config(NamedTuple):
+    """The settings a project may give in ``.claude/plugin-migrate.yaml``.
+
+    ``ledger_table`` renames the ``migrations`` table; ``exclude`` holds patterns of paths below
+    ``.claude/`` that migrations neither see nor change; ``follow_links`` lets a step publish
+    through a link that leaves ``.claude/``.
+    """
+
+    database: str | None = None
+    migrations: str | None = None
+    ledger_table: str = "migrations"
+    exclude: tuple[str, ...] = ()
+    follow_links: bool = False
+    lock_timeout: float = 10.0
+    backups_keep: int = 5
+
+
+def read_config(path: str) -> Config:
+    """Return the settings in the file at ``path``; the defaults when there is none.
+
+    Raises:
+        BadConfig: not YAML, an unknown key (a typing error must not be ignored) or a wrong value.
+    """
+    return read_settings(path, frozenset(_CHECKS))
+
+
+def read_settings(path: str, known: frozenset[str]) -> Config:
+    """Return the settings in a file that may hold only some of them.
+
+    Parameters:
+        path: the file; without it the defaults hold.
+        known: the keys that may stand in it.
+
+    Raises:
+        BadConfig: as for :func:`read_config`.
+    """
+    try:
+        content = read_plain(path, _LARGEST_CONFIG)
+        text = content.decode("utf-8-sig")
+    except FileNotFoundError:
+        return Config()
+    except OSError as error:
+        raise BadConfig(
+            f"The settings cannot be read: {error.strerror}",
+            file=path,
+            hint="They are one small plain file, which holds settings only.",
+        ) from None
+    except UnicodeDecodeError:
+        raise BadConfig("The settings are not UTF-8", file=path) from None
+    return _parse_config(text, path, known)
+
+
+def _parse_config(text: str, path: str, known: frozenset[str]) -> Config:
+    import reprlib
+
+    try:
+        import yaml
+    except ModuleNotFoundError:  # a hook may run before our environment exists
+        from . import plain_yaml as yaml  # type: ignore[no-redef]
+    try:
+        if _is_deep(text):
+            raise ValueError
+        given = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise BadConfig(
+            "The settings are not valid YAML",
+            file=path,
+            line=mark.line + 1 if mark else None,
+        ) from None
+    if given is None:
+        return Config()
+    if not isinstance(given, dict):
+        raise BadConfig("The settings must be a mapping of keys to values", file=path)
+    values: dict[str, Any] = {}
+    for key, value in _flatten(given).items():
+        if key not in known:
+            raise BadConfig(
+                f"Unknown setting '{key}'", file=path, hint=f"Known: {', '.join(sorted(known))}"
+            )
+        name, accepts, expected = _CHECKS[key]
+        if not accepts(value):
+            # Shortened: with YAML's aliases a small file can hold an endless value.
+            shown = reprlib.repr(value)
+            raise BadConfig(f"Setting '{key}' must be {expected}, not {shown}", file=path)
+        values[name] = tuple(value) if isinstance(value, list) else value
+    return Config(**values)
+
+
+def _is_deep(text: str) -> bool:
+    """Return whether brackets are nested deeper than settings need: PyYAML's time is the square."""
+    depth = 0
+    for bracket in re.findall(r"[\[{}\]]", text):
+        depth += 1 if bracket in "[{" else -1
+        if depth > _DEEPEST:
+            return True
+    return False
+
+
+def _flatten(given: dict[object, object]) -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in given.items():
+        if isinstance(value, dict):
+            flat.update({f"{key}.{inner}": inner_value for inner, inner_value in value.items()})
+        else:
+            flat[str(key)] = value
+    return flat
+
+
+def _is_path(value: object) -> bool:
+    # JSON and YAML can spell half a surrogate pair, which no path and no database holds.
+    return isinstance(value, str) and bool(value) and "\0" not in value and is_utf8(value)
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether ``text`` can be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def is_ledger_table(value: object) -> bool:
+    """Return whether the ledger's table may have this name."""
+    return (
+        isinstance(value, str)
+        and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", value) is not None
+        and not value.lower().startswith(("sqlite_", "plugin_migrate_"))
+    )
+
+
+def _is_patterns(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_path, value))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_seconds(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e6
+
+
+_CHECKS = {
+    "database": ("database", _is_path, "a path"),
+    "migrations": ("migrations", _is_path, "a path"),
+    "ledger_table": ("ledger_table", is_ledger_table, "a plain table name (letters, digits, _)"),
+    "exclude": ("exclude", _is_patterns, "a list of patterns"),
+    "follow_links": ("follow_links", lambda value: isinstance(value, bool), "true or false"),
+    "lock_timeout": ("lock_timeout", _is_seconds, "a number of seconds"),
+    "backups.keep": ("backups_keep", _is_count, "a number of at least 1"),
+}

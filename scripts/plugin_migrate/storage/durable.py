@@ -1,0 +1,110 @@
+"""Writing that outlasts a power cut, except in folders that are thrown away in the end.
+
+A shadow copy is one: what runs in it is the real thing in everything but its syncs. The question
+is asked of each path, not of the whole process, so that no sync of the live state can be left out.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import IO
+
+
+def sync_file(path: str) -> None:
+    """Bring a file's content to the disk."""
+    _with_descriptor(path, os.O_RDONLY, os.fsync)
+
+
+def start_sync(path: str) -> None:
+    """Let the system begin to write a file, so that :func:`sync_file` waits for less."""
+    _with_descriptor(path, os.O_RDONLY, begin_sync)
+
+
+def begin_sync(descriptor: int, start: int = 0, size: int = 0) -> None:
+    """Do the same for a part of an open file; all of it without ``size``."""
+    # Linux writes what is dirty of a file before it can forget the rest. Elsewhere nothing is lost.
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, start, size, os.POSIX_FADV_DONTNEED)
+
+
+def sync_folder(path: str) -> None:
+    """Bring a folder's entries to the disk: without it a rename can be lost with the power."""
+    _with_descriptor(path, os.O_RDONLY | os.O_DIRECTORY, os.fsync)
+
+
+def sync_open(file: IO[bytes] | IO[str], path: str) -> None:
+    """Bring to the disk what was written to ``file``, which is open at ``path``."""
+    file.flush()
+    if not is_disposable(path):
+        os.fsync(file.fileno())
+
+
+def _with_descriptor(path: str, flags: int, act: Callable[[int], None]) -> None:
+    """Open a file or folder and act on it, unless it is thrown away anyway."""
+    if is_disposable(path):
+        return
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        act(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def set_mode(path: str, mode: int) -> None:
+    """Give a file or folder its permission bits, and bring them to the disk.
+
+    Raises:
+        OSError: it is gone, a link, or not this user's.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags)
+    except PermissionError:  # its present mode forbids even its owner to open it
+        os.chmod(path, mode | stat.S_IRUSR)
+        descriptor = os.open(path, flags)
+    try:
+        os.fchmod(descriptor, mode)
+        if not is_disposable(path):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(path: str) -> None:
+    """Create a folder and its parents, and bring every new one to the disk.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    make_folder(parent)
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        return
+    sync_folder(parent)
+
+
+_folders: set[str] = set()
+
+
+def declare_disposable(folder: str) -> None:
+    """Say that ``folder``, a real path, will be thrown away with all it holds."""
+    _folders.add(folder + os.sep)
+
+
+def forget_disposable(folder: str) -> None:
+    """Take :func:`declare_disposable` back: the folder is gone."""
+    _folders.discard(folder + os.sep)
+
+
+def is_disposable(path: str) -> bool:
+    """Return whether ``path``, absolute, lies in such a folder."""
+    return any(path.startswith(folder) for folder in _folders)

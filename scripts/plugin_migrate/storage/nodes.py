@@ -1,0 +1,235 @@
+"""What stands at a path: the value that staging, redo log, publish and recovery compare."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Iterable
+from operator import attrgetter
+
+from ..values import NamedTuple
+from .files import CHUNK, open_plainly
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+# Some file systems count time in ticks of up to 10 ms: within one, a changed file can look
+# unchanged. git calls such an entry "racily clean" and reads it; so do we.
+RACY_NS = 50_000_000
+Signature = tuple[int, int, int, int, int]
+# Tells, without reading it, that a file or folder is another than it was. In C, because a scan
+# of a large state asks it of every file.
+signature_of: Callable[[os.stat_result], Signature] = attrgetter(
+    "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns", "st_mode"
+)
+
+
+class Node(NamedTuple):
+    """A file, folder or link as far as a migration can change it.
+
+    ``kind`` is ``file``, ``dir``, ``link`` or ``other`` (a pipe, a socket, a device). ``mode``
+    holds the permission bits; ``sha256`` and ``size`` describe a file's content. ``link`` is the
+    link's text: for ``link`` the thing itself, for ``file`` the link through which it is reached.
+    """
+
+    kind: str
+    mode: int = 0
+    sha256: str | None = None
+    size: int = 0
+    link: str | None = None
+
+
+def nodes_as_json(before: Node | None, after: Node | None) -> dict[str, object]:
+    """Return what stood somewhere before and after, as the keys of a JSON document."""
+    return {"before": before and before._asdict(), "after": after and after._asdict()}
+
+
+def node_from_json(value: object) -> Node | None:
+    """Return the node that a JSON document holds; it may come with a cloned repository.
+
+    Raises:
+        ValueError: it describes nothing that can stand at a path.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, dict) or set(value) != set(Node._fields):
+        raise ValueError("not the description of a file, folder or link")
+    node = Node(**value)
+    is_hashed = isinstance(node.sha256, str) and re.fullmatch("[0-9a-f]{64}", node.sha256)
+    if (
+        node.kind not in ("file", "dir", "link", "other")
+        or type(node.mode) is not int
+        or not 0 <= node.mode <= 0o7777
+        or type(node.size) is not int
+        or not 0 <= node.size < 1 << 62
+        or not (is_hashed if node.kind == "file" else node.sha256 is None)
+        or not (is_path_text(node.link) if node.link is not None else node.kind != "link")
+    ):
+        raise ValueError(f"no file, folder or link is like this: {value!r:.200}")
+    return node
+
+
+def is_path_text(value: object) -> bool:
+    """Return whether ``value`` is a text that the system takes as a path."""
+    return isinstance(value, str) and bool(value) and "\0" not in value and _is_encodable(value)
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def inside(path: object) -> str:
+    """Return ``path`` if it stays below the folder it is joined to.
+
+    A log may come with a cloned repository: it must not reach for ``../../.bashrc``.
+    """
+    if not isinstance(path, str) or not is_path_text(path) or os.path.isabs(path):
+        raise ValueError(f"not a path below .claude/: {path!r:.200}")
+    if any(part in ("", ".", "..") for part in path.split("/")):
+        raise ValueError(f"not a path below .claude/: {path!r:.200}")
+    return path
+
+
+def text_of(value: object) -> str:
+    """Return ``value`` if it is a text.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"not a text: {value!r:.60}")
+    return value
+
+
+def observe(path: str, through_links: bool = True) -> Node | None:
+    """Return what stands at ``path`` now, or ``None``.
+
+    Parameters:
+        path: absolute.
+        through_links: describe the file a link leads to, rather than the link.
+
+    Raises:
+        OSError: something stands there but cannot be read.
+    """
+    try:
+        status = os.lstat(path)
+        link = os.readlink(path) if stat.S_ISLNK(status.st_mode) else None
+        if link is not None:
+            if not through_links or not os.path.isfile(path):
+                return Node("link", link=link)
+            status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # below a link that leads to itself
+            return None
+        raise
+    mode = stat.S_IMODE(status.st_mode)
+    if stat.S_ISDIR(status.st_mode):
+        return Node("dir", mode)
+    if stat.S_ISREG(status.st_mode):
+        return Node("file", mode, digest_of(path), status.st_size, link)
+    return Node("other", mode)
+
+
+def digest_of(path: str) -> str:
+    """Return the SHA-256 of a file's content in hex, reading it in pieces."""
+    digest = hashlib.sha256()
+    descriptor = open_plainly(path)
+    try:
+        # What says that it is empty is not read: so do files in /proc, which can wait for ever.
+        if os.fstat(descriptor).st_size:
+            while chunk := os.read(descriptor, CHUNK):
+                digest.update(chunk)
+    finally:
+        os.close(descriptor)
+    return digest.hexdigest()
+
+
+def signatures_in(folder: str) -> dict[str, Signature]:
+    """Return the signature of everything in a folder by name; of links, not what they lead to."""
+    # Through a descriptor, which spares the kernel the way to every single file.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with os.scandir(descriptor) as listing:
+            return {
+                entry.name: signature_of(entry.stat(follow_symlinks=False)) for entry in listing
+            }
+    finally:
+        os.close(descriptor)
+
+
+# On macOS, on Windows and in a casefold folder of Linux, ``a.md`` and ``A.md`` find the same file,
+# as do the composed and the decomposed form of ``é``; yet only one of them is in the folder's
+# listing. A rename from one to the other is a deletion and a creation for us, as everywhere. That
+# can only be compared and published where each name means what the listing says.
+
+
+def is_spelled(folder: str, path: str) -> bool:
+    """Return whether something stands below ``folder`` at exactly ``path``, or nothing does.
+
+    False only where what is found has another name: ``path``'s own, or that of a folder on the way.
+
+    Parameters:
+        folder: absolute; its own name is of no interest.
+        path: relative to it; empty for ``folder`` itself.
+    """
+    for name in path.split("/") if path else ():
+        if _has_other_name(folder, name):
+            return False
+        folder = f"{folder}/{name}"
+    return True
+
+
+def observe_spelled(folder: str, path: str, through_links: bool = True) -> Node | None:
+    """Return what stands below ``folder`` at exactly ``path``; see :func:`observe`.
+
+    Raises:
+        OSError: something stands there but cannot be read.
+    """
+    # The second look only where there is something: most of what is asked for is not there.
+    node = observe(f"{folder}/{path}", through_links)
+    return node if node is None or is_spelled(folder, path) else None
+
+
+def is_taken(folder: str, path: str) -> bool:
+    """Return whether the file system gives ``path`` to something of another name."""
+    return os.path.lexists(f"{folder}/{path}") and not is_spelled(folder, path)
+
+
+def finds_one_of(folder: str, path: str, others: Iterable[str]) -> bool:
+    """Return whether what the file system finds at ``path`` is what stands at one of ``others``."""
+    found = os.lstat(f"{folder}/{path}")
+    for other in others:
+        try:
+            if os.path.samestat(found, os.lstat(f"{folder}/{other}")):
+                return True
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+    return False
+
+
+def _has_other_name(folder: str, name: str) -> bool:
+    """Return whether what ``folder`` has for ``name`` is listed under another name."""
+    # Asking for a variant costs a system call; listing would be quadratic in a large folder.
+    if not any(os.path.lexists(f"{folder}/{variant}") for variant in _variants(name)):
+        return False
+    return os.path.lexists(f"{folder}/{name}") and name not in os.listdir(folder)
+
+
+def _variants(name: str) -> set[str]:
+    """Return other names by which a file system that folds names would find the same."""
+    if name.isascii():
+        return {name.swapcase()} - {name}
+    forms = {unicodedata.normalize(form, name) for form in ("NFC", "NFD")}
+    return {name.swapcase(), *forms} - {name}
