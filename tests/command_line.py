@@ -91,7 +91,7 @@ class Project(project.Project):
         assert (code, err) == (0, ""), (code, out, err)
         return out
 
-    def typed(self, command, session="5e55-10", turn="1", **options) -> dict:
+    def typed(self, command, session="5e55-10", **options) -> dict:
         """Run what the user types in Claude Code; return what the client is to show."""
         options.setdefault("cwd", self.root)
         environment = {
@@ -99,7 +99,7 @@ class Project(project.Project):
             "CLAUDE_CODE_SESSION_ID": session,
             **options.pop("environment", {}),
         }
-        call = {"session_id": session, "prompt_id": turn, "command_args": command}
+        call = {"session_id": session, "command_args": command}
         given = json.dumps(call)
         code, out, err = self.call("--typed", input=given, environment=environment, **options)
         assert (code, err) == (0, ""), (code, out, err)

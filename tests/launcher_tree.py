@@ -22,11 +22,18 @@ def main():
 def copy_plugin(target: Path, program: str) -> Path:
     """Copy the launcher and the bootstrap to `target`, with `program` as what `main` does."""
     package = target / "scripts/plugin_migrate"
-    (package / "cli").mkdir(parents=True)
+    (package / "claude_code").mkdir(parents=True)
+    (package / "cli").mkdir()
     for file in SCRIPTS.iterdir():
         if file.is_file():
             shutil.copy2(file, target / "scripts")
-    for name in ("__init__.py", "__main__.py", "cli/__init__.py", "cli/damage.py"):
+    for name in (
+        "__init__.py",
+        "__main__.py",
+        "cli/__init__.py",
+        "cli/damage.py",
+        "claude_code/__init__.py",
+    ):
         shutil.copy2(SCRIPTS / "plugin_migrate" / name, package / name)
     write_program(target, program)
     return target / "scripts/plugin-migrate"
@@ -35,7 +42,7 @@ def copy_plugin(target: Path, program: str) -> Path:
 def write_program(target: Path, program: str) -> None:
     body = "".join(f"    {line}\n" for line in program.strip().splitlines())
     text = f"import os, signal, sys, time\n\ndef program():\n{body}{_MAIN}"
-    (target / "scripts/plugin_migrate/cli/main.py").write_text(text)
+    (target / "scripts/plugin_migrate/claude_code/entry.py").write_text(text)
 
 
 def pins(*files: str) -> list[str]:

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from command_line import Project
+from plugin_migrate import migration, settings
+from plugin_migrate.languages import sql_text
 from plugin_migrate.plain_file import read_json, read_plain, size_of
+from plugin_migrate.storage import files
 from plugin_migrate.storage.files import discard
 
 MOST_SECONDS = 2  # of processor time, so that a busy machine does not matter
@@ -150,6 +153,23 @@ def test_holes_stay_holes(project: Project) -> None:
     assert "Applied 1 migration" in project.ok("upgrade")
 
 
+@pytest.mark.parametrize("command", [("upgrade",), ("upgrade", "--preview"), ("verify",)])
+@pytest.mark.parametrize("name", ["m.db", "orchestration/db/orchestration.db"])
+def test_a_database_with_a_hole_of_8_tb_fills_no_disk(
+    project: Project, command: tuple[str, ...], name: str
+) -> None:
+    project.tables("1.0.0")
+    project.ok("upgrade")
+    project.setup("CREATE TABLE facts (x)", project.claude / name)
+    os.truncate(project.claude / name, 8 << 40)
+    project.python("1.1.0", "ctx.database('m.db').execute('INSERT INTO facts VALUES (1)')")
+    before = os.statvfs(project.root).f_bavail
+    err = project.fails(*command)
+    assert "needed" in err or "a copy of the database needs 8.0 TiB" in err
+    assert Path(name).name in err or "for a backup" in err
+    assert os.statvfs(project.root).f_bavail > before - 1000
+
+
 def test_free_space_is_looked_at_before_a_large_file_is_copied(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +205,18 @@ def test_a_link_to_the_kernels_messages_is_not_read(
     project.python("1.0.0", CODE)
     code, _, err = project.call(*command, most_seconds=10)
     assert code == 0 or "Permission denied" in err
+
+
+@pytest.mark.parametrize("command", [("status",), ("upgrade",), ("upgrade", "--preview")])
+def test_a_database_that_is_a_link_to_the_kernels_messages_is_refused(
+    project: Project, command: tuple[str, ...]
+) -> None:
+    project.tables("1.0.0", "1.1.0")
+    project.ok("upgrade", "1.0.0")
+    project.database.unlink()
+    project.database.symlink_to("/proc/kmsg")
+    err = project.fails(*command, most_seconds=10)
+    assert "The database is not a plain file\n  /proc/kmsg\n" in err
 
 
 @pytest.mark.parametrize("command", [("upgrade",), ("upgrade", "--preview")])
@@ -233,3 +265,24 @@ def nest(top: Path, depth: int, name: str = "deep", link: Path | None = None) ->
         os.close(folder)
         folder = below
     os.close(folder)
+
+
+# --- what the documents say --------------------------------------------------------------------
+
+
+def test_the_documents_name_the_limits_that_hold() -> None:
+    def size(number: int) -> str:
+        return size_of(number).replace(".0 ", " ")
+
+    root = Path(__file__).parents[1]
+    reliability = (root / "docs/reliability.md").read_text()
+    for limit in (
+        f"over {files._MOST_LINKED:,} files or {size(files._LARGEST_LINKED)} behind links",
+        f"a file over {size(files._LARGEST_COPIED)}",
+        f"over {size(migration._LARGEST_PROGRAM)} of Python",
+        f"over {size(migration._LARGEST_SQL)} of SQL",
+        f"a header over {size(sql_text._LONGEST_HEADER)}",
+        f"not UTF-8, over {size(settings._LARGEST_CONFIG)}",
+    ):
+        assert limit in reliability
+    assert f"links to over {files._MOST_LINKED:,} files" in (root / "CHANGELOG.md").read_text()

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from plugin_migrate import plain_yaml
 
 WORDS = st.sampled_from(
-    "true false yes No on null ~ 10 010 0x1 1.5 .5 .inf 1e3 2024-01-01 a .claude/x.db"
+    "true false yes No on null ~ 10 010 0x1 1.5 .5 .inf ../a ../.5 ../../.a .. ../ 1e3 2024-01-01 a"
+    " .claude/x.db"
     " ${CLAUDE_PLUGIN_DATA}/a.db 'a' [a] {a: b} &a *a !a |  > # - ? : a:b a#b a: 1_0 +1 <<".split(
         " "
     )
@@ -36,12 +37,14 @@ def test_plain_settings_are_read() -> None:
     text = """# Where the state is.
 
 database: .claude/x/state.db   # relative
+migrations: ../../steps
 ledger_table: my_migrations
 lock_timeout: 10
 follow_links: true
 """
     assert plain_yaml.safe_load(text) == {
         "database": ".claude/x/state.db",
+        "migrations": "../../steps",
         "ledger_table": "my_migrations",
         "lock_timeout": 10,
         "follow_links": True,

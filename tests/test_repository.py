@@ -1,10 +1,12 @@
 """What contributors are told is true: citations, links, commands, CI and the issue form."""
 
+import ast
 import importlib.util
 import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -113,3 +115,26 @@ def test_the_issue_form_asks_for_what_commands_print(tmp_path):
 
 def test_the_package_says_that_it_has_types():
     assert (ROOT / "scripts/plugin_migrate/py.typed").exists()
+
+
+PACKAGE = ROOT / "scripts/plugin_migrate"
+MODULES = [path for path in PACKAGE.rglob("*.py") if "templates" not in path.parts]
+
+
+def test_no_class_name_stands_for_two_things():
+    names = Counter(
+        node.name
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_a_room_or_a_module_that_is_large_has_its_reason_in_the_architecture():
+    architecture = (ROOT / "ARCHITECTURE.md").read_text()
+    rooms = Counter(path.parent for path in MODULES if path.name != "__init__.py")
+    assert [room.name for room, count in rooms.items() if count > 12] == []
+    for path in MODULES:
+        if len(path.read_text().splitlines()) > 450:
+            assert f"`{path.relative_to(PACKAGE).with_suffix('')}`" in architecture, path

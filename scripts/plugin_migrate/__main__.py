@@ -12,7 +12,7 @@ def main() -> int:
     try:
         if sys.flags.no_site:  # from the launcher: only the standard library can be imported so far
             _find_packages()
-        from plugin_migrate.cli.main import main as run
+        from plugin_migrate.claude_code.entry import main as run
 
         return run()
     except KeyboardInterrupt:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-# O_NONBLOCK: opening a named pipe must not hang a session; plain files ignore it.
-_OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+def open_plainly(path: str) -> int:
+    """Return a descriptor to read ``path``, where somebody may put a pipe in the file's place."""
+    # O_NONBLOCK: opening a named pipe must not hang a session; plain files ignore it.
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def read_plain(path: str, largest: int) -> bytes:
@@ -33,7 +35,7 @@ def read_plain(path: str, largest: int) -> bytes:
     Raises:
         OSError: it cannot be read, is no plain file, or is larger; ``strerror`` says which.
     """
-    descriptor = os.open(path, _OPEN)
+    descriptor = open_plainly(path)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

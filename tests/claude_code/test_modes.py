@@ -4,16 +4,17 @@ One session for each caller and mode makes all of its calls. Nobody is there to 
 that is asked about comes back with the question's text.
 """
 
-import functools
 import json
 import re
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from claude_code.client import Client, launcher_call
+from claude_code.client import Client, Conversation, launcher_call
 from claude_code.messages_api import ToolCall, serving
 from command_line import Project
 from launcher_tree import ROOT
@@ -58,7 +59,7 @@ def stage(binary, cache):
     folder = Path(tempfile.mkdtemp(prefix="plugin-migrate-"))
     (folder / "no home").mkdir()
     numbers = iter(range(1_000))
-    with serving() as api:
+    with ExitStack() as servers:
 
         def make() -> tuple[Client, Project]:
             here = folder / str(next(numbers))
@@ -66,18 +67,28 @@ def stage(binary, cache):
             project.tables("1.0.0")
             project.ok("upgrade")
             project.tables("1.1.0")
+            api = servers.enter_context(serving())
+            servers.callback(lambda: strays.extend(api.strays))
             return Client(binary, here / "home", api, cache), project
 
+        strays: list[str] = []
         yield make
-        assert api.strays == []
+    assert strays == []
     shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
-def results(stage):
+def pool(stage):
+    """Runs sessions at once: each mostly waits for its own client."""
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture(scope="module")
+def results(stage, pool):
     """A function from caller and mode to what each of the calls came back with."""
 
-    @functools.cache
     def calls_of(caller: str, mode: str) -> dict[str, str]:
         client, project = stage()
         before = project.statuses(), sorted(project.migrations.iterdir())
@@ -91,6 +102,9 @@ def results(stage):
             # In these two the stand-in has no model that would agree to start one.
             options[1] = "default" if mode in ("plan", "auto") else mode
             options += ["--agents", json.dumps({"helper": helper})]
+        if caller == "agent":  # the whole session is one
+            helper = {"description": "d", "prompt": "p"}
+            options += ["--agent", "helper", "--agents", json.dumps({"helper": helper})]
         # The typed command's allowance holds for the turn; all of Bash is allowed besides.
         typed = "/plugin-migrate upgrade --dry-run"
         talk = client.ask(typed, project.root, *calls, options=options)
@@ -98,10 +112,12 @@ def results(stage):
         assert len(talk.results) == len(commands) + (caller == "subagent")
         return dict(zip(commands, talk.results, strict=False))  # last comes what the helper said
 
-    return calls_of
+    cells = [(caller, mode) for caller in CALLERS for mode in MODES]
+    sessions = {cell: pool.submit(calls_of, *cell) for cell in cells}
+    return lambda caller, mode: sessions[caller, mode].result()
 
 
-CALLERS = ["claude", "subagent"]
+CALLERS = ["claude", "subagent", "agent"]
 
 
 @pytest.mark.parametrize("command", UNASKED)
@@ -120,12 +136,26 @@ def test_everything_else_is_asked_about_with_its_plan(results, caller, mode, com
     assert ASKED[command] in result
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_what_is_typed_runs(stage, mode):
-    client, project = stage()
-    for command, text in TYPED.items():
+@pytest.fixture(scope="module")
+def typed(stage, pool):
+    """A function from a mode to what came of each command that was typed in it."""
+
+    def talks_of(mode: str) -> tuple[Project, list[Conversation]]:
+        client, project = stage()
         options = ("--permission-mode", mode)
-        talk = client.ask(f"/plugin-migrate {command}", project.root, options=options)
+        return project, [
+            client.ask(f"/plugin-migrate {command}", project.root, options=options)
+            for command in TYPED
+        ]
+
+    sessions = {mode: pool.submit(talks_of, mode) for mode in MODES}
+    return lambda mode: sessions[mode].result()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_typed_runs(typed, mode):
+    project, talks = typed(mode)
+    for text, talk in zip(TYPED.values(), talks, strict=True):
         assert text in talk.printed
         assert talk.printed == talk.told or talk.requests == []
     assert set(project.statuses().values()) == {"applied"}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from claude_code.client import bash, launcher_call
+from claude_code.client import LAUNCHER, bash, launcher_call
 from claude_code.messages_api import Failure, ToolCall
 
 
@@ -30,8 +30,8 @@ def test_upgrade_downgrade_and_create_do_their_work(client, project):
     assert talk.printed.startswith("✓ Rolled back 1 migration(s)\n  • 1.1.0 - ")
     assert project.statuses() == {"1.0.0": "applied", "1.1.0": "pending"}
     talk = client.ask("/plugin-migrate create x --template=schema", project.root)
-    assert talk.printed.startswith("✓ Created migration: 1.2.0-x.py")
-    assert "1.2.0-x.py" in {path.name for path in project.migrations.iterdir()}
+    assert talk.printed.startswith("✓ Created migration: 1.1.1-x.py")
+    assert "1.1.1-x.py" in {path.name for path in project.migrations.iterdir()}
 
 
 def test_a_failure_reaches_claude_as_text(client, project):
@@ -94,6 +94,20 @@ def test_the_outcome_is_on_the_screen_whatever_becomes_of_the_model(client, proj
     assert talk.told.endswith("  • 1.1.0 - Step")
 
 
+def test_a_message_that_is_sent_again_in_print_mode_does_nothing_twice(client, project):
+    project.tables("1.0.0", "1.1.0")
+    project.ok("upgrade")
+    session = client.ask("/plugin-migrate downgrade 1", project.root, Failure()).session
+    resumed = ("--resume", session)
+    talk = client.ask("/plugin-migrate downgrade 1", project.root, options=resumed)
+    assert "was not done once more" in talk.told
+    assert talk.requests == []
+    assert project.statuses() == {"1.0.0": "applied", "1.1.0": "pending"}
+    client.ask("Go on", project.root, "Fine.", options=resumed)
+    client.ask("/plugin-migrate downgrade 1", project.root, options=resumed)
+    assert project.statuses() == {"1.0.0": "pending", "1.1.0": "pending"}
+
+
 # What Claude may do afterwards
 
 
@@ -115,6 +129,18 @@ def test_every_tool_that_runs_shell_commands_asks(client, project):
         talk = client.ask("Go", project.root, watch, options=options)
         assert talk.results == ["plugin-migrate upgrade: apply 1 to this project: 1.0.0 Step"]
         assert project.statuses() == {"1.0.0": "pending"}
+
+
+def test_a_replayed_call_asks(client, project):
+    project.tables("1.0.0", "1.1.0")
+    session = "7d4a2c11-0c2f-4f0b-9d53-3a1f9f6f6a10"
+    text = f"<<'A'\n{project.root}\n[upgrade 1.0.0]\nA"
+    replayed = bash(f'"{LAUNCHER}" --slash {session} {text}')
+    options = ("--session-id", session, "--allowedTools", "Bash")
+    talk = client.ask("/plugin-migrate upgrade 1.0.0", project.root, replayed, options=options)
+    assert talk.denied == [replayed.input]
+    assert talk.results[0].startswith("plugin-migrate: call what /plugin-migrate calls")
+    assert project.statuses() == {"1.0.0": "applied", "1.1.0": "pending"}
 
 
 def test_a_call_that_is_allowed_brings_nothing_else_in(client, project):

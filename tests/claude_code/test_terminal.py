@@ -5,7 +5,6 @@ import shlex
 import shutil
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
@@ -99,16 +98,12 @@ def test_outcomes_are_seen_at_once_and_the_question_shows_the_plan(client, proje
 
 
 def test_a_message_that_is_sent_again_after_a_failure_does_nothing_twice(client, project, terminal):
-    # In print mode the client may end before its hook has noted the failure; here it goes on.
-    notes = Path(client.environment["PLUGIN_MIGRATE_CACHE"], "claude-code")
-    before = set(notes.glob("failed-*"))
     terminal.wait_for("2 pending migrations")
     project.ok("upgrade")
     client.api.replies.append(Failure())
     terminal.type("/plugin-migrate downgrade 1")
     terminal.wait_for("✓ Rolled back 1 migration(s)")
     terminal.wait_for("Credit balance too low")
-    until(lambda: set(notes.glob("failed-*")) > before)
 
     terminal.type("/plugin-migrate downgrade 1")
     terminal.wait_for("was not done once more")

@@ -356,6 +356,29 @@ def test_a_read_only_database_is_told_and_left_alone(project):
     assert project.database.read_bytes() == before
 
 
+def test_backups_of_another_user_are_not_called_none(project):
+    project.tables("1.0.0")
+    project.ok("upgrade")
+    (backup,) = (project.bookkeeping / "backups").iterdir()
+    os.chown(backup, 65534, 65534)
+    backup.chmod(0o700)
+    out = project.ok("restore", prefix=unprivileged())
+    assert out.startswith("There is no backup that can be used\n")
+    assert f"{backup.name}: Permission denied. It belongs to nobody" in out
+    assert "chown" in out
+
+
+def test_a_lock_that_may_not_be_written_is_not_advised_to_be_deleted(project):
+    project.tables("1.0.0", "1.1.0")
+    project.ok("upgrade", "1.0.0")
+    (project.bookkeeping / "lock.db").unlink()
+    project.bookkeeping.chmod(0o555)
+    err = project.fails("upgrade", prefix=unprivileged())
+    assert "lock.db" in err
+    assert "Check the permissions" in err
+    assert "delete" not in err
+
+
 @pytest.mark.parametrize("where", [".claude", ".claude/orchestration/db"])
 def test_a_read_only_folder_is_told_and_left_alone(project, where):
     project.tables("1.0.0")

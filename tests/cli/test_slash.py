@@ -190,71 +190,74 @@ def test_a_folder_of_notes_that_others_can_write_is_not_trusted(project, tmp_pat
     assert project.statuses() == {"1.0.0": "pending"}
 
 
-# A turn that failed
+# A message that is sent again
 
 
-def fail(turn):
-    """Do what the client's hook does when the model's service has failed in a turn."""
-    hook = ROOT / "hooks/turn-failed"
-
-    def run(project, session="5e55-10"):
-        document = {"session_id": session, "cwd": "/", "prompt_id": turn, "error": "billing_error"}
-        done = subprocess.run(
-            [hook],
-            input=json.dumps(document),
-            env=project.environment,
-            capture_output=True,
-            text=True,
-        )
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-    return run
+def hear(project, event, session="5e55-10"):
+    """Do what the client's hook does at an event: ``Stop`` when a turn has ended well."""
+    document = {"session_id": session, "cwd": "/", "hook_event_name": event, "prompt": '"a"'}
+    done = subprocess.run(
+        [ROOT / "hooks/turn-moved"],
+        input=json.dumps(document),
+        env=project.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_message_sent_again_after_the_service_failed_does_nothing_twice(project):
+def test_a_message_sent_again_before_claude_has_answered_does_nothing_twice(project):
     project.tables("1.0.0", "1.1.0", "1.2.0")
     project.ok("upgrade")
-    first = project.typed("downgrade 1", turn="a-1")["systemMessage"]
-    fail("a-1")(project)
-    shown = project.typed("downgrade 1", turn="a-2")
+    first = project.typed("downgrade 1")["systemMessage"]
+    hear(project, "UserPromptSubmit")
+    shown = project.typed("downgrade 1")
     assert shown["decision"] == "block"
     assert first in shown["reason"]
     assert "was not done once more" in shown["reason"]
     assert shown["reason"].endswith("To do it again: /plugin-migrate downgrade 1 --again")
     assert project.statuses()["1.1.0"] == "applied"
 
-    project.typed("downgrade 1 --again", turn="a-3")
+    project.typed("downgrade 1 --again")
     assert project.statuses()["1.1.0"] == "pending"
-    fail("a-3")(project)
-    shown = project.typed("downgrade 1 --again", turn="a-4")
+    shown = project.typed("downgrade 1 --again")
     assert shown["reason"].endswith("To do it again: /plugin-migrate downgrade 1")
     assert project.statuses()["1.0.0"] == "applied"
-    project.typed("downgrade 1", turn="a-5")
+    project.typed("downgrade 1")
     assert project.statuses()["1.0.0"] == "pending"
 
 
-def test_typed_twice_is_done_twice_when_nothing_failed(project):
-    project.tables("1.0.0", "1.1.0")
+def test_typed_again_after_an_answer_is_done_again(project):
+    project.tables("1.0.0", "1.1.0", "1.2.0")
     project.ok("upgrade")
-    for turn in ("1", "2"):
-        project.typed("downgrade", turn=turn)
-        fail("another")(project)
-        fail(turn)(project, "another-session")
+    for _ in range(2):
+        project.typed("downgrade")
+        hear(project, "Stop")
+    hear(project, "Stop", "another-session")
+    project.typed("downgrade")
     assert set(project.statuses().values()) == {"pending"}
+    assert project.typed("downgrade")["decision"] == "block"  # an earlier answer is not this one's
 
 
-def test_after_a_failed_turn_another_command_and_one_that_failed_run(project):
+def test_without_an_answer_another_command_and_one_that_failed_run(project):
     project.tables("1.0.0", "1.1.0")
     project.sql("1.2.0", "nonsense")
-    project.typed("upgrade", turn="1")  # it stops at 1.2.0
-    fail("1")(project)
+    project.typed("upgrade")  # it stops at 1.2.0
     project.sql("1.2.0", "SELECT 1;")
-    assert "✓ Applied 1 migration(s)" in project.typed("upgrade", turn="2")["systemMessage"]
-    fail("2")(project)
-    assert "✓ Rolled back" in project.typed("downgrade", turn="3")["systemMessage"]
-    assert "would apply 1" in project.typed("upgrade --dry-run", turn="4")["systemMessage"]
-    fail("4")(project)
-    assert "would apply 1" in project.typed("upgrade --dry-run", turn="5")["systemMessage"]
+    assert "✓ Applied 1 migration(s)" in project.typed("upgrade")["systemMessage"]
+    assert "✓ Rolled back" in project.typed("downgrade")["systemMessage"]
+    assert "would apply 1" in project.typed("upgrade --dry-run")["systemMessage"]
+    assert "would apply 1" in project.typed("upgrade --dry-run")["systemMessage"]
+
+
+def test_a_session_without_a_command_of_ours_gets_no_note(project):
+    project.tables("1.0.0")
+    project.typed("upgrade", session="another")
+    notes = project.home / ".cache/plugin-migrate/claude-code"
+    before = sorted(notes.iterdir())
+    for event in ("Stop", "UserPromptSubmit"):
+        hear(project, event)
+    assert sorted(notes.iterdir()) == before
 
 
 # Claude's own calls
@@ -287,12 +290,12 @@ def test_the_same_works_for_a_person_and_inside_of_the_project(project, tmp_path
     assert [path.name[6:] for path in sorted(outside.iterdir())] == ["x.py", "y.py"]
 
 
-def test_consent_to_a_call_is_good_for_its_arguments_and_once(project, tmp_path):
-    given = ["create", "x", f"--migrations={tmp_path}/a"]
+def ask(project, *calls):
+    """Do what the client does before Claude's shell runs calls of ours: let the hook ask."""
     question = {
         "session_id": "5e55-10",
         "cwd": str(project.root),
-        "tool_input": {"command": f"/x/plugin-migrate {' '.join(given)}"},
+        "tool_input": {"command": " && ".join(f"/x/plugin-migrate {' '.join(c)}" for c in calls)},
     }
     environment = project.environment | {"CLAUDE_PROJECT_DIR": str(project.root)}
     done = subprocess.run(
@@ -300,7 +303,34 @@ def test_consent_to_a_call_is_good_for_its_arguments_and_once(project, tmp_path)
         capture_output=True,
     )  # fmt: skip
     assert '"ask"' in done.stdout
+
+
+def test_consent_to_a_call_is_good_for_its_arguments_and_once(project, tmp_path):
+    given = ["create", "x", f"--migrations={tmp_path}/a"]
+    ask(project, given)
     project.fails(*given, environment=CLAUDE | {"CLAUDE_CODE_SESSION_ID": "other"})
     project.fails(*given, "--bump=major", environment=CLAUDE)
     project.ok(*given, environment=CLAUDE)
     project.fails(*given, environment=CLAUDE)
+
+
+def test_consent_covers_every_call_of_one_question(project, tmp_path):
+    one, two = (["create", "x", f"--migrations={tmp_path}/{name}"] for name in "ab")
+    ask(project, one, two)
+    project.ok(*one, environment=CLAUDE)
+    project.fails(*one, environment=CLAUDE)
+    project.ok(*two, environment=CLAUDE)
+    project.fails(*two, environment=CLAUDE)
+
+
+@pytest.mark.parametrize("then", ["the user speaks", "another question"])
+def test_a_question_that_was_not_agreed_to_is_no_consent_later(project, tmp_path, then):
+    given = ["create", "x", f"--migrations={tmp_path}/a"]
+    ask(project, given)
+    if then == "the user speaks":
+        hear(project, "UserPromptSubmit")
+    else:
+        ask(project, ["upgrade"])
+    project.fails(*given, environment=CLAUDE)
+    ask(project, given)
+    project.ok(*given, environment=CLAUDE)

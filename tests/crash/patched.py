@@ -52,7 +52,7 @@ def kill(work: Work, point: Point) -> Output:
 
 def _watched(work: Work, tick: Callable[[str], None]) -> Work:
     def watched() -> int:
-        sys.addaudithook(lambda event, arguments: _survey(event, arguments, tick))
+        sys.addaudithook(lambda event, arguments: _look(event, arguments, tick))
         _watch_statements(tick)
         _watch_syncs(tick)
         return work()
@@ -60,7 +60,7 @@ def _watched(work: Work, tick: Callable[[str], None]) -> Work:
     return watched
 
 
-def _survey(event: str, arguments: tuple[object, ...], tick: Callable[[str], None]) -> None:
+def _look(event: str, arguments: tuple[object, ...], tick: Callable[[str], None]) -> None:
     is_opened = event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING
     if event in _EVENTS or is_opened:
         tick(f"{event} {arguments[0]!r}")

@@ -203,9 +203,9 @@ def kill_migration(folder: str, number: int, work: str) -> dict:
 
 def _killing_child(work: Work, number: int) -> Work:
     left = number
-    receive = child.Child._receive
+    receive = child.ChildProcess._receive
 
-    def killing(child: child.Child) -> dict:
+    def killing(child: child.ChildProcess) -> dict:
         nonlocal left
         message = receive(child)
         left -= 1
@@ -215,7 +215,7 @@ def _killing_child(work: Work, number: int) -> Work:
         return message
 
     def watched() -> int:
-        child.Child._receive = killing
+        child.ChildProcess._receive = killing
         return work()
 
     return watched

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from editing.documents import CANONICAL_YAML, EDITS, KEYS, MAPPINGS, VALUES, Edit, front_matter
 from plugin_migrate.editing import front_matter as fm
 from plugin_migrate.editing import yaml_tree
-from plugin_migrate.editing.tree import Node, fingerprint
+from plugin_migrate.editing.tree import TreeNode, fingerprint
 
 FILLED = st.dictionaries(KEYS, VALUES, min_size=1, max_size=5)
 
 
-def _root(text: str) -> Node:
+def _root(text: str) -> TreeNode:
     block = fm._find(text)
     root = yaml_tree.parse(text, block.start, block.end)
     assert root is not None

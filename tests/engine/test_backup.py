@@ -339,7 +339,7 @@ def test_a_damaged_backup_is_listed_as_such(chained: Project, kind: str) -> None
     document = json.loads(chained.cli("restore", "--format=json").stdout)
 
     assert [one["id"] for one in document["damaged"]] == [damaged.id]
-    assert f"Damaged, and of no use:\n  {damaged.id}: " in chained.cli("restore").stdout
+    assert f"These cannot be used:\n  {damaged.id}: " in chained.cli("restore").stdout
     refused = chained.cli("restore", damaged.id)
     assert refused.returncode == 1
     assert f"✗ Error: The backup {damaged.id} is damaged: " in refused.stderr
@@ -448,6 +448,53 @@ def test_a_broken_database_outside_the_state_is_not_moved(migrated: Project, fol
         restoring.restore(migrated.workspace(), backup_ids(migrated)[0], True, "tester", 0)
 
     assert precious.read_bytes() == b"precious" * 1000
+
+
+@pytest.mark.parametrize("system", ["exchange", "no exchange"])
+def test_a_database_that_somebody_makes_while_one_is_restored_stays(
+    migrated: Project, system: str
+) -> None:
+    migrated.upgrade()
+    (backup,) = backup_ids(migrated)[-1:]
+    migrated.database.unlink()
+    before = f"""
+import os, sys
+from plugin_migrate.engine import platform_files
+def somebody(event, arguments):
+    if event == "os.rename" and arguments[1] == {str(migrated.database)!r}:
+        open(arguments[1], "w").write("made meanwhile")
+sys.addaudithook(somebody)
+def refuse(source, target, *flags):
+    sys.audit("os.rename", source, target, -1, -1)
+    return False
+if {system!r} == "no exchange":
+    platform_files._rename = refuse
+"""
+    done = migrated.cli("restore", backup, "--force", before=before)
+    assert done.returncode == 1
+    assert "Another program made a database where the restored one belongs" in done.stderr
+    assert migrated.database.read_text() == "made meanwhile"
+
+    migrated.database.unlink()
+    assert migrated.cli("restore", backup, "--force").returncode == 0
+
+
+def test_a_step_whose_files_cannot_all_be_kept_is_told_and_undone(project: Project) -> None:
+    for name in ("a", "b", "c"):
+        project.write(name, name)
+    project.python("1.0.0", "for name in 'abc': (ctx.claude / name).write_text('new')")
+    before = f"""
+import sys
+def somebody(event, arguments):
+    if event == "shutil.copyfile" and arguments[0] == {str(project.claude / "b")!r}:
+        open(arguments[0], "w").write("edited")
+sys.addaudithook(somebody)
+"""
+    done = project.cli("upgrade", before=before)
+    assert done.returncode == 1
+    assert "b was changed by somebody else while it was backed up" in done.stderr
+    assert (project.read("a"), project.read("b"), project.applied()) == ("a", "edited", [])
+    assert backup_ids(project) == []
 
 
 COMMITTED = "event == 'os.rename' and path.endswith('/.claude/settings.json')"

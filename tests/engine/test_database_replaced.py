@@ -194,12 +194,12 @@ def test_a_one_page_database_is_published_after_the_fact(project: Project, folde
     digest = live_database.digest_of_closed
     before, after = digest(str(live)), digest(str(copy))
     scratch = str(folder / "scratch")
-    assert live_database.bring(str(live), str(copy), before, after, scratch, False)
-    assert live_database.bring(str(live), str(copy), before, after, scratch, False)
+    assert live_database.publish_copy(str(live), str(copy), before, after, scratch, False)
+    assert live_database.publish_copy(str(live), str(copy), before, after, scratch, False)
     assert project.query("PRAGMA user_version", database=live) == [(2,)]
     project.setup("PRAGMA user_version=3", live)
-    assert not live_database.bring(str(live), str(copy), before, after, scratch, False)
+    assert not live_database.publish_copy(str(live), str(copy), before, after, scratch, False)
     assert project.query("PRAGMA user_version", database=live) == [(3,)]
     live.unlink()
-    assert not live_database.bring(str(live), str(copy), before, after, scratch, False)
+    assert not live_database.publish_copy(str(live), str(copy), before, after, scratch, False)
     assert not live.exists()

@@ -36,7 +36,7 @@ MODE = "os.chmod(path, 0o600)"
 WITHOUT_EXCHANGE = """
 import sys
 sys.path.insert(0, {scripts!r})
-from plugin_migrate.storage import platform_files
+from plugin_migrate.engine import platform_files
 def refuse(source, target, *flags):
     sys.audit("os.rename", source, target, -1, -1)
     return False
@@ -189,6 +189,69 @@ def test_an_edit_that_was_taken_out_and_one_that_came_later_both_survive(
     assert beside.read_text() == "edited"
     assert changing.cli("repair", "--keep-live").returncode == 0
     assert beside.read_text() == "edited"
+
+
+@pytest.fixture
+def orphaned(changing: Project) -> Project:
+    """A project whose log still holds an edit when its database is put back to before the step."""
+    changing.sql("0.1.0", "SELECT 1;")
+    changing.upgrade("0.1.0")
+    earlier = changing.database.read_bytes()
+    looking = 'event == "open" and path.endswith("/swap-0")'
+    before = during(changing, ACTIONS["written in place"])
+    changing.killed_at(looking, "upgrade", before=before)
+    assert changing.read("a") == "new"
+    changing.database.write_bytes(earlier)
+    return changing
+
+
+def test_an_edit_in_a_log_without_its_row_is_in_place_after_the_live_files_were_kept(
+    orphaned: Project,
+) -> None:
+    done = orphaned.cli("upgrade")
+    assert "the database knows nothing of it" in done.stderr
+    assert orphaned.cli("repair", "--keep-live").returncode == 0
+    assert orphaned.read("a") == "edited"
+    assert orphaned.leftovers() == set()
+
+
+@pytest.mark.parametrize("later", ["old", "edited later"])
+def test_an_edit_in_a_log_that_is_given_up_replaces_no_later_one(
+    orphaned: Project, later: str
+) -> None:
+    orphaned.write("a", later)
+    assert "repair --keep-live" in orphaned.cli("upgrade").stderr
+    assert orphaned.cli("repair", "--keep-live").returncode == 0
+    assert orphaned.read("a") == later
+    (beside,) = orphaned.claude.glob("a.edited-*")
+    assert beside.read_text() == "edited"
+
+
+def test_an_edit_whose_folder_is_a_link_by_now_is_put_beside_the_link(project: Project) -> None:
+    project.write("folder/a", "old")
+    project.python("1.0.0", "(ctx.claude / 'folder/a').write_text('new')")
+    looking = 'event == "open" and path.endswith("/swap-0")'
+    before = during(project, ACTIONS["written in place"]).replace("/a", "/folder/a")
+    project.killed_at(looking, "upgrade", before=before)
+    elsewhere = project.root / "elsewhere"
+    (project.claude / "folder").rename(elsewhere)
+    (project.claude / "folder").symlink_to(elsewhere)
+    assert "leads through a link" in project.cli("upgrade").stderr
+    assert project.cli("repair", "--keep-live").returncode == 0
+    assert [path.name for path in elsewhere.iterdir()] == ["a"]
+    (beside,) = project.claude.glob("a.edited-*")
+    assert beside.read_text() == "edited"
+
+
+def test_what_a_copied_log_holds_takes_nobodys_place(orphaned: Project) -> None:
+    (log,) = (orphaned.bookkeeping / "publish").iterdir()
+    pack = (log / "pack").read_bytes()
+    (log / "pack").unlink()
+    (log / "pack").write_bytes(pack)  # as a clone does: another file
+    (orphaned.claude / "a").unlink()
+    assert orphaned.cli("repair", "--keep-live").returncode == 0
+    assert not (orphaned.claude / "a").exists()
+    assert len(list(orphaned.claude.glob("a.edited-*"))) == 1
 
 
 def test_a_kill_at_the_exchange_of_an_unedited_file_is_finished_by_the_next(

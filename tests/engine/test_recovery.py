@@ -491,12 +491,14 @@ def test_a_file_that_cannot_be_replaced_is_told_with_the_ways_out(unreplaceable:
         failed = unreplaceable.cli(command)
         assert failed.returncode == 1
         assert "is committed, but cannot be finished: Operation not permitted" in failed.stderr
+        assert "\n  .claude/b\n" in failed.stderr
         assert "lsattr" in failed.stderr
         assert "repair --keep-live" in failed.stderr
         assert "Internal error" not in failed.stderr
     taken = unreplaceable.cli("repair", "--take-migrated")
     assert taken.returncode == 1
     assert "✗ Error: The state cannot be read or written: Operation not permitted" in taken.stderr
+    assert f"\n  {unreplaceable.claude / 'b'}\n" in taken.stderr
 
 
 def test_a_file_that_cannot_be_replaced_can_be_kept(unreplaceable: Project) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugin_migrate.engine.redo_log import DatabaseEntry, Entry, Log, LogWriter, Manifest, logs
+from plugin_migrate.engine.redo_log import DatabaseEntry, Log, LogWriter, Manifest, PathChange, logs
 from plugin_migrate.engine.staging import Change
 from plugin_migrate.errors import NeedsRepair
 from plugin_migrate.storage.nodes import Node, observe
@@ -31,7 +31,7 @@ NODES = (
     | st.builds(Node, st.just("link"), st.just(0), st.none(), st.just(0), NAMES)
 )
 OFFSETS = st.none() | SIZES
-ENTRIES = st.builds(Entry, PATHS, st.none() | NODES, st.none() | NODES, OFFSETS)
+ENTRIES = st.builds(PathChange, PATHS, st.none() | NODES, st.none() | NODES, OFFSETS)
 DATABASES = st.builds(DatabaseEntry, PATHS, NAMES, st.text(max_size=8), st.text(max_size=8))
 
 

@@ -169,10 +169,13 @@ def client(folder: Path, project: Project, cache: Path) -> Client:
     return client
 
 
+_SHELLS = {"dash": (), "bash": ("--posix",), "busybox": ("sh",)}
+
+
 @pytest.fixture(params=["dash", "bash"])
 def each_shell(request: pytest.FixtureRequest, client: Client) -> None:
     """Runs the test with each shell that may be a system's /bin/sh."""
     shell = shutil.which(request.param)
     if shell is None:
         pytest.skip(f"no {request.param} here")
-    client.shell = (shell,) if request.param == "dash" else (shell, "--posix")
+    client.shell = (shell, *_SHELLS[request.param])

@@ -1,13 +1,15 @@
 """Claude's shell: what changes, runs or looks elsewhere is asked about; nothing else is touched."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from launcher_tree import link_environment
 from plugin_migrate.claude_code.calls import read
 from project import Project
 
-from .conftest import Client
+from .conftest import REAL_PYTHON, ROOT, Client
 
 LAUNCHER = '"/home/me/.claude/plugins/plug in/scripts/plugin-migrate"'
 
@@ -238,11 +240,75 @@ def test_a_command_that_does_not_name_us_starts_nothing(client: Client, folder: 
     assert client.pythons == []
 
 
-@pytest.mark.usefixtures("each_shell")
-def test_without_any_python_the_name_alone_is_asked_about(client: Client) -> None:
+def no_python(client: Client) -> None:
     (client.path / "python3").unlink()
-    assert "no Python 3.11 or later" in str(ask(client, "/x/plugin-migrate status"))
-    assert ask(client, "ls") is None
+
+
+def not_a_program(client: Client) -> None:
+    managed(client).write_bytes(b"\x7fELF no more")
+
+
+def an_interpreter_that_is_gone(client: Client) -> None:
+    managed(client).write_text("#!/nonexistent/python\n")
+
+
+def one_that_fails(client: Client) -> None:
+    managed(client).write_text("#!/bin/sh\nexit 1\n")
+
+
+def one_that_is_killed(client: Client) -> None:
+    managed(client).write_text("#!/bin/sh\nkill -9 $$\n")
+
+
+def one_that_does_nothing(client: Client) -> None:
+    managed(client).write_text("#!/bin/sh\n")
+
+
+def one_without_its_library(client: Client) -> None:
+    managed(client).write_text(f"#!/bin/sh\nPYTHONHOME=/nonexistent exec {REAL_PYTHON} -c ''\n")
+
+
+def our_own_module_is_damaged(client: Client) -> None:
+    plugin = client.home / "plugin"
+    for name in ("hooks", "scripts"):
+        shutil.copytree(ROOT / name, plugin / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (plugin / "scripts/plugin_migrate/claude_code/ask_before.py").write_text("damaged (")
+    client.plugin = plugin
+
+
+def managed(client: Client) -> Path:
+    """Return the program of an environment that looks ready."""
+    cache = client.home / "cache"
+    link_environment(cache)
+    client.variables["PLUGIN_MIGRATE_CACHE"] = str(cache)
+    (environment,) = cache.iterdir()
+    program = environment / "bin/python"
+    program.unlink()
+    program.touch(0o755)
+    return program
+
+
+@pytest.mark.parametrize(
+    "situation",
+    [
+        no_python,
+        not_a_program,
+        an_interpreter_that_is_gone,
+        one_that_fails,
+        one_that_is_killed,
+        one_that_does_nothing,
+        one_without_its_library,
+        our_own_module_is_damaged,
+    ],
+)
+@pytest.mark.parametrize("each_shell", ["dash", "bash", "busybox"], indirect=True)
+def test_without_a_python_that_works_the_name_alone_is_asked_about(
+    client: Client, each_shell: None, situation
+) -> None:
+    situation(client)
+    for name in ("plugin-migrate", "plugin'-'migrate", 'plugin"-"migrate', "plugin_migrate"):
+        assert ask(client, f"/x/{name} upgrade") is not None
+    assert ask(client, "ls plugins && python manage.py migrate") is None
 
 
 @pytest.mark.parametrize("document", ["", "{", "[]", "null", "[" * 50_000, {"tool_input": 5}])

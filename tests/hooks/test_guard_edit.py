@@ -78,6 +78,9 @@ def test_links_and_detours_lead_to_the_same_file(
     applied.symlink_to(elsewhere)
     assert client.edit(applied) is not None
     assert client.edit(elsewhere) is not None
+    applied.unlink()
+    applied.hardlink_to(elsewhere)
+    assert client.edit(elsewhere) is not None
 
 
 def test_a_file_that_is_no_migration_passes(client: Client, applied: Path) -> None:

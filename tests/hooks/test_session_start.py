@@ -225,13 +225,16 @@ def migrations_in_the_home_folder(client: Client) -> None:
 
 
 def a_plugin_without_migrations(client: Client) -> None:
-    shelf = Shelf(client.home, client.home / "shelf")
-    (shelf.plugin("keeper") / "plugin-migrate.yaml").unlink()
+    installed_plugin(client)
+    (registered,) = client.configuration.glob("plugins/cache/*/*/*/migrations/plugin-migrate.yaml")
+    registered.unlink()
 
 
 def a_marketplace_that_was_cloned(client: Client) -> None:
-    clones = client.configuration / "plugins/marketplaces"
-    table(Shelf(client.home, clones / "shelf").plugin("keeper"), "1.0.0")
+    clone = client.configuration / "plugins/marketplaces/shelf"
+    write(clone / "keeper/migrations/plugin-migrate.yaml")
+    known = {"shelf": {"installLocation": str(clone), "source": {"source": "github"}}}
+    write(client.configuration / "plugins/known_marketplaces.json", json.dumps(known))
 
 
 def a_project_folder_that_is_gone(client: Client) -> None:
@@ -239,7 +242,15 @@ def a_project_folder_that_is_gone(client: Client) -> None:
 
 
 def an_old_version_in_the_cache(client: Client) -> None:
-    write(client.configuration / "plugins/cache/a/b/1.0.0/migrations/plugin-migrate.yaml")
+    installed_plugin(client)
+    for version in ("1.0.0", "1.1.0"):
+        write(
+            client.configuration / f"plugins/cache/s/other/{version}/migrations/plugin-migrate.yaml"
+        )
+    (registered,) = client.configuration.glob(
+        "plugins/cache/s/keeper/*/migrations/plugin-migrate.yaml"
+    )
+    registered.unlink()
 
 
 def no_home(client: Client) -> None:
@@ -294,7 +305,7 @@ def session_below_the_project(client: Client) -> None:
 
 
 def installed_plugin(client: Client) -> None:
-    root = client.home / "anywhere/keeper"
+    root = client.configuration / "plugins/cache/s/keeper/1.2.0"
     write(root / "migrations/plugin-migrate.yaml")
     registry = {"version": 2, "plugins": {"k@s": [{"scope": "user", "installPath": str(root)}]}}
     write(client.configuration / "plugins/installed_plugins.json", json.dumps(registry, indent=2))
@@ -302,18 +313,6 @@ def installed_plugin(client: Client) -> None:
 
 def plugin_in_a_local_marketplace(client: Client) -> None:
     Shelf(client.home, client.home / "shelf").plugin("keeper")
-
-
-def bare_name_below_the_plugin_root(client: Client) -> None:
-    place = client.home / "shelf"
-    write(place / "plugins/keeper/migrations/plugin-migrate.yaml")
-    catalogue = {
-        "metadata": {"pluginRoot": "./plugins"},
-        "plugins": [{"name": "a", "source": {"source": "npm"}}, {"source": "keeper"}],
-    }
-    write(place / ".claude-plugin/marketplace.json", json.dumps(catalogue, indent=4))
-    known = {"shelf": {"installLocation": str(place), "source": {"source": "directory"}}}
-    write(client.configuration / "plugins/known_marketplaces.json", json.dumps(known))
 
 
 def plugin_folder_elsewhere(client: Client) -> None:
@@ -330,10 +329,9 @@ def configuration_elsewhere(client: Client) -> None:
 
 
 def a_path_that_the_shell_cannot_read(client: Client) -> None:
-    write(
-        client.configuration / "plugins/installed_plugins.json",
-        r'{"version": 2, "plugins": {"k@s": [{"installPath": "/a\"b"}]}}',
-    )
+    installed_plugin(client)
+    registry = client.configuration / "plugins/installed_plugins.json"
+    registry.write_text(registry.read_text().replace("keeper", r"k\u0065eper"))
 
 
 def plugin_among_the_skills(client: Client) -> None:
@@ -355,7 +353,6 @@ def plugin_of_the_session(client: Client) -> None:
         session_below_the_project,
         installed_plugin,
         plugin_in_a_local_marketplace,
-        bare_name_below_the_plugin_root,
         plugin_folder_elsewhere,
         configuration_elsewhere,
         a_path_that_the_shell_cannot_read,
@@ -522,7 +519,7 @@ def wrong_value(project: Project) -> str:
 
 def pipe_for_settings(project: Project) -> str:
     os.mkfifo(project.claude / "plugin-migrate.yaml")
-    return "The settings must be a plain, small file"
+    return "The settings cannot be read: it is not a plain file"
 
 
 def settings_that_would_steer_the_terminal(project: Project) -> str:
@@ -872,3 +869,12 @@ def test_a_worktree_is_watched_where_its_head_is(
     head, log, *_ = client.watched()
     assert head == str(cloned.root / ".git/worktrees/other/HEAD")
     assert log == str(cloned.root / ".git/worktrees/other/logs/HEAD")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/kmsg"), reason="there is no /proc/kmsg here")
+def test_a_git_that_leads_to_what_never_ends_is_waited_for_by_nobody(
+    client: Client, project: Project
+) -> None:
+    project.sql("1.0.0", "CREATE TABLE t (x);")
+    (project.root / ".git").symlink_to("/proc/kmsg")
+    assert "1 pending migration" in str(client.start_session())

@@ -60,7 +60,7 @@ def hook(project: Project) -> subprocess.CompletedProcess[str]:
         [str(SCRIPTS.parent / "hooks/session-start")],
         env=environment,
         cwd=project.root,
-        input="{}",
+        input='{"hook_event_name": "SessionStart", "session_id": "1"}',
         capture_output=True,
         text=True,
         timeout=30,

@@ -197,8 +197,8 @@ def test_a_command_that_is_killed_among_them_is_finished_by_the_next(
 ) -> None:
     project.python("1.0.0", UP, DOWN, top=RENAME)
     changes = "('os.rename', 'os.remove', 'os.rmdir', 'os.mkdir')"
-    live = f"path.startswith({str(project.claude)!r}) and '.plugin-migrate' not in path"
-    project.killed_at(f"event in {changes} and {live}", nth=nth)
+    live = f"p.startswith({str(project.claude)!r}) and '.plugin-migrate' not in p"
+    project.killed_at(f"event in {changes} and any({live} for p in paths)", nth=nth)
     project.upgrade()
     assert names(project) == AFTER
     assert project.read("agents/x.md") == "x"

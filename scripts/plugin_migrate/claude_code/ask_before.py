@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from .calls import Call, Reading, read
+from .calls import Reading, ShellCall, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,12 +24,15 @@ _UNCERTAIN = (
 _LARGEST = 16 * 1024 * 1024
 
 
-def main() -> str | None:
-    """Return the document that lets the client ask about the call on standard input, if need be."""
+def main() -> str:
+    """Return the document that lets the client ask about the call on standard input, if need be.
+
+    An empty one lets it pass; where there is none at all, ``hooks/ask-before`` asks itself.
+    """
     call = json.loads(sys.stdin.buffer.read(_LARGEST))
     reason = reason_to_ask(call, os.environ)
     if reason is None:
-        return None
+        return "{}"
     return json.dumps(
         {
             "hookSpecificOutput": {
@@ -53,19 +56,42 @@ def reason_to_ask(call: Mapping[str, Any], environment: Mapping[str, str]) -> st
     except RecursionError:
         return _UNCERTAIN
     questions = [] if reading.is_certain else [_UNCERTAIN]
+    outside: list[Sequence[str]] = []
     for one in reading.calls:
         try:
-            asked = _asked(one, reading, call, environment)
+            asked = _asked(one, reading, call, environment, outside)
         except Exception:  # our own mistakes must not let a call through
             asked = _UNCERTAIN
         if asked is not None and asked not in questions:
             questions.append(asked)
+    if questions:
+        _leave_consent(outside, call, environment)
     return "; then ".join(questions) or None
 
 
+def _leave_consent(
+    outside: Sequence[Sequence[str]], call: Mapping[str, Any], environment: Mapping[str, str]
+) -> None:
+    from . import consent
+
+    try:
+        consent.leave(outside, call["session_id"], environment)
+    except (OSError, ValueError, KeyError):
+        pass  # the program refuses then, and says how else to call it
+
+
 def _asked(
-    one: Call, reading: Reading, call: Mapping[str, Any], environment: Mapping[str, str]
+    one: ShellCall,
+    reading: Reading,
+    call: Mapping[str, Any],
+    environment: Mapping[str, str],
+    outside: list[Sequence[str]],
 ) -> str | None:
+    """Return what is to be asked about one call.
+
+    Parameters:
+        outside: gets the call's arguments if the program will want to see that it was asked about.
+    """
     if one.arguments is None:
         return _UNCERTAIN
     if set(one.arguments) & {"--slash", "--typed"}:
@@ -77,15 +103,13 @@ def _asked(
     if options is None or consent.is_unasked(options):
         return None
     # The shell's commands do not have it: they find the project from where the shell is.
-    outside = {key: value for key, value in environment.items() if key != "CLAUDE_PROJECT_DIR"}
+    environment = {key: value for key, value in environment.items() if key != "CLAUDE_PROJECT_DIR"}
     folder = reading.folder
     if folder is None:
         text = "in another folder, whose plan is not known here"
     else:
         os.chdir(os.path.join(call.get("cwd") or "/", folder))
-        text = question(options, outside)
-    try:
-        consent.leave(options, one.arguments, call["session_id"], outside)
-    except (OSError, ValueError):
-        pass  # the program refuses then, and says how else to call it
+        text = question(options, environment)
+    if consent.is_checked(options, environment):
+        outside.append(one.arguments)
     return f"plugin-migrate {options.command}: {text}"

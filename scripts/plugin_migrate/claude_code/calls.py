@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from .shell_text import Command, Unreadable, Word, commands_in
+from .shell_text import ShellCommand, Unreadable, Word, commands_in
 
 NAME = "plugin-migrate"
 _PACKAGE = "plugin_migrate"
@@ -20,7 +20,7 @@ _PACKAGE = "plugin_migrate"
 # The name as a program's: `/x/plugin-migrate`, not `plugin-migrate/README.md`.
 _NAMED = re.compile(r"(?<![\w.-])plugin-migrate(?![\w/-])(?!\.\w)")
 _PACKAGE_RUN = re.compile(
-    r"plugin_migrate(/__main__|/cli\.py|\.cli\b|\.__main__)|(-m|import|from)\s+plugin_migrate\b"
+    r"plugin_migrate(/__main__|/cli/|\.cli\b|\.__main__)|(-m|import|from)\s+plugin_migrate\b"
 )
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?[smhd]?")
@@ -68,7 +68,7 @@ _SED_RUNS = re.compile(r"(^|[\d$/;{}])\s*e(\s|$)|/[gpiI\d]*e[gpiI\d]*$")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ShellCall:
     """One call of ours: ``arguments`` as the program gets them, if they are known for certain."""
 
     arguments: tuple[str, ...] | None
@@ -82,7 +82,7 @@ class Reading:
     ``folder`` is where they run, relative to where the shell is; ``None`` when that is unknown.
     """
 
-    calls: tuple[Call, ...] = ()
+    calls: tuple[ShellCall, ...] = ()
     is_certain: bool = True
     folder: str | None = ""
 
@@ -102,7 +102,7 @@ def read(text: str) -> Reading:
     return Reading(calls, is_certain and not (runs_text and is_mentioned), _folder_of(commands))
 
 
-def _folder_of(commands: Sequence[Command]) -> str | None:
+def _folder_of(commands: Sequence[ShellCommand]) -> str | None:
     """Return the folder that a first ``cd`` leads to; any other one makes it unknown."""
     changes = [one for one in commands if one.words and one.words[0].text in _MOVING]
     if not changes:
@@ -118,13 +118,13 @@ def _folder_of(commands: Sequence[Command]) -> str | None:
 class _Finding:
     """What one simple command does: ``is_mentioned`` when another one could run the name in it."""
 
-    calls: tuple[Call, ...] = ()
+    calls: tuple[ShellCall, ...] = ()
     is_certain: bool = True
     runs_text: bool = False
     is_mentioned: bool = False
 
 
-def _finding(command: Command) -> _Finding:
+def _finding(command: ShellCommand) -> _Finding:
     words = list(command.words)
     in_data = any(_mentions(word.text) for word in command.data)
     assigned, words = _split_assignments(words)
@@ -243,11 +243,11 @@ def _texts_run(name: str, arguments: Sequence[Word]) -> Iterator[Word]:
                 return
 
 
-def _call(arguments: Sequence[Word], has_assignments: bool) -> Call:
+def _call(arguments: Sequence[Word], has_assignments: bool) -> ShellCall:
     # A variable may lead the program to another project or another cache.
     if has_assignments or not all(word.is_literal for word in arguments):
-        return Call(None)
-    return Call(tuple(word.text for word in arguments))
+        return ShellCall(None)
+    return ShellCall(tuple(word.text for word in arguments))
 
 
 def _mentions(text: str) -> bool:

@@ -3,7 +3,8 @@
 Claude's own calls come through its shell, and ``ask_before.py`` puts a question before each that
 runs migrations' code, writes, or points elsewhere. ``create`` and ``verify`` look harmless and are
 not where they work on any folder, so the program itself wants to see that the user was asked: the
-question leaves a note for exactly these arguments, which is good for one call.
+question leaves a note for exactly these arguments, which is good for one call. The next question
+takes its place, and it ends when the user says something else: after a No it is worth nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ READING = frozenset({"status", "history", "check"})
 _LOCAL = ("project", "database", "migrations", "plugin_dir")
 _CHECKED = frozenset({"create", "verify"})
 _VALID = 60 * 60  # seconds between question and call: the user may be away
+_SPOKE = "UserPromptSubmit-{}"  # hooks/turn-moved leaves it
 
 
 def is_unasked(options: Namespace) -> bool:
@@ -34,16 +36,25 @@ def is_unasked(options: Namespace) -> bool:
     return only_reads and not any(getattr(options, name) for name in _LOCAL)
 
 
-def leave(
-    options: Namespace, arguments: Sequence[str], session: str, environment: Mapping[str, str]
-) -> None:
-    """Note that the user is asked about a call, if :func:`require` will want to see that.
+def is_checked(options: Namespace, environment: Mapping[str, str]) -> bool:
+    """Return whether :func:`require` will want to see that the user was asked about a call."""
+    return options.command in _CHECKED and bool(pointing_outside(options, environment))
+
+
+def leave(calls: Sequence[Sequence[str]], session: str, environment: Mapping[str, str]) -> None:
+    """Note the calls that the user is asked about now; what was asked before is void.
+
+    Parameters:
+        calls: the command lines for which :func:`is_checked` holds, of one question.
 
     Raises:
         OSError, ValueError: the note cannot be left.
     """
-    if options.command in _CHECKED and pointing_outside(options, environment):
-        private.write(environment, _note_of(session, arguments), {"at": time.time()})
+    name = _note_of(session)
+    if calls or private.exists(environment, name):
+        digests = [_digest(arguments) for arguments in calls]
+        private.write(environment, name, {"at": time.time(), "calls": digests})
+        private.take(environment, _SPOKE.format(session))
 
 
 def require(options: Namespace, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -57,21 +68,33 @@ def require(options: Namespace, arguments: Sequence[str], environment: Mapping[s
     Raises:
         ConsentMissing: names the options.
     """
-    if not environment.get("CLAUDECODE") or options.command not in _CHECKED:
-        return
-    outside = pointing_outside(options, environment)
-    if not outside:
+    if not environment.get("CLAUDECODE") or not is_checked(options, environment):
         return
     session = environment.get("CLAUDE_CODE_SESSION_ID", "")
-    note = private.take(environment, _note_of(session, arguments)) if session else None
-    if note is not None and 0 <= time.time() - note["at"] <= _VALID:
+    if session and _take(arguments, session, environment):
         return
+    outside = pointing_outside(options, environment)
     raise ConsentMissing(
         f"{options.command} with {' and '.join(outside)} works outside of this project, and the"
         " user was not asked",
         hint="Write the call out plainly, on its own, so that Claude Code can ask; or type it as"
         f" /plugin-migrate {options.command} ..., or run it in a terminal.",
     )
+
+
+def _take(arguments: Sequence[str], session: str, environment: Mapping[str, str]) -> bool:
+    """Return, once, whether a call is one that the user was asked about last."""
+    name, digest = _note_of(session), _digest(arguments)
+    note = private.read(environment, name)
+    if note is None or digest not in note["calls"]:
+        return False
+    if private.take(environment, name) is None:  # another call was faster
+        return False
+    note["calls"].remove(digest)
+    if note["calls"]:
+        private.write(environment, name, note)
+    is_late = not 0 <= time.time() - note["at"] <= _VALID
+    return not is_late and not private.exists(environment, _SPOKE.format(session))
 
 
 def pointing_outside(options: Namespace, environment: Mapping[str, str]) -> list[str]:
@@ -94,6 +117,9 @@ def _project_of(environment: Mapping[str, str]) -> str:
         return os.path.realpath(environment.get("CLAUDE_PROJECT_DIR") or os.getcwd())
 
 
-def _note_of(session: str, arguments: Sequence[str]) -> str:
-    digest = hashlib.sha256(json.dumps(list(arguments)).encode()).hexdigest()
-    return f"asked-{session}-{digest[:32]}"
+def _note_of(session: str) -> str:
+    return f"asked-{session}"
+
+
+def _digest(arguments: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(list(arguments)).encode()).hexdigest()

@@ -53,11 +53,22 @@ def _name_in(folder: str, path: str) -> str | None:
     if os.path.realpath(os.path.dirname(path)) == os.path.realpath(folder):
         return name
     if os.path.exists(path) and os.path.isdir(folder):
-        for other in os.listdir(folder):
-            file = os.path.join(folder, other)
-            if other[0].isdigit() and os.path.exists(file) and os.path.samefile(file, path):
-                return other
+        return _linked_in(folder, os.stat(path))
     return None
+
+
+def _linked_in(folder: str, target: os.stat_result) -> str | None:
+    """Return the name in the folder that is a link to a file; only links are looked at closer."""
+    with os.scandir(folder) as listing:
+        for entry in listing:
+            may_be = entry.is_symlink() or entry.inode() == target.st_ino
+            if may_be and entry.name[0].isdigit() and _is_at(entry.path, target):
+                return entry.name
+    return None
+
+
+def _is_at(path: str, target: os.stat_result) -> bool:
+    return os.path.exists(path) and os.path.samestat(os.stat(path), target)
 
 
 def _denial(workspace: Workspace, version: Version, path: str) -> str:

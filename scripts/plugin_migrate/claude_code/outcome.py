@@ -6,7 +6,9 @@ needs no model ends there. For the rest the output is kept as a note, which the 
 (``--slash``) hands to Claude: once, and without running anything.
 
 When the model's service fails, the client proposes to send the message again. A command that has
-changed something must not be done twice by that, so the note also tells that it was done.
+changed something must not be done twice by that, so the note also tells that it was done: until a
+turn of the session ends well, which the ``Stop`` hook notes. That a turn failed is not asked, for a
+client in print mode ends before its ``StopFailure`` hook.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ AGAIN = "--again"
 _NO_MODEL = consent.READING | {"--help", "-h", "--version"}
 _CHANGING = frozenset("upgrade downgrade sync repair baseline renumber restore create".split())
 _ONLY_SHOWN = frozenset({"--dry-run", "--preview", "--help", "-h"})
+_ENDED = "Stop-{}"  # hooks/turn-moved leaves it
 _SAFE = re.compile(r"[A-Za-z0-9-]{1,100}")
 
 # From arguments to an exit code and everything that was printed.
@@ -40,12 +43,11 @@ Run = Callable[[Sequence[str]], tuple[int, bytes]]
 class Outcome:
     """What became of the command that was typed last in a session.
 
-    ``turn`` names the user's message to the client. ``text`` is what Claude gets, ``shown`` what
+    ``text`` is what Claude gets, ``shown`` what
     the user saw; both are empty while the command runs. ``is_told`` says that Claude has got it,
     ``is_again`` that it was typed with ``--again``. ``at`` is when it ended, in seconds.
     """
 
-    turn: str
     arguments: tuple[str, ...]
     project: str
     at: float
@@ -69,19 +71,21 @@ def answer(call: Mapping[str, Any], environment: Mapping[str, str], run: Run) ->
         environment: the hook's, which names the project.
         run: runs a command line of ours.
     """
-    session, turn = str(call["session_id"]), str(call.get("prompt_id", ""))
+    session = str(call["session_id"])
     project = environment.get("CLAUDE_PROJECT_DIR", "")
     try:
         arguments = split_arguments(str(call.get("command_args", "")).strip())
         is_again = arguments[-1:] == [AGAIN]
         if is_again:
             arguments = arguments[:-1]
-        started = Outcome(turn, tuple(arguments), project, time.time(), is_again=is_again)
+        started = Outcome(tuple(arguments), project, time.time(), is_again=is_again)
         before = _read(environment, session)
-        if before is not None and _is_sent_again(before, started, environment):
+        has_ended = private.exists(environment, _ENDED.format(session))
+        if before is not None and not has_ended and _is_sent_again(before, started):
             return _block(_already_done(before))
         if not _needs_no_model(arguments):
             _write(environment, session, started)
+            private.take(environment, _ENDED.format(session))
     except MigrateError as error:
         return _block(f"✗ Error: {error.message}" + (f"\n  {error.hint}" if error.hint else ""))
     except (OSError, ValueError) as error:
@@ -132,10 +136,9 @@ def _changes(arguments: Sequence[str]) -> bool:
     return bool(_CHANGING & set(arguments)) and not _ONLY_SHOWN & set(arguments)
 
 
-def _is_sent_again(before: Outcome, now: Outcome, environment: Mapping[str, str]) -> bool:
-    """Return whether the client proposed to send this message again, which has done its work."""
-    is_same = _message(before) == _message(now)
-    return is_same and before.has_changed and private.exists(environment, f"failed-{before.turn}")
+def _is_sent_again(before: Outcome, now: Outcome) -> bool:
+    """Return whether this is the message again that has done its work, if no turn ended since."""
+    return _message(before) == _message(now) and before.has_changed
 
 
 def _message(outcome: Outcome) -> tuple[object, ...]:
@@ -146,8 +149,8 @@ def _already_done(before: Outcome) -> str:
     # A message with the word that was sent again is known by it: without the word it is another.
     typed = shlex.join(["/plugin-migrate", *before.arguments, *[AGAIN][before.is_again :]])
     return (
-        f"This was done {_ago(time.time() - before.at)}, before Claude's service failed; it was not"
-        f" done once more. Its outcome:\n\n{before.shown}\n\nTo do it again: {typed}"
+        f"This was done {_ago(time.time() - before.at)}, and Claude has not answered since; it was"
+        f" not done once more. Its outcome:\n\n{before.shown}\n\nTo do it again: {typed}"
     )
 
 

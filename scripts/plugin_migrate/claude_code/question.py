@@ -35,9 +35,10 @@ def parsed(arguments: Sequence[str]) -> Namespace | None:
     """Return what a command line means; ``None`` when it only prints help or what is wrong."""
     try:
         with redirect_stdout(StringIO()):
-            return make_parser().parse_args(list(arguments))
+            options = make_parser().parse_args(list(arguments))
     except (UsageError, SystemExit):
         return None
+    return options if options.command else None
 
 
 def question(options: Namespace, environment: Mapping[str, str]) -> str:

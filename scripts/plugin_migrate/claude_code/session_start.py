@@ -215,10 +215,10 @@ def _line(news: Attention) -> str:
 
 def _fact(news: Attention) -> str:
     whose = f"the state of the plugin {news.source}" if news.source else "this project's .claude/"
+    if news.departed is not None:  # before the problem, which may quote what a clone says
+        return f"{whose} is left: {_departed(news)}"
     if news.problem is not None:
         return f"{whose} cannot be read: {news.problem}"
-    if news.departed is not None:
-        return f"{whose} is left: {_departed(news)}"
     return f"{whose} has {_counts(news)} (current version {news.current or 'none'})"
 
 

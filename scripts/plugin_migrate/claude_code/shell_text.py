@@ -35,7 +35,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class ShellCommand:
     """One simple command.
 
     ``data`` is what it is given to read in the text itself (here documents, here strings).
@@ -47,7 +47,7 @@ class Command:
     flows_on: bool = False
 
 
-def commands_in(text: str) -> tuple[Command, ...]:
+def commands_in(text: str) -> tuple[ShellCommand, ...]:
     """Return every simple command in ``text``, those in substitutions and subshells included.
 
     Reserved words (``if``, ``do``, ``{``) stand at the beginning of the command that they precede.
@@ -69,14 +69,14 @@ class _Reader:
         self.depth = depth
         self.subshells = 0
         self.is_closed = False
-        self.found: list[Command] = []
+        self.found: list[ShellCommand] = []
         self.words: list[Word] = []
         self.data: list[Word] = []
         self.flows_on = False
         # Here documents whose bodies begin after the next line feed: end, indented, quoted.
         self.awaited: list[tuple[str, bool, bool]] = []
 
-    def commands(self) -> list[Command]:
+    def commands(self) -> list[ShellCommand]:
         while self.at < len(self.text) and not self.is_closed:
             self._step()
         self._end_command()
@@ -121,7 +121,7 @@ class _Reader:
 
     def _end_command(self) -> None:
         if self.words or self.data:
-            self.found.append(Command(tuple(self.words), tuple(self.data), self.flows_on))
+            self.found.append(ShellCommand(tuple(self.words), tuple(self.data), self.flows_on))
             if self.depth and self.words and self.words[0].text == "case":
                 raise Unreadable("the ) of a pattern cannot be told from the one that closes")
         self.words, self.data, self.flows_on = [], [], False
@@ -159,7 +159,7 @@ class _Reader:
             reader.read_quoted()
             self.found += reader.found
         # It belongs to the line's commands, wherever in the line it was announced.
-        self.found.append(Command((), (Word(body, is_quoted or "$" not in body),), True))
+        self.found.append(ShellCommand((), (Word(body, is_quoted or "$" not in body),), True))
 
     # --- words -----------------------------------------------------------------------------------
 
@@ -280,8 +280,8 @@ class _Reader:
         self.at = reader.at
         return self.text[start : self.at]
 
-    def _add(self, commands: list[Command]) -> None:
-        self.found += [Command(one.words, one.data, True) for one in commands]
+    def _add(self, commands: list[ShellCommand]) -> None:
+        self.found += [ShellCommand(one.words, one.data, True) for one in commands]
 
     def _skip_balanced(self, opening: str, closing: str) -> None:
         """Move past a bracket and what it encloses, in which commands may be substituted."""

@@ -12,7 +12,9 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
+from ..plain_file import read_plain
 from ..settings import CONFIG_NAME
 from ..sources.installed import files_about_plugins
 
@@ -44,9 +46,10 @@ def _git_heads(project: str) -> Iterator[str]:
             return
         folder = os.path.dirname(folder)
     git = os.path.join(folder, ".git")
-    if os.path.isfile(git) and os.path.getsize(git) <= _LARGEST_LINK:  # of a worktree
-        with open(git, encoding="utf-8", errors="surrogateescape") as file:
-            git = os.path.join(folder, file.read().removeprefix("gitdir:").strip())
+    with suppress(OSError):  # mostly it is a folder; of a worktree, a file that says where that is
+        pointer = os.fsdecode(read_plain(git, _LARGEST_LINK))
+        if pointer.startswith("gitdir:"):
+            git = os.path.join(folder, pointer.removeprefix("gitdir:").strip())
     for name in ("HEAD", "logs/HEAD"):
         yield os.path.normpath(os.path.join(git, name))
 

@@ -18,10 +18,17 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None,
+    run: Callable[[list[str]], int] = lambda arguments: run_command(arguments, os.environ),
+) -> int:
     """Run one command line and return its exit code.
 
     0 done, 1 failed, 2 wrong usage, 3 pending (``check``), 130 interrupted.
+
+    Parameters:
+        arguments: the process's when ``None``.
+        run: what to do with them.
     """
     _open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
@@ -29,13 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
-        arguments = list(sys.argv[1:] if arguments is None else arguments)
-        if arguments[:1] == ["--typed"]:
-            code = _run_typed(sys.stdin.read())
-        elif arguments[:1] == ["--slash"]:
-            code = _run_slash("".join(arguments[1:2]), sys.stdin.read())
-        else:
-            code = _run(arguments, os.environ, require=_require_consent)
+        code = run(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -63,76 +64,23 @@ def _open_missing_streams() -> None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
 
 
-def _run_typed(text: str) -> int:
-    """Run what the user typed in Claude Code, and print what the client is to show of it."""
-    import json
-
-    from ..claude_code import outcome
-    from .slash import MOST_ROWS, captured
-
-    environment = {**os.environ, "CLAUDECODE": "1"}
-    answer = outcome.answer(
-        json.loads(text),
-        environment,
-        lambda arguments: captured(lambda: _run(list(arguments), environment, MOST_ROWS)),
-    )
-    print(json.dumps(answer))
-    return 0
-
-
-def _run_slash(session: str, text: str) -> int:
-    """Print what the typed command of a session came to; Claude sees it on the one stream.
-
-    Where the client's hooks do not tell what was typed, what only reads runs here.
-    """
-    from contextlib import redirect_stderr
-
-    from ..claude_code import outcome
-    from . import slash
-
-    output = Output(None, is_json=False, environment=os.environ)
-    with redirect_stderr(sys.stdout):
-        try:
-            project, arguments = slash.read_command(text)
-        except UsageError as error:
-            return _give_up(error, output, verbose=False)
-        try:
-            sys.stdout.write(outcome.tell(session, arguments, os.environ))
-            return 0
-        except MigrateError as error:
-            if not _only_reads(arguments):
-                return _give_up(error, output, verbose=False)
-        environment = {**os.environ, "CLAUDE_PROJECT_DIR": project, "CLAUDECODE": "1"}
-        code, printed = slash.captured(lambda: _run(arguments, environment, slash.MOST_ROWS))
-        sys.stdout.buffer.write(slash.fit(printed, arguments, slash.MOST_BYTES))
-        return code
-
-
-def _only_reads(arguments: list[str]) -> bool:
-    from ..claude_code import consent
-    from ..claude_code.question import parsed
-
-    options = parsed(arguments)
-    return options is None or consent.is_unasked(options)
-
-
-def _require_consent(options: Namespace, arguments: Sequence[str]) -> None:
-    if os.environ.get("CLAUDECODE"):
-        from ..claude_code import consent
-
-        consent.require(options, arguments, os.environ)
-
-
 def _require_nothing(options: Namespace, arguments: Sequence[str]) -> None:
     """Typed by the user, or only reading."""
 
 
-def _run(
+def run_command(
     arguments: list[str],
     environment: Mapping[str, str],
     most_rows: int | None = None,
     require: Callable[[Namespace, Sequence[str]], None] = _require_nothing,
 ) -> int:
+    """Run a command, print what it came to, and return its exit code.
+
+    Parameters:
+        environment: the process's, or what is to stand for it.
+        most_rows: how many rows a table may have; any number when ``None``.
+        require: raises if the command must not run.
+    """
     parser = make_parser()
     try:
         options = parser.parse_args(arguments)
@@ -140,7 +88,7 @@ def _run(
         return 0
     except UsageError as error:
         output = Output(_command_in(arguments), wants_json(arguments), environment)
-        return _give_up(error, output, "--verbose" in arguments)
+        return give_up(error, output, "--verbose" in arguments)
     if options.command is None:
         parser.print_help(sys.stderr)
         return UsageError.exit_code
@@ -153,7 +101,7 @@ def _run(
     except BrokenPipeError:
         raise
     except Exception as error:
-        return _give_up(_explained(error), output, options.verbose)
+        return give_up(_explained(error), output, options.verbose)
 
 
 def _explained(error: Exception) -> MigrateError:
@@ -196,7 +144,7 @@ def _command_in(arguments: Sequence[str]) -> str | None:
     return next((argument for argument in arguments if argument in names), None)
 
 
-def _give_up(error: MigrateError, output: Output, verbose: bool) -> int:
+def give_up(error: MigrateError, output: Output, verbose: bool) -> int:
     """Say why a command failed, and return its exit code."""
     output.give_up(error, _shown_as_is)
     if verbose:

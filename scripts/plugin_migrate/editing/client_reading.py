@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 
 import yaml
 
-from .tree import Child, Node, fingerprint
+from .tree import Child, TreeNode, fingerprint
 from .yaml_tree import DuplicateKey, parse
 
 # JavaScript's `\s`, which is not Python's.
@@ -39,7 +39,7 @@ _TABS = re.compile(r"(?:\A|(?<=[\r\u2028\u2029]))\t+")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ClientReading:
     """What the client makes of a document.
 
     Parameters:
@@ -49,7 +49,7 @@ class Reading:
         body: what stands below the header, without white space around it.
     """
 
-    fields: Node | None
+    fields: TreeNode | None
     readable: bool
     repaired: bool
     body: str
@@ -68,11 +68,11 @@ def closing(text: str) -> int | None:
     return None if at < 0 else at
 
 
-def read(text: str) -> Reading:
+def read(text: str) -> ClientReading:
     """Read a document as the client does."""
     end = closing(text)
     if end is None:
-        return Reading(None, readable=True, repaired=False, body=text.strip("\ufeff").strip())
+        return ClientReading(None, readable=True, repaired=False, body=text.strip("\ufeff").strip())
     start = opening(text)
     match = _CLOSING.match(text, end)
     body = text[match.end() if match else end :].strip()
@@ -82,8 +82,8 @@ def read(text: str) -> Reading:
         except (yaml.YAMLError, DuplicateKey, RecursionError):
             continue
         if fields is None or fields.kind == "mapping":
-            return Reading(fields, readable=True, repaired=bool(repaired), body=body)
-    return Reading(None, readable=False, repaired=True, body=body)
+            return ClientReading(fields, readable=True, repaired=bool(repaired), body=body)
+    return ClientReading(None, readable=False, repaired=True, body=body)
 
 
 def misread(
@@ -119,7 +119,7 @@ def misread(
     return None
 
 
-def _values(reading: Reading) -> dict[str, object]:
+def _values(reading: ClientReading) -> dict[str, object]:
     return {} if reading.fields is None else reading.fields.value()
 
 
@@ -127,7 +127,7 @@ def _print(fields: dict[str, object], key: str) -> object:
     return fingerprint(fields[key]) if key in fields else None
 
 
-def second_attempt(text: str, start: int, end: int) -> Node | None:
+def second_attempt(text: str, start: int, end: int) -> TreeNode | None:
     """Return the tree of a header ``text[start:end]`` that is no YAML as it stands.
 
     A value in brackets that the repair put into quotes, so that the client sees one text, is given
@@ -163,11 +163,11 @@ class _Repair:
             self.origins.append(at - 1)
         self.text = "\n".join(lines)
 
-    def relocated(self, node: Node) -> Node:
+    def relocated(self, node: TreeNode) -> TreeNode:
         """Return a node of the repaired text with the places of the original one."""
         start, end = self.origins[node.start], self.origins[node.end]
         if node.start in self.quoted:
-            return self._in_brackets(start, end) or Node(
+            return self._in_brackets(start, end) or TreeNode(
                 "scalar", start, end, self.source[start:end], whole=True
             )
         inner = (self.origins[node.inner[0]], self.origins[node.inner[1]])
@@ -182,7 +182,7 @@ class _Repair:
         )
         return replace(node, start=start, end=end, inner=inner, children=children)
 
-    def _in_brackets(self, start: int, end: int) -> Node | None:
+    def _in_brackets(self, start: int, end: int) -> TreeNode | None:
         if self.source[start] not in "[{":
             return None
         try:

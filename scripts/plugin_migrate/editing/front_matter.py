@@ -20,7 +20,7 @@ from ..errors import StateUnreadable
 from . import client_reading, damage
 from .files import edit_file
 from .splice import splice
-from .tree import EditableDict, Node, fingerprint
+from .tree import EditableDict, TreeNode, fingerprint
 from .yaml_text import Yaml
 from .yaml_tree import DuplicateKey, Unsupported, parse, parse_by_lines
 
@@ -126,7 +126,7 @@ class _FrontMatter:
     """
 
     block: _Block
-    root: Node | None
+    root: TreeNode | None
     repaired: bool = False
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from ..errors import StateUnreadable
 from . import damage
 from .files import edit_file
-from .splice import Place, splice
-from .tree import Child, Kind, Node, fingerprint
+from .splice import Span, splice
+from .tree import Child, Kind, TreeNode, fingerprint
 
 _COMMENT = re.compile(r"//[^\r\n]*|/\*.*?\*/", re.DOTALL)
 _TRIVIA = re.compile(rf"(?:[ \t\r\n]+|{_COMMENT.pattern})*", re.DOTALL)
@@ -65,7 +65,7 @@ def load(text: str, file: str = "the file") -> Any:
     """
     damage.refuse_utf_16(text, file)
     damage.refuse_empty(text, file)
-    return _Parser(text, file).document().value()
+    return _JsonParser(text, file).document().value()
 
 
 def apply(text: str, new_value: Any, file: str = "the file") -> str:
@@ -84,7 +84,7 @@ def apply(text: str, new_value: Any, file: str = "the file") -> str:
     if _has_cr_alone(text):
         lines = apply(text.replace("\r", "\n"), new_value, file)
         return lines.replace("\n", "\r")
-    root = _Parser(text, file).document()
+    root = _JsonParser(text, file).document()
     changed = splice(text, root, new_value, _Json(text, root))
     if changed != text and fingerprint(load(changed, file)) != fingerprint(new_value):
         raise StateUnreadable(
@@ -95,14 +95,14 @@ def apply(text: str, new_value: Any, file: str = "the file") -> str:
     return changed
 
 
-class _Parser:
+class _JsonParser:
     """Text to tree. Strings and numbers are left to the standard library."""
 
     def __init__(self, text: str, file: str) -> None:
         self.text = text
         self.file = file
 
-    def document(self) -> Node:
+    def document(self) -> TreeNode:
         try:
             root = self._node(self._skip(1 if self.text.startswith("\ufeff") else 0))
             end = self._skip(root.end)
@@ -117,13 +117,13 @@ class _Parser:
             raise StateUnreadable(f"{self.file}: {error}", file=self.file) from None
         return root
 
-    def _node(self, at: int) -> Node:
+    def _node(self, at: int) -> TreeNode:
         if self.text.startswith(("{", "["), at):
             return self._container(at)
         value, end = _SCALAR.raw_decode(self.text, at)
-        return Node("scalar", at, end, value)
+        return TreeNode("scalar", at, end, value)
 
-    def _container(self, start: int) -> Node:
+    def _container(self, start: int) -> TreeNode:
         is_mapping = self.text[start] == "{"
         closing = "}" if is_mapping else "]"
         children: list[Child] = []
@@ -141,7 +141,7 @@ class _Parser:
             elif not self.text.startswith(closing, at):
                 raise json.JSONDecodeError("Expecting ',' delimiter", self.text, at)
         kind: Kind = "mapping" if is_mapping else "list"
-        return Node(kind, start, at + 1, children=tuple(children), inner=(start + 1, at))
+        return TreeNode(kind, start, at + 1, children=tuple(children), inner=(start + 1, at))
 
     def _entry(self, at: int) -> Child:
         if not self.text.startswith('"', at):
@@ -185,7 +185,7 @@ class _Json:
     comment = _COMMENT
     line_comment = "//"
 
-    def __init__(self, text: str, root: Node) -> None:
+    def __init__(self, text: str, root: TreeNode) -> None:
         self.newline = "\r\n" if "\r\n" in text else "\n"
         indented = _INDENTED.search(text)
         self.indent_unit = indented[1] if indented else "  "
@@ -198,7 +198,7 @@ class _Json:
     def label(self, key: str, old: str = "") -> str:
         return self._dumps(key)
 
-    def child(self, label: str, gap: str | None, value: Any, place: Place, old: str) -> str:
+    def child(self, label: str, gap: str | None, value: Any, place: Span, old: str) -> str:
         colon = self.colon if label else ""
         before = label + (colon if gap is None else gap)
         line = self._dumps(value)
@@ -218,7 +218,7 @@ class _Json:
         return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def _between(text: str, root: Node) -> Iterator[str]:
+def _between(text: str, root: TreeNode) -> Iterator[str]:
     """Yield what stands between keys and values, and between neighbours."""
     for node in root.walk():
         for child in node.children:

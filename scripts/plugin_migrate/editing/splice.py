@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from .pairing import pair
-from .tree import Child, Node, fingerprint, kind_of
+from .tree import Child, TreeNode, fingerprint, kind_of
 
 _BLANKS = re.compile(r"[ \t]*")
 _LINE_END = re.compile(r"\r?\n")
@@ -22,7 +22,7 @@ _NO_TAB = re.compile(r"[^\t]")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Span:
     """Where a child is written.
 
     Parameters:
@@ -59,7 +59,7 @@ class Syntax(Protocol):
     def label(self, key: str, old: str = "") -> str:
         """Return the text of a key that replaces the text ``old``, if there was one."""
 
-    def child(self, label: str, gap: str | None, value: Any, place: Place, old: str) -> str:
+    def child(self, label: str, gap: str | None, value: Any, place: Span, old: str) -> str:
         """Return the text of a child.
 
         Parameters:
@@ -94,7 +94,7 @@ class _Cut:
     tail: str
 
 
-def splice(text: str, root: Node, new: Any, syntax: Syntax) -> str:
+def splice(text: str, root: TreeNode, new: Any, syntax: Syntax) -> str:
     """Return ``text`` with the value of ``root`` turned into ``new``.
 
     Parameters:
@@ -112,7 +112,7 @@ def splice(text: str, root: Node, new: Any, syntax: Syntax) -> str:
     if _can_enter(root, new):
         changed = splicer.container(root, new, "")
     else:
-        changed = syntax.child("", "", new, Place("", root.block), "")
+        changed = syntax.child("", "", new, Span("", root.block), "")
     return text[: root.start] + changed + text[root.end :]
 
 
@@ -121,7 +121,7 @@ class _Splicer:
         self.text = text
         self.syntax = syntax
 
-    def container(self, node: Node, new: Any, indent: str | None) -> str:
+    def container(self, node: TreeNode, new: Any, indent: str | None) -> str:
         """Return the text of a mapping or list, changed into ``new`` of the same kind."""
         cut = self._cut(node)
         pairs = list(_pair(node, new))
@@ -143,7 +143,7 @@ class _Splicer:
                 lead = usual_lead
             old = _Piece(None, "") if index is None else cut.pieces[index]
             own_indent = self._indent(node, head + lead if position == 0 else lead)
-            place = Place(own_indent, node.block, kind_of(value) in compact, bool(old.after))
+            place = Span(own_indent, node.block, kind_of(value) in compact, bool(old.after))
             child = None if index is None else node.children[index]
             chunks += [lead, self._child(child, key, value, place, node), old.before]
             if not node.block and (position < len(pairs) - 1 or cut.trailing_comma):
@@ -153,7 +153,7 @@ class _Splicer:
         return self._join(chunks)
 
     def _child(
-        self, child: Child | None, key: str | None, value: Any, place: Place, parent: Node
+        self, child: Child | None, key: str | None, value: Any, place: Span, parent: TreeNode
     ) -> str:
         if child is None:
             label = "-" if parent.block else ""
@@ -172,7 +172,7 @@ class _Splicer:
         old = self.text[node.start : node.end] if node.kind == "scalar" else ""
         return self.syntax.child(label, gap, value, place, old)
 
-    def _cut(self, node: Node) -> _Cut:
+    def _cut(self, node: TreeNode) -> _Cut:
         start, end = node.inner
         if not node.children:
             return _Cut("", (), False, self.text[start:end])
@@ -251,7 +251,7 @@ class _Splicer:
             end = comment.end()
         return trivia[:end]
 
-    def _emptied(self, node: Node, head: str, tail: str) -> str:
+    def _emptied(self, node: TreeNode, head: str, tail: str) -> str:
         if node.block:
             return tail.lstrip()
         inner = self._join([self._comments(head), tail])
@@ -273,7 +273,7 @@ class _Splicer:
             return f"{comments}{newline}{outer}{unit or '  '}", rest
         return comments + (rest or (" " if comments else "")), rest
 
-    def _usual_lead(self, node: Node, head: str, pieces: tuple[_Piece, ...]) -> str:
+    def _usual_lead(self, node: TreeNode, head: str, pieces: tuple[_Piece, ...]) -> str:
         if node.block:
             return self.syntax.newline + (self._indent(node, "") or "")
         last = pieces[-1].lead if pieces else None
@@ -283,7 +283,7 @@ class _Splicer:
             return self.syntax.newline + indent
         return self.syntax.inline_lead if last is None or last.strip() else last
 
-    def _indent(self, node: Node, lead: str) -> str | None:
+    def _indent(self, node: TreeNode, lead: str) -> str | None:
         """Return the indentation of a child behind ``lead``, if it is the first of its line."""
         if node.block:
             first = node.children[0].start
@@ -292,7 +292,7 @@ class _Splicer:
         _, newline, line = lead.rpartition("\n")
         return line[: _end(_BLANKS, line)] if newline else None
 
-    def _compact_kinds(self, node: Node) -> set[str]:
+    def _compact_kinds(self, node: TreeNode) -> set[str]:
         """Return the kinds of children that are all written on one line each."""
         kinds: dict[str, bool] = {}
         for child in node.children:
@@ -318,11 +318,11 @@ class _Splicer:
         return last[0].startswith(self.syntax.line_comment) and "\n" not in chunk[last.end() :]
 
 
-def _can_enter(node: Node, new: Any) -> bool:
+def _can_enter(node: TreeNode, new: Any) -> bool:
     return node.kind == kind_of(new) != "scalar" and not node.whole
 
 
-def _pair(node: Node, new: Any) -> Iterator[tuple[str | None, Any, int | None]]:
+def _pair(node: TreeNode, new: Any) -> Iterator[tuple[str | None, Any, int | None]]:
     """Yield key, value and the index of the old child to keep, for each child wanted."""
     if node.kind == "mapping":
         yield from _pair_entries(node, new)
@@ -331,7 +331,9 @@ def _pair(node: Node, new: Any) -> Iterator[tuple[str | None, Any, int | None]]:
             yield None, value, index
 
 
-def _pair_entries(node: Node, new: dict[str, Any]) -> Iterator[tuple[str | None, Any, int | None]]:
+def _pair_entries(
+    node: TreeNode, new: dict[str, Any]
+) -> Iterator[tuple[str | None, Any, int | None]]:
     old = {child.key: index for index, child in enumerate(node.children)}
     originals = {k: v for k, v in getattr(new, "original_keys", {}).items() if k in new}
     renamed = set(originals.values())
@@ -340,7 +342,7 @@ def _pair_entries(node: Node, new: dict[str, Any]) -> Iterator[tuple[str | None,
         yield key, value, None if original is None else old.get(original)
 
 
-def _pair_items(node: Node, new: list[Any]) -> Iterator[tuple[Any, int | None]]:
+def _pair_items(node: TreeNode, new: list[Any]) -> Iterator[tuple[Any, int | None]]:
     before = [fingerprint(child.node.value()) for child in node.children]
     yield from zip(new, pair(before, [fingerprint(value) for value in new]), strict=True)
 

@@ -49,7 +49,7 @@ class Child:
     start: int
     label_end: int
     key: str | None
-    node: Node
+    node: TreeNode
 
     @property
     def end(self) -> int:
@@ -58,7 +58,7 @@ class Child:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class TreeNode:
     """A value and the text ``[start, end)`` that spells it.
 
     Parameters:
@@ -88,7 +88,7 @@ class Node:
             return [child.node.value() for child in self.children]
         return self.scalar
 
-    def walk(self) -> Iterator[Node]:
+    def walk(self) -> Iterator[TreeNode]:
         """Yield this node and all below it, in the order of the text.
 
         What an alias stands for is met where it is written, and only there.

@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 from yaml.resolver import Resolver
 
-from .splice import Place
-from .tree import Node
+from .splice import Span
+from .tree import TreeNode
 from .yaml_tree import COMMENT, DuplicateKey, parse
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -46,7 +46,7 @@ class Yaml:
     indent_unit: str | None = None
 
     def __init__(
-        self, newline: str, text: str, root: Node | None, *, one_line: bool = False
+        self, newline: str, text: str, root: TreeNode | None, *, one_line: bool = False
     ) -> None:
         self.newline = newline
         self.one_line = one_line
@@ -56,7 +56,7 @@ class Yaml:
         """Return the text of a key, quoted if it has to be or the ``old`` one was by choice."""
         return _string(key, old, _is_plain_key)
 
-    def child(self, label: str, gap: str | None, value: Any, place: Place, old: str) -> str:
+    def child(self, label: str, gap: str | None, value: Any, place: Span, old: str) -> str:
         """Return the text of an entry or item; see `splice.Syntax`."""
         colon = ":" if label not in ("", "-") else ""
         space = " " if label else ""
@@ -125,7 +125,7 @@ class Yaml:
         return _double_quoted(value)
 
 
-def _lists_at_key(text: str, root: Node) -> bool:
+def _lists_at_key(text: str, root: TreeNode) -> bool:
     """Tell whether the first list below a key has its dashes right below that key."""
     for node in root.walk():
         for child in node.children:

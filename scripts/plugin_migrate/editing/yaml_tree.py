@@ -19,7 +19,7 @@ from yaml.reader import Reader
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
-from .tree import Child, Kind, Node
+from .tree import Child, Kind, TreeNode
 
 COMMENT = re.compile(r"#[^\r\n]*+")
 
@@ -156,7 +156,7 @@ class Unsupported(yaml.YAMLError):
         self.at = at
 
 
-def parse(text: str, start: int = 0, end: int | None = None) -> Node | None:
+def parse(text: str, start: int = 0, end: int | None = None) -> TreeNode | None:
     """Return the tree of the YAML document ``text[start:end]``; ``None`` if it says nothing.
 
     Raises:
@@ -168,7 +168,7 @@ def parse(text: str, start: int = 0, end: int | None = None) -> Node | None:
     return None if node is None else _Builder(text, start).node(node)
 
 
-def parse_by_lines(text: str, start: int, end: int) -> Node:
+def parse_by_lines(text: str, start: int, end: int) -> TreeNode:
     """Return the tree of a mapping that is no YAML as a whole, one entry at a time.
 
     An entry begins at a line that starts with a plain key and a colon. An entry that is no YAML
@@ -206,7 +206,7 @@ def _entry(text: str, start: int, end: int) -> tuple[Child, ...]:
     at = label.end() + raw.index(value)
     if "\n" in text[label.end() : at] or ("\n" in value and value[0] in _BRACKETS):
         raise Unsupported(f"the value of '{label[1]}' is none either", start)
-    node = Node("scalar", at, at + len(value), value, whole=True)
+    node = TreeNode("scalar", at, at + len(value), value, whole=True)
     return (Child(start, label.end(1), label[1], node),)
 
 
@@ -217,7 +217,7 @@ class _Builder:
         self.text = text
         self.offset = offset
 
-    def node(self, source: Any) -> Node:
+    def node(self, source: Any) -> TreeNode:
         start, end = self._span(source)
         if isinstance(source, _Alias):
             target = self.node(source.value)
@@ -238,12 +238,12 @@ class _Builder:
     def _span(self, source: yaml.Node) -> tuple[int, int]:
         return self.offset + source.start_mark.index, self.offset + source.end_mark.index
 
-    def _scalar(self, source: yaml.ScalarNode, start: int, end: int) -> Node:
+    def _scalar(self, source: yaml.ScalarNode, start: int, end: int) -> TreeNode:
         if start == end:  # nothing, which stands behind the blanks that end its line
             start = end = _end(_BLANKS_TO_LINE_END, self.text, end)
         elif source.style in ("|", ">"):
             end = start + _block_scalar_length(self.text[start:end])
-        return Node("scalar", start, end, _value(source))
+        return TreeNode("scalar", start, end, _value(source))
 
     def _entry(self, key: Any, value: Any) -> Child:
         spelled = key.value if isinstance(key, _Alias) else key
@@ -277,7 +277,7 @@ def _text(source: yaml.ScalarNode) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
-def _block(kind: Kind, text: str, start: int, children: list[Child]) -> Node:
+def _block(kind: Kind, text: str, start: int, children: list[Child]) -> TreeNode:
     """Return a block mapping or list; the comment on its last line belongs to it."""
     end = _end(_LINE_COMMENT, text, children[-1].end)
     gaps = [text[left.end : right.start] for left, right in pairwise(children)]
@@ -285,12 +285,12 @@ def _block(kind: Kind, text: str, start: int, children: list[Child]) -> Node:
         _TRIVIA.fullmatch(gap) for gap in gaps
     )
     whole = not (regular and _labels_are_regular(kind, text, children))
-    return Node(
+    return TreeNode(
         kind, start, end, children=tuple(children), inner=(start, end), block=True, whole=whole
     )
 
 
-def _flow(kind: Kind, text: str, start: int, end: int, children: list[Child]) -> Node:
+def _flow(kind: Kind, text: str, start: int, end: int, children: list[Child]) -> TreeNode:
     """Return a mapping or list in brackets, or the single pair of ``[key: value]``."""
     opening = _end(_PROPERTIES, text, start)
     stops = [opening + 1, *(child.end for child in children)]
@@ -298,7 +298,7 @@ def _flow(kind: Kind, text: str, start: int, end: int, children: list[Child]) ->
     gaps = [text[left:right] for left, right in zip(stops, starts, strict=True)]
     regular = text[opening] in "[{" and all(_COMMA.fullmatch(gap) for gap in gaps)
     whole = not (regular and _labels_are_regular(kind, text, children))
-    return Node(
+    return TreeNode(
         kind, start, end, children=tuple(children), inner=(opening + 1, end - 1), whole=whole
     )
 

@@ -31,7 +31,12 @@ from ..storage.backups import (
     backups_folder,
     list_backups,
 )
-from ..storage.durable import make_folder, start_sync, sync_file, sync_folder, sync_open
+from ..storage.durable import (
+    make_folder,
+    start_sync,
+    sync_file,
+    write_atomically,
+)
 from ..storage.files import discard
 from ..storage.live_database import copy_live
 from ..storage.nodes import Node, nodes_as_json, observe
@@ -39,9 +44,21 @@ from ..workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
 
     from .staging import Change
+
+    class StepKeeper(Protocol):
+        """Keeps what each step is about to change, as it was before."""
+
+        def add_files(self, changes: Sequence[Change]) -> None:
+            """Keep the earlier content of files."""
+
+        def add_database(self, path: str, after: str) -> None:
+            """Keep a further database; ``after`` is the digest of the step's result."""
+
+        def commit(self) -> None:
+            """Make sure that what was kept outlasts the step's commit."""
 
 
 # What a run needs beside the copy of its database: redo logs, journals, the ledger's growth.
@@ -114,9 +131,9 @@ def _as_it_came(workspace: Workspace, saved: Saved) -> Saved:
 
 def _is_there(workspace: Workspace, saved: Saved, node: Node | None) -> bool:
     from .publish import stands
-    from .redo_log import Entry
+    from .redo_log import PathChange
 
-    return stands(workspace, Entry(saved.path, saved.before, saved.after), node)
+    return stands(workspace, PathChange(saved.path, saved.before, saved.after), node)
 
 
 def _changes_as_json(
@@ -131,15 +148,9 @@ def _changes_as_json(
 def _write_manifest(folder: str, document: dict[str, Any], unsynced: Iterable[str] = ()) -> None:
     import json
 
-    path = os.path.join(folder, MANIFEST)
-    part = path + ".part"
-    with open(part, "w", encoding="utf-8") as file:
-        json.dump(document, file)
-        for kept in unsynced:
-            sync_file(kept)
-        sync_open(file, part)
-    os.replace(part, path)
-    sync_folder(folder)
+    for kept in unsynced:
+        sync_file(kept)
+    write_atomically(os.path.join(folder, MANIFEST), json.dumps(document))
 
 
 def _mark_finished(folder: str) -> None:
@@ -218,13 +229,15 @@ class BackupWriter:
     @_writing()
     def add_files(self, changes: Sequence[Change]) -> None:
         """Keep the earlier content of files before the step that changes them commits."""
-        self._latest = {change.path for change in changes}
+        self._latest = set()
         for change in changes:
             known = self._files.get(change.path)
             if known is None:
                 content = self._save_file(change) if self._is_complete else None
                 known = Saved(change.path, change.before, None, content)
             self._files[change.path] = known._replace(after=change.after, between=change.before)
+            # One by one: what follows may not be kept any more, for lack of room.
+            self._latest.add(change.path)
 
     @_writing()
     def add_database(self, path: str, after: str) -> None:

@@ -11,50 +11,30 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
-from ..errors import (
-    DatabaseReplaced,
-    MigrateError,
-    NeedsRepair,
-    StateUnreadable,
-    StepFailed,
-    Unpublished,
-)
+from ..errors import DatabaseReplaced, MigrateError, StateUnreadable, StepFailed, Unpublished
 from ..languages.foreign_key_mode import ForeignKeyMode
-from ..ledger.read import Ledger, Publish
+from ..ledger.read import Ledger
 from ..ledger.write import LedgerWriter
 from ..report import Reporter, StepResult
 from ..sandbox.context import Context
+from ..sandbox.file_watch import confined
 from ..sandbox.kept_processes import KeptProcesses
 from ..sandbox.live_paths import name_live
 from ..sandbox.signals import Signals, Stop
 from ..storage import sqlite
 from ..storage.files import discard
 from ..workspace import Workspace
-from .prepare import Prepared
+from .prepare import Prepared, count_shareable, result_of
 from .transaction import Transaction, in_own_transaction, make_ledger
 
-# What only a step that changes files needs is imported where it does.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
-
+    from .backup import StepKeeper
     from .redo_log import Log, Manifest
     from .side_database import SideDatabase
     from .staging import Change, Staging
-
-    class Keeper(Protocol):
-        """Keeps what each step is about to change, as it was before."""
-
-        def add_files(self, changes: Sequence[Change]) -> None:
-            """Keep the earlier content of files."""
-
-        def add_database(self, path: str, after: str) -> None:
-            """Keep a further database; ``after`` is the digest of the step's result."""
-
-        def commit(self) -> None:
-            """Make sure that what was kept outlasts the step's commit."""
 
 
 # How long several database-only steps may share one transaction, in seconds. Long enough to save
@@ -86,7 +66,7 @@ class Engine:
         done_by: str,
         signals: Signals,
         reporter: Reporter,
-        backup: Keeper,
+        backup: StepKeeper,
         ledger: Ledger | None = None,
     ) -> None:
         self.has_changed = False
@@ -140,7 +120,7 @@ class Engine:
             discard(self._workspace.scratch)
 
     def _run_next(self, left: list[Prepared]) -> list[StepResult]:
-        shareable = _count_shareable(left[:_SHARED_STEPS])
+        shareable = count_shareable(left[:_SHARED_STEPS])
         if shareable > 1:
             results = self._run_shared(left[:shareable])
             if results:
@@ -170,7 +150,7 @@ class Engine:
                 # After each, so that the verdict on a step does not depend on its company.
                 transaction.check_foreign_keys(prepared.action.foreign_keys)
                 transaction.record(prepared, duration)
-                results.append(_result(prepared, duration))
+                results.append(result_of(prepared, duration))
                 if time.perf_counter() > deadline or transaction.authorizer.leaves_traces:
                     break
             transaction.require_recorded()
@@ -221,35 +201,44 @@ class Engine:
             raise failure from error
 
     def _run_unit(self, prepared: Prepared) -> StepResult:
+        """Take one step through the commit protocol; the numbers are the design's clauses."""
+        # 2. Stage, before any database lock.
         staging = self._stage() if prepared.action.touches_files else None
+        # 3. Begin, and run.
         transaction = self._begin([prepared])
         context = self._context(transaction, prepared, staging)
         try:
-            with self._watched(staging):
+            with confined(self._workspace, staging.project if staging else None):
                 duration = transaction.run(prepared, context)
             # A migration that catches everything has caught the signal as well.
             self._signals.check()
-            changes = _collect(staging, context)
+            # 4. Compare.
+            changes = _changes(staging, context)
             transaction.record(prepared, duration)
             transaction.require_recorded()
             transaction.check_foreign_keys(prepared.action.foreign_keys)
+            # 5. Redo log, and what the run's backup keeps of the same paths.
             written = self._write_log(prepared, changes, context)
             if written is not None:
+                from .recovery import publish_committed, publish_row
+
                 self._back_up(changes, written[1])
-                transaction.ledger.add_publish(self._publish_row(written[1]))
+                transaction.ledger.add_publish(publish_row(self._workspace, written[1]))
+            # 6. Commit: the instant at which the step happens.
             self._signals.hold()
             arrived = self._commit(transaction, context, written)
             # Publishing may open what is not in place yet, and closing that again would drop the
             # locks of a connection to it (https://www.sqlite.org/howtocorrupt.html, 2.2).
             _close(context)
+            # 7. Publish.
             if written is not None:
-                self._publish(*written, arrived)
+                publish_committed(self._workspace, self._done_by, *written, arrived)
         except BaseException:
             transaction.abandon()
             raise
         finally:
             _close(context)
-        return _result(prepared, duration)
+        return result_of(prepared, duration)
 
     def _commit(
         self,
@@ -280,51 +269,22 @@ class Engine:
                 transaction.close()
         return frozenset(changed)
 
-    def _publish(self, log: Log, manifest: Manifest, arrived: frozenset[str]) -> None:
-        from . import recovery
-        from .publish import publish
+    def _write_log(
+        self, prepared: Prepared, changes: Sequence[Change], context: Context
+    ) -> tuple[Log, Manifest] | None:
+        """Bring the redo log to the disk; ``None`` when the step changed the database only."""
+        sides = [side for side in context.side_databases.values() if side.has_changed]
+        if not changes and not sides:
+            return None
+        from .redo_log import write_log
 
-        left = tuple(entry for entry in manifest.databases if entry.path not in arrived)
-        try:
-            kept = publish(self._workspace, log, manifest._replace(databases=left))
-            if kept:
-                recovery.refuse(recovery.recover(self._workspace, self._done_by))
-                # Nothing is left to decide: everything is in place, and the edits are beside it.
-                raise NeedsRepair(
-                    f"Migration {manifest.version} is committed, but somebody edited {len(kept)} of"
-                    " its file(s) before they were in place",
-                    details=tuple(f".claude/{path}" for path in kept),
-                    hint="What was saved stands beside them, as *.edited-*: nothing is lost.",
-                )
-            row = self._publish_row(manifest)
-            recovery.finish(self._workspace, self._done_by, log, row)
-        except OSError as error:
-            raise Unpublished(
-                "The step is committed, but its files are not all in place yet:"
-                f" {error.strerror or error}",
-                file=error.filename,
-                hint="Free some space or correct the permissions; the next command finishes it.",
-            ) from error
-        except NeedsRepair as error:
-            raise Unpublished(
-                error.message, file=error.file, details=error.details, hint=error.hint
-            ) from error
-        except MigrateError as error:
-            raise Unpublished(
-                f"The step is committed, but could not be finished: {error.message}",
-                file=error.file,
-                hint="The next command finishes it.",
-            ) from error
+        return write_log(self._workspace, prepared, changes, sides)
 
     def _back_up(self, changes: Sequence[Change], manifest: Manifest) -> None:
         self._backup.add_files(changes)
         for entry in manifest.databases:
             self._backup.add_database(entry.path, entry.after)
         self._backup.commit()
-
-    def _publish_row(self, manifest: Manifest) -> Publish:
-        project = self._workspace.project
-        return Publish(manifest.id, manifest.version, project, manifest.to_json())
 
     def _run_unprotected(self, prepared: Prepared) -> StepResult:
         """Run a ``transaction:false`` step: what its statements did stays, whatever happens.
@@ -357,7 +317,7 @@ class Engine:
             transaction.abandon()
             raise
         transaction.close()
-        return _result(prepared, duration)
+        return result_of(prepared, duration)
 
     # --- parts -----------------------------------------------------------------------------------
 
@@ -386,55 +346,8 @@ class Engine:
             lambda text: self._reporter.log(prepared, text),
             lambda done, total: self._reporter.progress(prepared, done, total),
             self._kept_processes,
+            _open_database,
         )
-
-    @contextmanager
-    def _watched(self, staging: Staging | None) -> Iterator[None]:
-        """Run code in the staged project, and refuse it the live one."""
-        if staging is None:
-            yield
-            return
-        from ..sandbox import file_watch
-        from ..sandbox.questions import unanswered
-
-        path = self._workspace.database
-        live = (self._workspace.claude, self._workspace.live_claude)
-        projects = (self._workspace.project, self._workspace.live_project)
-        watch = file_watch.Watch(
-            tuple(folder for folder in live if folder is not None),
-            # Around everything else on the machine there is nothing to guard.
-            tuple(folder for folder in projects if folder not in (None, "/")),
-            staging.project,
-            frozenset({path, path + "-wal", path + "-shm", path + "-journal"}),
-        )
-        with _working_in(staging.project), file_watch.watching(watch), unanswered():
-            yield
-
-    def _write_log(
-        self, prepared: Prepared, changes: Sequence[Change], context: Context
-    ) -> tuple[Log, Manifest] | None:
-        """Bring the redo log to the disk; ``None`` when the step changed the database only."""
-        sides = [side for side in context.side_databases.values() if side.has_changed]
-        if not changes and not sides:
-            return None
-        from .publish import refuse_unpublishable
-        from .redo_log import LogWriter
-
-        try:
-            refuse_unpublishable(self._workspace, changes)
-            writer = LogWriter(self._workspace)
-            databases = tuple(
-                side.move_into(writer.log.folder, f"database-{number}.sqlite")
-                for number, side in enumerate(sides)
-            )
-            manifest = writer.finish(prepared.version, prepared.direction, changes, databases)
-        except OSError as error:
-            raise StateUnreadable(
-                f"The step's files cannot be written: {error.strerror}",
-                file=error.filename,
-                hint="Free some space or correct the permissions, then run the command again.",
-            ) from error
-        return writer.log, manifest
 
     # --- failures --------------------------------------------------------------------------------
 
@@ -501,37 +414,19 @@ class Engine:
             raise self._signals.as_error(str(prepared.version)) from None
 
 
-def _count_shareable(steps: Sequence[Prepared]) -> int:
-    count = 0
-    for prepared in steps:
-        action = prepared.action
-        if action.touches_files or not action.atomic:
-            break
-        # Enforcement needs a connection of its own, and what an unchecked step left behind counts
-        # as earlier only once it is committed.
-        if action.foreign_keys is not ForeignKeyMode.CHECKED:
-            break
-        count += 1
-    return count
-
-
-def _result(prepared: Prepared, duration_ms: int) -> StepResult:
-    return StepResult(
-        prepared.version,
-        prepared.description,
-        prepared.direction,
-        duration_ms,
-        prepared.from_ledger,
-    )
-
-
-def _collect(staging: Staging | None, context: Context) -> list[Change]:
+def _changes(staging: Staging | None, context: Context) -> list[Change]:
     """Return what the step changed in files; databases that it made, moved or removed are such."""
     for side in context.side_databases.values():
         side.finish()
     sides = [change for side in context.side_databases.values() for change in side.as_changes()]
     gone = {change.path for change in sides if change.after is None}
     return [*(staging.changes(gone) if staging else ()), *sides]
+
+
+def _open_database(path: str, live: str, copy: str) -> SideDatabase:
+    from .side_database import SideDatabase
+
+    return SideDatabase(path, live, copy)
 
 
 def _close(context: Context) -> None:
@@ -545,22 +440,3 @@ def _commit_holding(sides: Sequence[SideDatabase], commit: Callable[[], None]) -
         commit()
         return
     sides[0].publish_around(lambda: _commit_holding(sides[1:], commit))
-
-
-@contextmanager
-def _working_in(folder: str) -> Iterator[None]:
-    try:
-        before = os.getcwd()
-    except FileNotFoundError:  # somebody deleted it
-        before = os.sep
-    os.chdir(folder)
-    # What the migration starts must find the staged project too.
-    variable = os.environ.get("CLAUDE_PROJECT_DIR")
-    if variable is not None:
-        os.environ["CLAUDE_PROJECT_DIR"] = folder
-    try:
-        yield
-    finally:
-        os.chdir(before)
-        if variable is not None:
-            os.environ["CLAUDE_PROJECT_DIR"] = variable

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from ..errors import Conflict, Irreversible
+from ..errors import (
+    Conflict,
+    Irreversible,
+)
 from ..languages import load_language
+from ..languages.foreign_key_mode import ForeignKeyMode
 from ..ledger.read import StoredSource, read_sources
 from ..migration import Migration, describe, metadata_text, title_of, with_text
 from ..plan import Entry, Plan, Step
+from ..report import StepResult
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
@@ -119,3 +124,29 @@ def _source(workspace: Workspace, entry: Entry, stored: StoredSource | None) -> 
     slug = os.path.splitext(stored.file_name)[0].partition("-")[2]
     checksum = entry.applied.checksum
     return Migration(entry.version, slug, stored.language, path, checksum, stored.text)
+
+
+def count_shareable(steps: Sequence[Prepared]) -> int:
+    """Return how many of the first steps may share one transaction."""
+    count = 0
+    for prepared in steps:
+        action = prepared.action
+        if action.touches_files or not action.atomic:
+            break
+        # Enforcement needs a connection of its own, and what an unchecked step left behind counts
+        # as earlier only once it is committed.
+        if action.foreign_keys is not ForeignKeyMode.CHECKED:
+            break
+        count += 1
+    return count
+
+
+def result_of(prepared: Prepared, duration_ms: int) -> StepResult:
+    """Return what a step that has happened comes to."""
+    return StepResult(
+        prepared.version,
+        prepared.description,
+        prepared.direction,
+        duration_ms,
+        prepared.from_ledger,
+    )

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
-from collections.abc import Sequence
 from contextlib import suppress
 
-from ..errors import Call, NeedsRepair, StateUnreadable
+from ..errors import Call, NeedsRepair
 from ..storage import live_database
-from ..storage.durable import make_folder, set_mode, sync_folder, sync_open
+from ..storage.durable import set_mode, sync_folder, sync_open
 from ..storage.nodes import Node, is_taken, observe_spelled
-from ..storage.platform_files import copy_attributes
 from ..workspace import Workspace, is_inside
-from .redo_log import DatabaseEntry, Entry, Log, Manifest
+from .platform_files import copy_attributes
+from .redo_log import DatabaseEntry, Log, Manifest, PathChange
 from .replacing import Replacer
-from .staging import Change
 
 
 def publish(workspace: Workspace, log: Log, manifest: Manifest, force: bool = False) -> list[str]:
@@ -56,6 +53,26 @@ def publish(workspace: Workspace, log: Log, manifest: Manifest, force: bool = Fa
     return sorted(set(kept))
 
 
+def bring_edits_back(workspace: Workspace, log: Log, manifest: Manifest) -> None:
+    """Return to their places what somebody saved and what a killed command took out.
+
+    For a log that is given up; what cannot stand in its place is put beside it.
+
+    Raises:
+        OSError: it may not be moved there.
+    """
+    _Publisher(workspace, log, force=False).give_back(manifest.entries)
+
+
+def holds_edits(log: Log, manifest: Manifest) -> bool:
+    """Return whether something that somebody saved lies in the log, where a kill left it."""
+    replacer = Replacer(log)
+    return any(
+        next(replacer.held(number, _harmless(entry)), None) is not None
+        for number, entry in enumerate(manifest.entries)
+    )
+
+
 def has_started(workspace: Workspace, manifest: Manifest) -> bool:
     """Return whether any path of the manifest already stands in the live state as after it."""
     for entry in manifest.entries:
@@ -76,12 +93,12 @@ def _database_arrived(workspace: Workspace, database: DatabaseEntry) -> bool:
     return live_database.digest_of_live(live, workspace.scratch) == database.after
 
 
-def stands(workspace: Workspace, entry: Entry, node: Node | None) -> bool:
+def stands(workspace: Workspace, entry: PathChange, node: Node | None) -> bool:
     """Return whether ``node`` is what stands at the entry's path now."""
     return _observe(os.path.join(workspace.claude, entry.path), entry) == node
 
 
-def _observe(live: str, entry: Entry) -> Node | None:
+def _observe(live: str, entry: PathChange) -> Node | None:
     """Return what stands at an entry's path; what lies behind a linked folder is not the path.
 
     A step may put a link in a folder's place: then what the folder held is gone.
@@ -109,6 +126,11 @@ def _link_of(node: Node | None) -> Node | None:
     return Node("link", link=node.link) if node is not None and node.link is not None else None
 
 
+def _harmless(entry: PathChange) -> tuple[Node | None, ...]:
+    """Return what of an entry may lie in the log without being anybody's edit."""
+    return _itself(entry.before), _link_of(entry.before), _itself(entry.after)
+
+
 class _Publisher:
     def __init__(self, workspace: Workspace, log: Log, force: bool) -> None:
         self._workspace = workspace
@@ -119,19 +141,41 @@ class _Publisher:
         self._numbers: dict[str, int] = {}
         self.kept: list[str] = []
 
-    def bring_back(self, entries: tuple[Entry, ...]) -> None:
+    def bring_back(self, entries: tuple[PathChange, ...]) -> None:
         """Put back what a killed command took out though somebody had just saved it."""
         for number, entry in enumerate(entries):
             self._numbers[entry.path] = number
-            before, after = entry.before, _itself(entry.after)
-            edited = self._replacer.bring_back(number, (_itself(before), _link_of(before), after))
+            edited = self._replacer.bring_back(number, _harmless(entry))
             if edited is not None:
                 target = self._target(self._path(entry), entry)
                 self._touched.add(os.path.dirname(target))
-                if not self._replacer.put_back(edited, target, after):
+                if not self._replacer.put_back(edited, target, _itself(entry.after)):
                     self.kept.append(entry.path)
 
-    def run(self, entries: tuple[Entry, ...]) -> None:
+    def give_back(self, entries: tuple[PathChange, ...]) -> None:
+        """Put every edit that lies in the log into its place, or beside it.
+
+        Into its place only from a log that was written where it stands: what another one holds
+        nobody saved here.
+        """
+        is_native = self._log.is_native()
+        for number, entry in enumerate(entries):
+            for held in self._replacer.held(number, _harmless(entry)):
+                try:
+                    target = self._target(self._path(entry), entry)
+                except NeedsRepair:  # by now it would leave .claude/
+                    target = os.path.join(self._workspace.claude, os.path.basename(entry.path))
+                    is_native = False
+                if is_native:
+                    self._replacer.put_back(held, target, _itself(entry.after))
+                else:
+                    self._replacer.put_beside(held, target)
+                self._touched.add(os.path.dirname(target))
+        for folder in self._touched:
+            if os.path.isdir(folder):
+                sync_folder(folder)
+
+    def run(self, entries: tuple[PathChange, ...]) -> None:
         """Deletions first, so that a folder can take a file's place; then folders, then files."""
         by_depth = sorted(entries, key=lambda entry: entry.path.count("/"))
         for entry in reversed(by_depth):
@@ -152,7 +196,7 @@ class _Publisher:
         edited = self._replacer.settle()
         self.kept += [entry.path for entry in entries if self._numbers[entry.path] in edited]
 
-    def _path(self, entry: Entry) -> str:
+    def _path(self, entry: PathChange) -> str:
         """Return the live path, which must not leave ``.claude/`` through a linked folder."""
         live = os.path.join(self._workspace.claude, entry.path)
         parent = os.path.dirname(live)
@@ -161,7 +205,7 @@ class _Publisher:
         self._touched.add(parent)
         return live
 
-    def _remove(self, entry: Entry) -> None:
+    def _remove(self, entry: PathChange) -> None:
         live = os.path.join(self._workspace.claude, entry.path)
         now = _observe(live, entry)
         if now is None or now == entry.after or _kind(now) == _kind(entry.after):
@@ -185,7 +229,7 @@ class _Publisher:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
 
-    def _make_folder(self, entry: Entry) -> None:
+    def _make_folder(self, entry: PathChange) -> None:
         live = self._path(entry)
         now = _observe(live, entry)
         if now is None and self._is_free(entry) and self._has_folder(live):
@@ -197,7 +241,7 @@ class _Publisher:
         elif _kind(now) != "dir" and entry.path not in self.kept:
             self.kept.append(entry.path)
 
-    def _is_free(self, entry: Entry) -> bool:
+    def _is_free(self, entry: PathChange) -> bool:
         """Return whether nothing of another name stands in the way, which somebody put there."""
         claude = self._workspace.claude
         if not is_taken(claude, entry.path):
@@ -215,7 +259,7 @@ class _Publisher:
             os.makedirs(parent)
         return os.path.isdir(parent)
 
-    def _set_folder_mode(self, entry: Entry, after: Node) -> None:
+    def _set_folder_mode(self, entry: PathChange, after: Node) -> None:
         live = self._path(entry)
         now = observe_spelled(self._workspace.claude, entry.path, through_links=False)
         if now is None or now.kind != "dir" or now.mode == after.mode:
@@ -226,7 +270,7 @@ class _Publisher:
         else:
             self.kept.append(entry.path)
 
-    def _put(self, entry: Entry) -> None:
+    def _put(self, entry: PathChange) -> None:
         live = self._path(entry)
         after = entry.after
         now = _observe(live, entry)
@@ -248,12 +292,12 @@ class _Publisher:
         else:
             self._put_file(live, entry, now, after)
 
-    def _put_link(self, live: str, entry: Entry, now: Node | None, after: Node) -> None:
+    def _put_link(self, live: str, entry: PathChange, now: Node | None, after: Node) -> None:
         new = self._new()
         os.symlink(after.link or "", new)
         self._replace(entry, new, live, now)
 
-    def _put_file(self, live: str, entry: Entry, now: Node | None, after: Node) -> None:
+    def _put_file(self, live: str, entry: PathChange, now: Node | None, after: Node) -> None:
         target = self._target(live, entry)
         if now is not None and now.sha256 == after.sha256 and now.kind == "file":
             set_mode(target, after.mode)
@@ -271,7 +315,7 @@ class _Publisher:
         # Behind a link that leads to no file there is none to be replaced.
         self._replace(entry, new, target, None if _kind(now) == "link" else _itself(now))
 
-    def _replace(self, entry: Entry, new: str, target: str, compared: Node | None) -> None:
+    def _replace(self, entry: PathChange, new: str, target: str, compared: Node | None) -> None:
         after = _itself(entry.after)
         assert after is not None
         self._touched.add(os.path.dirname(target))
@@ -287,7 +331,7 @@ class _Publisher:
             os.unlink(new)
         return new
 
-    def _target(self, live: str, entry: Entry) -> str:
+    def _target(self, live: str, entry: PathChange) -> str:
         """Return the file to replace: a link stays, and what it leads to is replaced."""
         target = os.path.realpath(live) if os.path.islink(live) else live
         config = self._workspace.config
@@ -319,101 +363,3 @@ def _keep_owner(descriptor: int, target: str) -> None:
         own = os.fstat(descriptor)
         if (status.st_uid, status.st_gid) != (own.st_uid, own.st_gid):
             os.fchown(descriptor, status.st_uid, status.st_gid)
-
-
-_HINT = "Nothing was changed. Correct that, then run the command again."
-
-
-def refuse_unpublishable(workspace: Workspace, changes: Sequence[Change]) -> None:
-    """Refuse changes that could not be put in place.
-
-    Raises:
-        StateUnreadable: a folder cannot be written or lies on another file system, a mode is not
-            ours to change, the disk is too full, or a new file could not be given what the old one
-            has: access list, extended attributes, capabilities.
-    """
-    made = {change.path for change in changes if _is_folder(change.after)}
-    made -= {change.path for change in changes if _is_folder(change.before)}
-    device = os.stat(workspace.bookkeeping).st_dev
-    for change in changes:
-        if os.path.dirname(change.path) not in made:
-            _refuse_folder(workspace, change, device)
-    _refuse_full_disk(workspace, changes)
-    _refuse_lost_attributes(workspace, changes)
-
-
-def _refuse_folder(workspace: Workspace, change: Change, device: int) -> None:
-    live = os.path.join(workspace.claude, change.path)
-    if _only_mode_differs(change):
-        if os.geteuid() not in (0, os.stat(live).st_uid):
-            raise StateUnreadable(
-                f"The mode of {change.path} can be changed by its owner only",
-                file=live,
-                hint=_HINT,
-            )
-        return
-    is_link = change.after is None or change.after.kind == "link"
-    folder = os.path.dirname(live if is_link else os.path.realpath(live))
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise StateUnreadable(
-            f"The migration changes {change.path}, whose folder is read-only",
-            file=folder,
-            hint=_HINT,
-        )
-    if change.after is not None and os.stat(folder).st_dev != device:
-        raise StateUnreadable(
-            f"The migration changes {change.path}, which lies on another file system than .claude/",
-            file=folder,
-            hint="Files there cannot be replaced at once. Exclude the folder in"
-            " .claude/plugin-migrate.yaml.",
-        )
-
-
-def _only_mode_differs(change: Change) -> bool:
-    before, after = change.before, change.after
-    return (
-        before is not None
-        and after is not None
-        and before.kind == after.kind != "link"
-        and (before.sha256 == after.sha256)
-    )
-
-
-def _refuse_full_disk(workspace: Workspace, changes: Sequence[Change]) -> None:
-    """Refuse when the backup, the redo log and the new files do not all fit."""
-    before = sum(change.before.size for change in changes if change.before)
-    after = sum(change.after.size for change in changes if change.after)
-    disk = os.statvfs(workspace.bookkeeping)
-    if before + 2 * after > disk.f_bavail * disk.f_frsize:
-        raise StateUnreadable(
-            f"The disk is too full for the {after >> 20} MiB that the migration writes",
-            file=workspace.bookkeeping,
-            hint="Nothing was changed. Free some space, then run the command again.",
-        )
-
-
-def _refuse_lost_attributes(workspace: Workspace, changes: Sequence[Change]) -> None:
-    """Try on a file of our own whether replaced files can keep what is not content or mode."""
-    replaced = [
-        os.path.realpath(os.path.join(workspace.claude, change.path))
-        for change in changes
-        if change.before and change.after and change.before.kind == change.after.kind == "file"
-    ]
-    if not replaced:
-        return
-    make_folder(workspace.scratch)
-    with tempfile.NamedTemporaryFile(dir=workspace.scratch) as probe:
-        for path in replaced:
-            try:
-                copy_attributes(path, probe.name)
-            except OSError as error:
-                raise StateUnreadable(
-                    "The migration changes a file whose access list or extended attributes this"
-                    f" user cannot give to its new version ({error.strerror})",
-                    file=path,
-                    hint="Run it as the user who may, or remove them. Nothing was changed.",
-                ) from None
-
-
-def _is_folder(node: Node | None) -> bool:
-    return node is not None and node.kind == "dir"

@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from ..errors import Call, MigrateError, NeedsRepair
+from ..errors import Call, MigrateError, NeedsRepair, Unpublished
 from ..ledger.read import Publish, read_ledger
 from ..storage import sqlite
 from ..storage.files import discard
 from ..storage.translation import way_out
 from ..version import Version
 from ..workspace import Workspace, is_inside
-from .publish import has_arrived, has_started, publish
+from .publish import bring_edits_back, has_arrived, has_started, holds_edits, publish
 from .redo_log import Log, Manifest, logs
 from .transaction import in_own_transaction
 
@@ -107,6 +107,8 @@ def decide(workspace: Workspace, done_by: str, problem: Unsettled, take_migrated
                 details=tuple(f".claude/{path}" for path in kept),
                 hint="Move what stands there out of the way, then try again.",
             )
+    elif problem.log is not None and problem.manifest is not None:
+        bring_edits_back(workspace, problem.log, problem.manifest)
     finish(workspace, done_by, problem.log, problem.row)
     how = "took the migrated files" if take_migrated else "kept the live files"
     in_own_transaction(
@@ -133,18 +135,17 @@ def _settle_log(
         finish(workspace, done_by, log, row)
         return None
     version = row.version if row else None
+    manifest = None
     try:
-        manifest = log.manifest()
-        if row is not None and manifest != Manifest.from_json(row.manifest):
-            raise NeedsRepair("A redo log is not the one its step committed")
+        manifest = _manifest_of(log, row)
         if row is None:
             return _settle_orphan(workspace, done_by, log, manifest)
         kept = publish(workspace, log, manifest)
     except NeedsRepair as error:
-        return Unsettled(error.message, version, (), log, row)
+        return Unsettled(error.message, version, (), log, row, manifest)
     except ValueError as error:
         why = f"The record of migration {version}'s files is damaged: {error}"
-        return Unsettled(why, version, (), log, row)
+        return Unsettled(why, version, (), log, row, manifest)
     except OSError as error:
         return _obstructed(workspace, error, log, row, manifest)
     if kept:
@@ -157,16 +158,33 @@ def _settle_log(
     return None
 
 
+def _manifest_of(log: Log, row: Publish | None) -> Manifest:
+    """Return what a log publishes, which must be what its step committed.
+
+    Raises:
+        NeedsRepair, ValueError: it is not, or one of the two is damaged.
+    """
+    manifest = log.manifest()
+    if row is not None and manifest != Manifest.from_json(row.manifest):
+        raise NeedsRepair("A redo log is not the one its step committed")
+    return manifest
+
+
 def _obstructed(
-    workspace: Workspace, error: OSError, log: Log, row: Publish | None, manifest: Manifest
+    workspace: Workspace,
+    error: OSError,
+    log: Log,
+    row: Publish | None,
+    manifest: Manifest | None,
 ) -> Unsettled:
     """Return a step that the system does not let recovery finish: permissions, a broken disk."""
     path = error.filename if isinstance(error.filename, str) else workspace.claude
     what = "is committed, but cannot be finished" if row else "did not commit, but cannot be undone"
     inside = os.path.relpath(path, workspace.claude)
+    version = manifest.version if manifest else row and row.version
     return Unsettled(
-        f"Migration {manifest.version} {what}: {error.strerror or error}",
-        manifest.version,
+        f"Migration {version} {what}: {error.strerror or error}",
+        version,
         (inside,) if is_inside(path, workspace.claude) else (),
         log,
         row,
@@ -179,7 +197,7 @@ def _settle_orphan(
     workspace: Workspace, done_by: str, log: Log, manifest: Manifest
 ) -> Unsettled | None:
     """A log without a row: the step never committed, unless the database was put back since."""
-    if not has_started(workspace, manifest):
+    if not has_started(workspace, manifest) and not holds_edits(log, manifest):
         finish(workspace, done_by, log, None)
         return None
     why = (
@@ -213,3 +231,53 @@ def _paths(manifest: Manifest) -> tuple[str, ...]:
     return tuple(entry.path for entry in manifest.entries) + tuple(
         database.path for database in manifest.databases
     )
+
+
+def publish_committed(
+    workspace: Workspace, done_by: str, log: Log, manifest: Manifest, arrived: frozenset[str]
+) -> None:
+    """Put in place what a step has just committed (design, "The commit protocol", clause 7).
+
+    Parameters:
+        arrived: further databases that were published with the commit.
+
+    Raises:
+        Unpublished: not everything is in place yet, or it is beside what somebody edited.
+    """
+    left = tuple(entry for entry in manifest.databases if entry.path not in arrived)
+    try:
+        kept = publish(workspace, log, manifest._replace(databases=left))
+        if kept:
+            refuse(recover(workspace, done_by))
+            # Nothing is left to decide: everything is in place, and the edits are beside it.
+            raise NeedsRepair(
+                f"Migration {manifest.version} is committed, but somebody edited {len(kept)} of"
+                " its file(s) before they were in place",
+                details=tuple(f".claude/{path}" for path in kept),
+                hint="What was saved stands beside them, as *.edited-*: nothing is lost.",
+            )
+        row = publish_row(workspace, manifest)
+        finish(workspace, done_by, log, row)
+    except OSError as error:
+        raise Unpublished(
+            "The step is committed, but its files are not all in place yet:"
+            f" {error.strerror or error}",
+            file=error.filename,
+            hint="Free some space or correct the permissions; the next command finishes it.",
+        ) from error
+    except NeedsRepair as error:
+        raise Unpublished(
+            error.message, file=error.file, details=error.details, hint=error.hint
+        ) from error
+    except MigrateError as error:
+        raise Unpublished(
+            f"The step is committed, but could not be finished: {error.message}",
+            file=error.file,
+            hint="The next command finishes it.",
+        ) from error
+
+
+def publish_row(workspace: Workspace, manifest: Manifest) -> Publish:
+    """Return the ledger's row of a step whose files are still to be published."""
+    project = workspace.project
+    return Publish(manifest.id, manifest.version, project, manifest.to_json())

@@ -13,20 +13,26 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 
-from ..errors import Call, NeedsRepair
+from ..errors import Call, NeedsRepair, StateUnreadable
 from ..plain_file import parse_json, read_plain
-from ..storage.durable import make_folder, sync_file, sync_folder, sync_open
+from ..storage.durable import make_folder, sync_file, sync_folder, sync_open, write_atomically
 from ..storage.nodes import Node, inside, node_from_json, nodes_as_json, text_of
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
+from .platform_files import copy_attributes
 from .staging import Change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from .prepare import Prepared
+    from .side_database import SideDatabase
+
 
 _CHUNK = 1 << 20
 _DONE = ".done"
@@ -36,7 +42,7 @@ _LARGEST_MANIFEST = 64 * 1024 * 1024
 _NAME = re.compile(r"[0-9a-f]{16}(\.done)?")
 
 
-class Entry(NamedTuple):
+class PathChange(NamedTuple):
     """One path of a manifest; ``after_at`` is the offset of its new content in the pack."""
 
     path: str
@@ -68,7 +74,7 @@ class Manifest(NamedTuple):
     version: Version
     direction: str
     project: str
-    entries: tuple[Entry, ...]
+    entries: tuple[PathChange, ...]
     databases: tuple[DatabaseEntry, ...] = ()
     pack: tuple[int, ...] = ()
 
@@ -116,11 +122,11 @@ class Manifest(NamedTuple):
             raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-def _entry(item: dict[str, Any]) -> Entry:
+def _entry(item: dict[str, Any]) -> PathChange:
     at = item["after_at"]
     if at is not None and (type(at) is not int or not 0 <= at < 1 << 62):
         raise ValueError(f"not a place in the pack: {at!r:.60}")
-    return Entry(
+    return PathChange(
         inside(item["path"]), node_from_json(item["before"]), node_from_json(item["after"]), at
     )
 
@@ -280,16 +286,11 @@ class LogWriter:
         )
         for database in databases:
             sync_file(self.log.path_of(database.copy))
-        part = self.log.path_of(_MANIFEST + ".part")
-        with open(part, "w", encoding="utf-8") as file:
-            file.write(manifest.to_json())
-            sync_open(file, part)
-        os.rename(part, self.log.path_of(_MANIFEST))
-        sync_folder(self.log.folder)
+        write_atomically(self.log.path_of(_MANIFEST), manifest.to_json())
         sync_folder(os.path.dirname(self.log.folder))
         return manifest
 
-    def _pack(self, changes: Iterable[Change]) -> tuple[Entry, ...]:
+    def _pack(self, changes: Iterable[Change]) -> tuple[PathChange, ...]:
         entries = []
         with open(self.log.path_of("pack"), "xb") as pack:
             for change in changes:
@@ -299,6 +300,132 @@ class LogWriter:
                     with open(change.staged, "rb") as file:
                         while chunk := file.read(_CHUNK):
                             pack.write(chunk)
-                entries.append(Entry(change.path, change.before, change.after, after_at))
+                entries.append(PathChange(change.path, change.before, change.after, after_at))
             sync_open(pack, self.log.path_of("pack"))
         return tuple(entries)
+
+
+_HINT = "Nothing was changed. Correct that, then run the command again."
+
+
+def refuse_unpublishable(workspace: Workspace, changes: Sequence[Change]) -> None:
+    """Refuse changes that could not be put in place.
+
+    Raises:
+        StateUnreadable: a folder cannot be written or lies on another file system, a mode is not
+            ours to change, the disk is too full, or a new file could not be given what the old one
+            has: access list, extended attributes, capabilities.
+    """
+    made = {change.path for change in changes if _is_folder(change.after)}
+    made -= {change.path for change in changes if _is_folder(change.before)}
+    device = os.stat(workspace.bookkeeping).st_dev
+    for change in changes:
+        if os.path.dirname(change.path) not in made:
+            _refuse_folder(workspace, change, device)
+    _refuse_full_disk(workspace, changes)
+    _refuse_lost_attributes(workspace, changes)
+
+
+def _refuse_folder(workspace: Workspace, change: Change, device: int) -> None:
+    live = os.path.join(workspace.claude, change.path)
+    if _only_mode_differs(change):
+        if os.geteuid() not in (0, os.stat(live).st_uid):
+            raise StateUnreadable(
+                f"The mode of {change.path} can be changed by its owner only",
+                file=live,
+                hint=_HINT,
+            )
+        return
+    is_link = change.after is None or change.after.kind == "link"
+    folder = os.path.dirname(live if is_link else os.path.realpath(live))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StateUnreadable(
+            f"The migration changes {change.path}, whose folder is read-only",
+            file=folder,
+            hint=_HINT,
+        )
+    if change.after is not None and os.stat(folder).st_dev != device:
+        raise StateUnreadable(
+            f"The migration changes {change.path}, which lies on another file system than .claude/",
+            file=folder,
+            hint="Files there cannot be replaced at once. Exclude the folder in"
+            " .claude/plugin-migrate.yaml.",
+        )
+
+
+def _only_mode_differs(change: Change) -> bool:
+    before, after = change.before, change.after
+    return (
+        before is not None
+        and after is not None
+        and before.kind == after.kind != "link"
+        and (before.sha256 == after.sha256)
+    )
+
+
+def _refuse_full_disk(workspace: Workspace, changes: Sequence[Change]) -> None:
+    """Refuse when the backup, the redo log and the new files do not all fit."""
+    before = sum(change.before.size for change in changes if change.before)
+    after = sum(change.after.size for change in changes if change.after)
+    disk = os.statvfs(workspace.bookkeeping)
+    if before + 2 * after > disk.f_bavail * disk.f_frsize:
+        raise StateUnreadable(
+            f"The disk is too full for the {after >> 20} MiB that the migration writes",
+            file=workspace.bookkeeping,
+            hint="Nothing was changed. Free some space, then run the command again.",
+        )
+
+
+def _refuse_lost_attributes(workspace: Workspace, changes: Sequence[Change]) -> None:
+    """Try on a file of our own whether replaced files can keep what is not content or mode."""
+    replaced = [
+        os.path.realpath(os.path.join(workspace.claude, change.path))
+        for change in changes
+        if change.before and change.after and change.before.kind == change.after.kind == "file"
+    ]
+    if not replaced:
+        return
+    make_folder(workspace.scratch)
+    with tempfile.NamedTemporaryFile(dir=workspace.scratch) as probe:
+        for path in replaced:
+            try:
+                copy_attributes(path, probe.name)
+            except OSError as error:
+                raise StateUnreadable(
+                    "The migration changes a file whose access list or extended attributes this"
+                    f" user cannot give to its new version ({error.strerror})",
+                    file=path,
+                    hint="Run it as the user who may, or remove them. Nothing was changed.",
+                ) from None
+
+
+def _is_folder(node: Node | None) -> bool:
+    return node is not None and node.kind == "dir"
+
+
+def write_log(
+    workspace: Workspace,
+    prepared: Prepared,
+    changes: Sequence[Change],
+    sides: Sequence[SideDatabase],
+) -> tuple[Log, Manifest]:
+    """Bring the redo log of a step to the disk (design, "The commit protocol", clause 5).
+
+    Raises:
+        StateUnreadable: it could not be written, or not be published later.
+    """
+    try:
+        refuse_unpublishable(workspace, changes)
+        writer = LogWriter(workspace)
+        databases = tuple(
+            side.move_into(writer.log.folder, f"database-{number}.sqlite")
+            for number, side in enumerate(sides)
+        )
+        manifest = writer.finish(prepared.version, prepared.direction, changes, databases)
+    except OSError as error:
+        raise StateUnreadable(
+            f"The step's files cannot be written: {error.strerror}",
+            file=error.filename,
+            hint="Free some space or correct the permissions, then run the command again.",
+        ) from error
+    return writer.log, manifest

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 
 from ..errors import Call, NeedsRepair
 from ..storage.durable import sync_folder
 from ..storage.nodes import Node, Signature, observe, signature_of
-from ..storage.platform_files import exchange, place
 from ..values import NamedTuple
+from .platform_files import exchange, place
 from .redo_log import Log
 
 _GONE = (FileNotFoundError, NotADirectoryError)
@@ -55,7 +56,7 @@ class Replacer:
         Raises:
             NeedsRepair: what lies there no command ever took out.
         """
-        for held in (self._swap(number), self._out(number)):
+        for held in self._names(number):
             left = observe(held, through_links=False)
             if left is None:
                 continue
@@ -70,6 +71,17 @@ class Replacer:
                     hint=("Accept the live files: ", Call("repair", "--keep-live")),
                 )
         return None
+
+    def held(self, number: int, harmless: tuple[Node | None, ...]) -> Iterator[str]:
+        """Yield the files of a path that somebody saved and that lie in the log.
+
+        Parameters:
+            harmless: what else may lie there: the old and the new content.
+        """
+        for held in self._names(number):
+            left = observe(held, through_links=False)
+            if left is not None and left not in harmless and left.kind in ("file", "link"):
+                yield held
 
     def put(self, number: int, new: str, target: str, compared: Node | None, after: Node) -> bool:
         """Put ``new`` in the place of ``target`` if that still is what was compared.
@@ -148,7 +160,7 @@ class Replacer:
             with suppress(FileExistsError, *_GONE):
                 if place(held, target):
                     return True
-        self._put_beside(held, target)
+        self.put_beside(held, target)
         return False
 
     def settle(self) -> set[int]:
@@ -182,7 +194,8 @@ class Replacer:
         self.put_back(held, target, new)
         return False
 
-    def _put_beside(self, held: str, target: str) -> None:
+    def put_beside(self, held: str, target: str) -> None:
+        """Put what lies in the log beside its place, under a name that tells what it is."""
         folder, name = os.path.split(target)
         while not os.path.isdir(folder):  # a migration may have removed it
             folder = os.path.dirname(folder)
@@ -190,6 +203,9 @@ class Replacer:
         while os.path.lexists(beside):  # an earlier edit of the same file
             beside += "+"
         os.rename(held, beside)
+
+    def _names(self, number: int) -> tuple[str, str]:
+        return self._swap(number), self._out(number)
 
     def _swap(self, number: int) -> str:
         return self._log.path_of(f"swap-{number}")
@@ -207,7 +223,10 @@ def _exchanged(held: str, target: str) -> bool:
 def _replace(swap: str, target: str, compared: Node | None) -> bool:
     """Compare once more and rename, where the system cannot exchange."""
     if observe(target, through_links=False) == compared:
-        os.replace(swap, target)
+        try:
+            os.replace(swap, target)
+        except OSError as error:  # which names the file of ours first
+            raise OSError(error.errno, error.strerror, target, None, swap) from None
         return True
     os.unlink(swap)
     return False

@@ -11,15 +11,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from ..errors import Conflict, ForbiddenStatement, StateUnreadable
+from ..plain_file import open_plainly
 from ..storage.exclusions import SIDE_SUFFIXES, Exclusions, holds_database
-from ..storage.files import (
-    LinkAllowance,
-    copy_open,
-    discard,
-    open_plainly,
-    read_beginning,
-    require_copyable,
-)
+from ..storage.files import LinkAllowance, copy_open, discard, read_beginning, require_copyable
 from ..storage.nodes import (
     RACY_NS,
     Node,

@@ -8,7 +8,7 @@ from ..errors import Irreversible, StepFailed
 from ..storage.sqlite import is_environmental
 from ..values import NamedTuple
 from . import sql_text
-from .sql_text import Script, Section
+from .sql_text import Section, SqlScript
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class SqlAction(NamedTuple):
 class Sql:
     """How SQL migrations are read and run."""
 
-    def parse(self, text: str, file: str) -> Script:
+    def parse(self, text: str, file: str) -> SqlScript:
         """Return header and sections; see :func:`sql_text.parse`."""
         return sql_text.parse(text, file)
 

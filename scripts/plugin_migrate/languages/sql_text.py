@@ -115,7 +115,7 @@ class Section(NamedTuple):
     foreign_keys: ForeignKeyMode = ForeignKeyMode.CHECKED
 
 
-class Script(NamedTuple):
+class SqlScript(NamedTuple):
     """A SQL migration file, read but not run.
 
     Parameters:
@@ -140,7 +140,7 @@ class Script(NamedTuple):
 
 
 @lru_cache(maxsize=1)  # describing and preparing a step ask for the same text in a row
-def parse(text: str, file: str) -> Script:
+def parse(text: str, file: str) -> SqlScript:
     """Read a migration: find its markers and understand its header.
 
     The statements themselves are not looked at, so this is fast enough for listing migrations.
@@ -188,7 +188,7 @@ def parse(text: str, file: str) -> Script:
     metadata = _header(head, file)
     description = metadata.pop("description", None)
     version = metadata.pop("version", None)
-    return Script(
+    return SqlScript(
         description if isinstance(description, str) else None,
         version if isinstance(version, str) else None,
         metadata,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..errors import BrokenMigration, Irreversible, StepFailed
 from .foreign_key_mode import ForeignKeyMode
 from .javascript import module_text
-from .javascript.module_text import Script
+from .javascript.module_text import ModuleScript
 
 TYPE_CHECKING = False  # `status` reads these files too, and must not load what only runs them
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ class ScriptAction:
             StepFailed: the author's code failed; carries the author's own stack.
         """
         from .javascript.calls import Calls
-        from .javascript.child import Child, Died
+        from .javascript.child import ChildProcess, Died
         from .javascript.failure import failure_of
         from .javascript.place import placed
 
         runtime = self._runtime(context.workspace)
-        child = context.kept_processes.get(runtime, lambda: Child(runtime))
+        child = context.kept_processes.get(runtime, lambda: ChildProcess(runtime))
         calls = Calls(context)
         with placed(self, context) as file:
             request = {
@@ -88,7 +88,7 @@ class ScriptAction:
 class TypeScript:
     """How TypeScript and JavaScript migrations are read and run."""
 
-    def parse(self, text: str, file: str) -> Script:
+    def parse(self, text: str, file: str) -> ModuleScript:
         """Return what the text says about itself; what is computed there stays unknown."""
         return module_text.parse(text)
 

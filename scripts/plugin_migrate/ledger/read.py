@@ -6,13 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from ..errors import (
-    Call,
-    InvalidVersion,
-    LedgerLost,
-    NotALedger,
-    Place,
-)
+from ..errors import Call, InvalidVersion, LedgerLost, NotALedger, Place
 from ..plan import Applied
 from ..storage import sqlite
 from ..values import NamedTuple

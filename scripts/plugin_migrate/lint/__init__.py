@@ -1,7 +1,7 @@
 """What a reviewer would say about a migration, read from its text alone.
 
 Pure: text in, findings out. Nothing is opened and nothing is executed. A finding that is meant is
-silenced where it stands, by a comment with its code (see ``allowances.py``)::
+silenced where it stands, by a comment with its code (see ``notes.py``)::
 
     -- lint: allow drop-table
     DROP TABLE cache;
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from ..languages import load_language
 from ..migration import Migration
 from . import javascript, python, sql
-from .allowances import allow
+from .notes import allow
 from .problems import CODES, NOTES
 
 __all__ = ["CODES", "Finding", "lint"]

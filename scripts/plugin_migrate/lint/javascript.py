@@ -12,12 +12,12 @@ from dataclasses import replace
 
 from ..languages import sql_text
 from ..languages.javascript import module_text
-from ..languages.javascript.module_text import Member, Script, Token, end_of, string_value
+from ..languages.javascript.module_text import Member, ModuleScript, Token, end_of, string_value
 from ..languages.sql_text import Section
 from .notes import Notes, spread, unfilled
 from .problems import Problem, problem
 from .sql_changes import HOLE, HOLE_END
-from .sql_rules import Step, step_of
+from .sql_rules import PlacedStatement, step_of
 from .sql_rules import inspect as inspect_steps
 from .sql_tokens import scan
 
@@ -67,7 +67,7 @@ def inspect(text: str) -> tuple[list[Problem], Notes]:
     return found, notes
 
 
-def _whole(script: Script, tokens: Sequence[Token]) -> Iterator[Problem]:
+def _whole(script: ModuleScript, tokens: Sequence[Token]) -> Iterator[Problem]:
     """Yield what concerns the file: a direction that is missing or does nothing."""
     up, down = script.up, script.down
     line = up.line if up else script.line or 1
@@ -89,7 +89,9 @@ def _is_empty(member: Member, tokens: Sequence[Token]) -> bool:
 # --- SQL ------------------------------------------------------------------------------------------
 
 
-def _sql(script: Script, tokens: list[Token], constants: dict[str, object]) -> Iterator[Problem]:
+def _sql(
+    script: ModuleScript, tokens: list[Token], constants: dict[str, object]
+) -> Iterator[Problem]:
     """Yield what is remarkable about the SQL that ``up`` and ``down`` run."""
     up, down = ([*_steps(member, tokens, constants)] for member in (script.up, script.down))
     found, past = inspect_steps(up)
@@ -100,7 +102,7 @@ def _sql(script: Script, tokens: list[Token], constants: dict[str, object]) -> I
 
 def _steps(
     member: Member | None, tokens: list[Token], constants: dict[str, object]
-) -> Iterator[Step]:
+) -> Iterator[PlacedStatement]:
     """Yield the statements of a direction, in the order of the text.
 
     A function of the file is followed where it is first named.
@@ -277,7 +279,7 @@ def _database_file(tokens: list[Token], index: int) -> Iterator[Problem]:
         )
 
 
-def _notes(text: str, script: Script) -> Notes:
+def _notes(text: str, script: ModuleScript) -> Notes:
     found = module_text.scan(text)
     code = {line for token in found.tokens for line in range(token.line, token.last + 1)}
     definition = ("function", "class")

@@ -11,7 +11,7 @@ from ..languages.sql_text import Section
 from .problems import Problem
 from .python_names import Names
 from .sql_changes import HOLE, HOLE_END
-from .sql_rules import Step, step_of
+from .sql_rules import PlacedStatement, step_of
 from .sql_rules import inspect as inspect_steps
 from .sql_tokens import scan
 
@@ -28,7 +28,7 @@ def inspect(tree: ast.Module, names: Names) -> list[Problem]:
     return [replace(problem, line=problem.first) for problem in found]
 
 
-def _steps(tree: ast.Module, names: Names, function: str) -> Iterator[Step]:
+def _steps(tree: ast.Module, names: Names, function: str) -> Iterator[PlacedStatement]:
     for call in _calls(tree, function):
         text = _text(_statement_of(call), names)
         for statement in sql_text.statements(Section(text or "", 1)):

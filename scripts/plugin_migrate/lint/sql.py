@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..languages import sql_text
-from ..languages.sql_text import Script, Section
+from ..languages.sql_text import Section, SqlScript
 from .notes import Notes, spread, unfilled
 from .problems import Problem, problem
 from .sql_changes import Kind
-from .sql_rules import Step, step_of
+from .sql_rules import PlacedStatement, step_of
 from .sql_rules import inspect as inspect_steps
 from .sql_tokens import scan
 
@@ -32,13 +32,13 @@ def inspect(text: str, file: str) -> tuple[list[Problem], Notes]:
     return found, notes
 
 
-def _steps(section: Section) -> Iterator[Step]:
+def _steps(section: Section) -> Iterator[PlacedStatement]:
     for statement in sql_text.statements(section):
         tokens = scan(statement.text.removesuffix(";"), statement.line).tokens
         yield step_of(tokens, statement.line, statement.line + statement.text.count("\n"))
 
 
-def _whole(script: Script, up: list[Step]) -> Iterator[Problem]:
+def _whole(script: SqlScript, up: list[PlacedStatement]) -> Iterator[Problem]:
     """Yield what concerns the file: a direction that is missing or does nothing."""
     line = max(script.up.line - 1, 1)  # the marker's
     if not up:
@@ -50,11 +50,11 @@ def _whole(script: Script, up: list[Step]) -> Iterator[Problem]:
         yield problem("empty-down", script.down.line - 1, message)
 
 
-def _does_anything(script: Script) -> bool:
+def _does_anything(script: SqlScript) -> bool:
     return script.down is not None and any(True for _ in sql_text.statements(script.down))
 
 
-def _notes(text: str, script: Script) -> Notes:
+def _notes(text: str, script: SqlScript) -> Notes:
     # Each part on its own: a comment or string that is not closed ends with its section.
     sections = [section for section in (script.up, script.down) if section is not None]
     head = "\n".join(text.split("\n", script.up.line)[: script.up.line - 2])

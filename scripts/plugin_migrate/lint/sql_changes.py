@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from .sql_tokens import Token, name_of
+from .sql_tokens import SqlToken, name_of
 
 # A part of a statement that is known only when it runs, such as {table} in an f-string, stands
 # between these two. They are in Unicode's private use area, and part of a name to SQLite.
@@ -35,7 +35,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SqlChange:
     """One statement.
 
     Parameters:
@@ -59,27 +59,27 @@ class Change:
     value: str = ""
 
 
-def read(tokens: Sequence[Token]) -> Change:
+def read(tokens: Sequence[SqlToken]) -> SqlChange:
     """Return what the statement made of these tokens does."""
     cursor = _Cursor(tokens)
     if cursor.skip("WITH"):
         _skip_tables_of_with(cursor)
     keyword = cursor.take_word()
     if keyword in ("VACUUM", "ANALYZE", "REINDEX"):
-        return Change(Kind.UPKEEP)
+        return SqlChange(Kind.UPKEEP)
     reader = _READERS.get(keyword)
-    return reader(cursor) if reader else Change(Kind.OTHER)
+    return reader(cursor) if reader else SqlChange(Kind.OTHER)
 
 
 class _Cursor:
     """A place in a statement."""
 
-    def __init__(self, tokens: Sequence[Token]) -> None:
+    def __init__(self, tokens: Sequence[SqlToken]) -> None:
         self.tokens = tokens
         self.at = 0
 
     @property
-    def token(self) -> Token | None:
+    def token(self) -> SqlToken | None:
         """The token here; ``None`` at the end."""
         return self.tokens[self.at] if self.at < len(self.tokens) else None
 
@@ -127,7 +127,7 @@ class _Cursor:
         self.at -= 1
         return False
 
-    def rest(self) -> Sequence[Token]:
+    def rest(self) -> Sequence[SqlToken]:
         """Return the tokens from here on."""
         return self.tokens[self.at :]
 
@@ -145,74 +145,74 @@ def _skip_tables_of_with(cursor: _Cursor) -> None:
             return
 
 
-def _create(cursor: _Cursor) -> Change:
+def _create(cursor: _Cursor) -> SqlChange:
     cursor.skip("TEMP", "TEMPORARY", "VIRTUAL")
     if not cursor.skip("TABLE"):
-        return Change(Kind.OTHER)
+        return SqlChange(Kind.OTHER)
     if cursor.skip("IF"):
         cursor.skip("NOT")
         cursor.skip("EXISTS")
     table = cursor.take_name()
     is_copy = cursor.skip("AS")
-    return Change(
+    return SqlChange(
         Kind.CREATE, table, reads=_reads(cursor.rest()) if is_copy else frozenset(), fills=is_copy
     )
 
 
-def _drop(cursor: _Cursor) -> Change:
+def _drop(cursor: _Cursor) -> SqlChange:
     if not cursor.skip("TABLE"):
-        return Change(Kind.OTHER)
+        return SqlChange(Kind.OTHER)
     if cursor.skip("IF"):
         cursor.skip("EXISTS")
-    return Change(Kind.DROP, cursor.take_name())
+    return SqlChange(Kind.DROP, cursor.take_name())
 
 
-def _alter(cursor: _Cursor) -> Change:
+def _alter(cursor: _Cursor) -> SqlChange:
     if not cursor.skip("TABLE"):
-        return Change(Kind.OTHER)
+        return SqlChange(Kind.OTHER)
     table = cursor.take_name()
     action = cursor.take_word()
     if action == "RENAME" and cursor.skip("TO"):
-        return Change(Kind.RENAME, table, new=cursor.take_name())
+        return SqlChange(Kind.RENAME, table, new=cursor.take_name())
     if action in ("ADD", "DROP"):
         cursor.skip("COLUMN")
         kind = Kind.ADD_COLUMN if action == "ADD" else Kind.DROP_COLUMN
-        return Change(kind, table, columns=frozenset({cursor.take_name()}))
-    return Change(Kind.OTHER)
+        return SqlChange(kind, table, columns=frozenset({cursor.take_name()}))
+    return SqlChange(Kind.OTHER)
 
 
-def _insert(cursor: _Cursor) -> Change:
+def _insert(cursor: _Cursor) -> SqlChange:
     if cursor.skip("OR"):
         cursor.take_word()
     cursor.skip("INTO")
-    return Change(Kind.INSERT, cursor.take_name(), reads=_reads(cursor.tokens), fills=True)
+    return SqlChange(Kind.INSERT, cursor.take_name(), reads=_reads(cursor.tokens), fills=True)
 
 
-def _update(cursor: _Cursor) -> Change:
+def _update(cursor: _Cursor) -> SqlChange:
     if cursor.skip("OR"):
         cursor.take_word()
     table = cursor.take_name()
     rest = cursor.rest()
-    return Change(
+    return SqlChange(
         Kind.UPDATE, table, columns=_assigned(rest), everything=_is_unlimited(rest), fills=True
     )
 
 
-def _delete(cursor: _Cursor) -> Change:
+def _delete(cursor: _Cursor) -> SqlChange:
     cursor.skip("FROM")
     table = cursor.take_name()
-    return Change(Kind.DELETE, table, everything=_is_unlimited(cursor.rest()), fills=True)
+    return SqlChange(Kind.DELETE, table, everything=_is_unlimited(cursor.rest()), fills=True)
 
 
-def _select(cursor: _Cursor) -> Change:
-    return Change(Kind.SELECT, reads=_reads(cursor.tokens))
+def _select(cursor: _Cursor) -> SqlChange:
+    return SqlChange(Kind.SELECT, reads=_reads(cursor.tokens))
 
 
-def _pragma(cursor: _Cursor) -> Change:
+def _pragma(cursor: _Cursor) -> SqlChange:
     name = cursor.take_name()
     if not cursor.skip("=", "("):
-        return Change(Kind.PRAGMA, name)
-    return Change(Kind.PRAGMA, name, value=cursor.take_name().upper())
+        return SqlChange(Kind.PRAGMA, name)
+    return SqlChange(Kind.PRAGMA, name, value=cursor.take_name().upper())
 
 
 _READERS = {
@@ -228,7 +228,7 @@ _READERS = {
 }
 
 
-def _is_unlimited(rest: Sequence[Token]) -> bool:
+def _is_unlimited(rest: Sequence[SqlToken]) -> bool:
     """Tell whether an UPDATE or DELETE has no WHERE of its own, behind its table's name."""
     own = [token for token in rest if token.depth == 0]
     if any(token.kind == "word" and token.text == "WHERE" for token in own):
@@ -241,7 +241,7 @@ def _is_unlimited(rest: Sequence[Token]) -> bool:
     )
 
 
-def _assigned(rest: Sequence[Token]) -> frozenset[str]:
+def _assigned(rest: Sequence[SqlToken]) -> frozenset[str]:
     """Return the columns that an UPDATE sets: ``SET a = 1, (b, c) = (2, 3)``."""
     own = [token for token in rest if token.depth == 0]
     start = next((i for i, token in enumerate(own) if token.text == "SET"), len(own))
@@ -255,7 +255,7 @@ def _assigned(rest: Sequence[Token]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _reads(tokens: Sequence[Token]) -> frozenset[str]:
+def _reads(tokens: Sequence[SqlToken]) -> frozenset[str]:
     """Return the tables behind every FROM and JOIN: ``FROM a AS x, main.b JOIN c``."""
     cursor = _Cursor(tokens)
     found: set[str] = set()

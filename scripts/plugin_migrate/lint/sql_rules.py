@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from .problems import Problem, problem
-from .sql_changes import HOLE, HOLE_END, Change, Kind, read
-from .sql_tokens import Token
+from .sql_changes import HOLE, HOLE_END, Kind, SqlChange, read
+from .sql_tokens import SqlToken
 
 _CLOCK_WORDS = frozenset({"CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME"})
 # https://www.sqlite.org/lang_datefunc.html: without a time value they mean now.
@@ -22,7 +22,7 @@ _ON = frozenset({"1", "ON", "TRUE", "YES"})
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PlacedStatement:
     """One statement where it stands.
 
     Parameters:
@@ -31,15 +31,15 @@ class Step:
         first, last: its lines in the file.
     """
 
-    tokens: Sequence[Token]
-    change: Change
+    tokens: Sequence[SqlToken]
+    change: SqlChange
     first: int
     last: int
 
 
-def step_of(tokens: Sequence[Token], first: int, last: int) -> Step:
+def step_of(tokens: Sequence[SqlToken], first: int, last: int) -> PlacedStatement:
     """Return the statement made of these tokens, which stand on lines ``first`` to ``last``."""
-    return Step(tokens, read(tokens), first, last)
+    return PlacedStatement(tokens, read(tokens), first, last)
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class Past:
     added: set[tuple[str, str]] = field(default_factory=set)
     written: set[str] = field(default_factory=set)
 
-    def record(self, change: Change) -> None:
+    def record(self, change: SqlChange) -> None:
         """Remember one more statement."""
         table = change.table
         if change.kind is Kind.CREATE:
@@ -95,7 +95,7 @@ class Past:
 
 
 def inspect(
-    steps: Sequence[Step], undoes: Past | None = None, *, transaction: bool = True
+    steps: Sequence[PlacedStatement], undoes: Past | None = None, *, transaction: bool = True
 ) -> tuple[list[Problem], Past]:
     """Return what is remarkable about the statements of one direction, and what they do.
 
@@ -120,7 +120,7 @@ def inspect(
 class _Story:
     """The statements, and for each table those that name it."""
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[PlacedStatement]) -> None:
         self.steps = steps
         self._by_table: dict[str, list[int]] = defaultdict(list)
         for number, step in enumerate(steps):
@@ -128,11 +128,11 @@ class _Story:
             for table in {change.table, change.new} | change.reads:
                 self._by_table[table].append(number)
 
-    def before(self, number: int, table: str) -> Iterator[Change]:
+    def before(self, number: int, table: str) -> Iterator[SqlChange]:
         """Yield what happened to ``table`` before statement ``number``."""
         return (self.steps[i].change for i in self._by_table[table] if i < number)
 
-    def after(self, number: int, table: str) -> Iterator[Change]:
+    def after(self, number: int, table: str) -> Iterator[SqlChange]:
         """Yield what happens to ``table`` after statement ``number``."""
         return (self.steps[i].change for i in self._by_table[table] if i > number)
 
@@ -201,7 +201,7 @@ class _Story:
         return False
 
 
-def _fills(change: Change, table: str) -> bool:
+def _fills(change: SqlChange, table: str) -> bool:
     return change.kind in (Kind.INSERT, Kind.CREATE) and change.fills and change.table == table
 
 
@@ -258,7 +258,7 @@ def _renaming_away(story: _Story, number: int, past: Past) -> Iterator[Problem]:
             return
 
 
-def _not_repeatable(step: Step) -> Iterator[Problem]:
+def _not_repeatable(step: PlacedStatement) -> Iterator[Problem]:
     if not step.change.fills:
         return
     for code, find in (("clock", _clock), ("random", _random)):
@@ -272,7 +272,7 @@ def _not_repeatable(step: Step) -> Iterator[Problem]:
             )
 
 
-def _clock(tokens: Sequence[Token], i: int) -> bool:
+def _clock(tokens: Sequence[SqlToken], i: int) -> bool:
     if tokens[i].kind != "word":
         return False
     if tokens[i].text in _CLOCK_WORDS:
@@ -286,16 +286,16 @@ def _clock(tokens: Sequence[Token], i: int) -> bool:
     return not has_comma if tokens[i].text == "STRFTIME" else not arguments
 
 
-def _random(tokens: Sequence[Token], i: int) -> bool:
+def _random(tokens: Sequence[SqlToken], i: int) -> bool:
     return tokens[i].kind == "word" and tokens[i].text in _RANDOM_FUNCTIONS and _is_call(tokens, i)
 
 
-def _is_call(tokens: Sequence[Token], i: int) -> bool:
+def _is_call(tokens: Sequence[SqlToken], i: int) -> bool:
     """Tell whether the word at ``i`` is a function's name, rather than a table's or column's."""
     return _text_at(tokens, i + 1) == "(" and _text_at(tokens, i - 1) not in ("INTO", ".", "TABLE")
 
 
-def _arguments(tokens: Sequence[Token], i: int) -> list[Token]:
+def _arguments(tokens: Sequence[SqlToken], i: int) -> list[SqlToken]:
     found = []
     for token in tokens[i + 2 :]:
         if token.depth <= tokens[i].depth:
@@ -304,15 +304,15 @@ def _arguments(tokens: Sequence[Token], i: int) -> list[Token]:
     return found
 
 
-def _is_now(token: Token) -> bool:
+def _is_now(token: SqlToken) -> bool:
     return token.text[1:-1].lower() == "now"
 
 
-def _text_at(tokens: Sequence[Token], i: int) -> str:
+def _text_at(tokens: Sequence[SqlToken], i: int) -> str:
     return tokens[i].text if 0 <= i < len(tokens) else ""
 
 
-def _enforcement(step: Step) -> Iterator[Problem]:
+def _enforcement(step: PlacedStatement) -> Iterator[Problem]:
     """Yield a switch of foreign keys, which SQLite ignores within a transaction.
 
     https://www.sqlite.org/pragma.html#pragma_foreign_keys
@@ -332,7 +332,7 @@ def _enforcement(step: Step) -> Iterator[Problem]:
     )
 
 
-def _at(step: Step, code: str, message: str, advice: str | None = None) -> Problem:
+def _at(step: PlacedStatement, code: str, message: str, advice: str | None = None) -> Problem:
     return problem(code, step.first, message, span=(step.first, step.last), advice=advice)
 
 

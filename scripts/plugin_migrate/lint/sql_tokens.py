@@ -23,7 +23,7 @@ _TOKEN = re.compile(
 )
 
 
-class Token(NamedTuple):
+class SqlToken(NamedTuple):
     """One token.
 
     Parameters:
@@ -41,17 +41,17 @@ class Token(NamedTuple):
     written: str
 
 
-class Scan(NamedTuple):
+class SqlScan(NamedTuple):
     """What a text holds: its tokens, its comments with their lines, and its lines of code."""
 
-    tokens: list[Token]
+    tokens: list[SqlToken]
     comments: list[tuple[int, str]]
     code: set[int]
 
 
-def scan(text: str, line: int = 1) -> Scan:
+def scan(text: str, line: int = 1) -> SqlScan:
     """Take a text apart; ``line`` is the number of its first line."""
-    found = Scan([], [], set())
+    found = SqlScan([], [], set())
     depth = 0
     for kind, written in _pieces(text):
         last = line + written.count("\n")
@@ -60,14 +60,14 @@ def scan(text: str, line: int = 1) -> Scan:
         elif kind != "space":
             depth -= written == ")" and depth > 0
             token = written.upper() if kind == "word" else written
-            found.tokens.append(Token(kind, token, line, depth, written))
+            found.tokens.append(SqlToken(kind, token, line, depth, written))
             found.code.update(range(line, last + 1))
             depth += written == "("
         line = last
     return found
 
 
-def name_of(token: Token) -> str:
+def name_of(token: SqlToken) -> str:
     """Return the name that a token stands for, without quotes and in lower case.
 
     SQLite takes any of its quotes for a name, and does not tell ``A`` from ``a``.

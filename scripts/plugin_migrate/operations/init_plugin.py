@@ -24,7 +24,7 @@ _CHECK = "tests/check-migrations.sh"
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedPlugin:
     """A plugin that ships migrations now.
 
     ``root`` is its folder; ``created`` and ``kept`` are paths below it; ``depends`` tells whether
@@ -38,7 +38,7 @@ class Prepared:
     depends: bool
 
 
-def init_plugin(folder: str, author: str) -> Prepared:
+def init_plugin(folder: str, author: str) -> PreparedPlugin:
     """Write what a plugin needs to ship migrations, and keep every file that is there.
 
     Parameters:
@@ -66,7 +66,7 @@ def init_plugin(folder: str, author: str) -> Prepared:
     for path in created:
         write_new(os.path.join(root, path), files[path])
     depends = manifest is None or _depends(manifest)
-    return Prepared(name, root, tuple(created), tuple(kept), depends)
+    return PreparedPlugin(name, root, tuple(created), tuple(kept), depends)
 
 
 def _read_manifest(root: str) -> dict[str, object] | None:

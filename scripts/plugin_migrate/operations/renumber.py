@@ -15,13 +15,11 @@ from dataclasses import dataclass
 
 from ..engine import recovery
 from ..engine.backup import BackupWriter
-from ..engine.publish import publish, refuse_unpublishable
-from ..engine.redo_log import LogWriter
+from ..engine.redo_log import LogWriter, refuse_unpublishable
 from ..engine.staging import Change
 from ..engine.transaction import in_own_transaction, make_ledger
 from ..errors import Call, PlanRefused, StateUnreadable, UnknownTarget, UsageError, VersionExists
 from ..languages import language_of, load_language
-from ..ledger.read import Publish
 from ..ledger.write import LedgerWriter
 from ..migration import (
     Migration,
@@ -82,7 +80,7 @@ def renumber(
         PlanRefused: the migration is modified or interrupted.
         BrokenMigration, InvalidVersion: its file would be no migration under the new name.
         StateUnreadable: its folder is not in the state, or something cannot be written.
-        NeedsRepair: it is done, and somebody edited a file before it was in place.
+        Unpublished: it is done, and not all files are in place.
     """
     with writing(workspace, "renumber", lock_timeout) as signals:
         return _renumber(recovered(workspace, done_by), which, to, done_by, signals)
@@ -297,7 +295,7 @@ def _commit(
     """Change files and ledger as a step does.
 
     Raises:
-        NeedsRepair: it is committed, and somebody edited a file before it was in place.
+        Unpublished: it is committed, and not all files are in place.
     """
     workspace = seen.workspace
     current = str(seen.current) if seen.current else None
@@ -314,16 +312,15 @@ def _commit(
     except BaseException:
         backup.discard()
         raise
-    row = Publish(manifest.id, version, workspace.project, manifest.to_json())
 
     def write_all(ledger: LedgerWriter) -> None:
         write(ledger)
-        ledger.add_publish(row)
+        ledger.add_publish(recovery.publish_row(workspace, manifest))
 
     with signals.held():
+        # What fails here may have happened all the same: the next command settles the backup.
         in_own_transaction(workspace, done_by, write_all)
-        if publish(workspace, log.log, manifest):
-            recovery.refuse(recovery.recover(workspace, done_by))
-        else:
-            recovery.finish(workspace, done_by, log.log, row)
-        backup.finish()
+        try:
+            recovery.publish_committed(workspace, done_by, log.log, manifest, frozenset())
+        finally:
+            backup.finish()

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 from ..engine import recovery
 from ..engine.backup import BackupWriter
+from ..engine.platform_files import place
 from ..engine.redo_log import DatabaseEntry, Log, LogWriter, Manifest, logs
 from ..engine.staging import Change
-from ..errors import LedgerLost, MigrateError, StateUnreadable
+from ..errors import Conflict, LedgerLost, MigrateError, StateUnreadable
 from ..ledger.read import Publish, read_ledger
 from ..ledger.schema import ensure_ledger
 from ..ledger.write import LedgerWriter
@@ -167,8 +168,7 @@ def _swap(
         else:
             sync_file(copy)
             _set_aside(workspace.database)
-            os.replace(copy, workspace.database)
-            sync_folder(os.path.dirname(workspace.database))
+            _put_in_place(copy, workspace.database)
     finally:
         if live is not None:
             live.close()
@@ -248,6 +248,26 @@ def _set_aside(database_path: str) -> None:
         aside = f"{base}.{number}"
     for suffix in left:
         os.rename(database_path + suffix, aside + suffix)
+    sync_folder(os.path.dirname(database_path))
+
+
+def _put_in_place(copy: str, database_path: str) -> None:
+    """Move the restored database to where none is; one that somebody makes there now stays.
+
+    Raises:
+        Conflict: somebody made one.
+    """
+    try:
+        if not place(copy, database_path):
+            if os.path.lexists(database_path):
+                raise FileExistsError
+            os.rename(copy, database_path)
+    except FileExistsError:
+        raise Conflict(
+            "Another program made a database where the restored one belongs",
+            details=(database_path,),
+            hint="Close it, then run the command again.",
+        ) from None
     sync_folder(os.path.dirname(database_path))
 
 

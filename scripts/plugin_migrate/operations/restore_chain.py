@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 from ..engine.publish import stands
-from ..engine.redo_log import Entry
+from ..engine.redo_log import PathChange
 from ..errors import Call, Conflict, MigrateError, StateUnreadable, UsageError
 from ..storage import sqlite
 from ..storage.backups import Backup, Damaged, Saved, SavedDatabase, Shelf, made_at
@@ -186,4 +186,4 @@ def refuse_edits(
 
 
 def _stands(workspace: Workspace, saved: Saved, node: Node | None) -> bool:
-    return stands(workspace, Entry(saved.path, saved.before, saved.after), node)
+    return stands(workspace, PathChange(saved.path, saved.before, saved.after), node)

@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from ..ledger.schema import ledger_tables
 from ..storage.exclusions import holds_database
 from ..storage.live_database import copy_live
-from ..storage.nodes import Node, observe
+from ..storage.nodes import Node, observe, observe_spelled
 from ..storage.sqlite import unreadable
 from ..values import NamedTuple
 from ..workspace import Workspace
@@ -121,7 +121,7 @@ def differences(workspace: Workspace, kept: Mapping[str, Kept]) -> list[Differen
         if _are_databases(content, live):
             found += _of_database(content, live, workspace.shown(live))
         else:
-            difference = _of_file(before, content, live, workspace.shown(live))
+            difference = _of_file(workspace, path, before, content)
             if difference is not None:
                 found.append(difference)
     return found
@@ -180,9 +180,13 @@ def _as_differences(database: DatabaseDifference) -> list[Difference]:
     return found
 
 
-def _of_file(before: Node | None, content: str | None, live: str, name: str) -> Difference | None:
+def _of_file(
+    workspace: Workspace, path: str, before: Node | None, content: str | None
+) -> Difference | None:
+    live = os.path.join(workspace.claude, path)
+    name = workspace.shown(live)
     is_link = before is not None and before.kind == "link"
-    after = observe(live, through_links=not is_link)
+    after = observe_spelled(workspace.claude, path, through_links=not is_link)
     if after == before:
         return None
     if before is None:

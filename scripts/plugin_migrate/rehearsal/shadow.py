@@ -17,18 +17,12 @@ from contextlib import closing, contextmanager
 from ..errors import MigrateError, StateUnreadable
 from ..ledger.read import read_ledger
 from ..operations.writing import recovered, writing
+from ..plain_file import open_plainly
 from ..sandbox.live_paths import name_live
 from ..storage import durable, sqlite
 from ..storage.bookkeeping import refuse_links_and_special_files
 from ..storage.exclusions import Exclusions
-from ..storage.files import (
-    LinkAllowance,
-    copy_open,
-    discard,
-    open_plainly,
-    read_beginning,
-    require_copyable,
-)
+from ..storage.files import LinkAllowance, copy_open, discard, read_beginning, require_copyable
 from ..storage.live_database import copy_live
 from ..storage.unfinished import left_behind
 from ..survey import Survey
@@ -36,7 +30,8 @@ from ..workspace import Workspace, is_inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..engine.engine import Engine, Keeper
+    from ..engine.backup import StepKeeper
+    from ..engine.engine import Engine
 
 
 @contextmanager
@@ -246,7 +241,7 @@ def _take_over(copied: Workspace) -> None:
 
 @contextmanager
 def rehearsing(
-    workspace: Workspace, command: str, done_by: str, keeper: Keeper
+    workspace: Workspace, command: str, done_by: str, keeper: StepKeeper
 ) -> Iterator[tuple[Survey, Engine]]:
     """Recover a shadow copy and give what is there, with an engine to run single steps on it.
 

@@ -9,7 +9,7 @@ from .style import Style, one_line
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..operations.create import Created
-    from ..operations.init_plugin import Prepared
+    from ..operations.init_plugin import PreparedPlugin
     from ..operations.renumber import Renumbered
     from ..workspace import Workspace
 
@@ -75,7 +75,7 @@ def renumbered_json(done: Renumbered, workspace: Workspace) -> dict[str, object]
     }
 
 
-def plugin_text(prepared: Prepared, shown: str, style: Style) -> str:
+def plugin_text(prepared: PreparedPlugin, shown: str, style: Style) -> str:
     """Return what was written for a plugin, and what comes next.
 
     Parameters:
@@ -112,7 +112,7 @@ def plugin_text(prepared: Prepared, shown: str, style: Style) -> str:
     )
 
 
-def plugin_json(prepared: Prepared) -> dict[str, object]:
+def plugin_json(prepared: PreparedPlugin) -> dict[str, object]:
     """Return the keys of the ``init-plugin`` document."""
     return {
         "plugin": prepared.name,

@@ -116,7 +116,9 @@ def repair_json(done: Sequence[Repair]) -> dict[str, object]:
 def backups_text(shelf: Shelf, style: Style) -> str:
     """Return the list of backups, the newest first, and which are damaged."""
     damaged = [f"  {one_line(one.id)}: {one_line(one.why)}" for one in shelf.damaged]
-    lines = ["", "Damaged, and of no use:", *damaged] if damaged else []
+    lines = ["", "These cannot be used:", *damaged] if damaged else []
+    if damaged and not shelf.backups:
+        return "\n".join(["There is no backup that can be used", *lines])
     return "\n".join([_usable_text(shelf.backups, style), *lines])
 
 

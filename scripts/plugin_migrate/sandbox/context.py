@@ -39,12 +39,14 @@ class Context:
         on_log: Callable[[str], None] = lambda text: None,
         on_progress: Callable[[int, int | None], None] = lambda done, total: None,
         kept_processes: KeptProcesses | None = None,
+        open_database: Callable[[str, str, str], SideDatabase] | None = None,
     ) -> None:
         self.db = db
         self.kept_processes = kept_processes or KeptProcesses()
         self._workspace = workspace
         self._staging = staging
         self._scratch = scratch
+        self._open_database = open_database
         self._on_log = on_log
         self._on_progress = on_progress
         self.side_databases: dict[str, SideDatabase] = {}
@@ -206,10 +208,9 @@ class Context:
         return known
 
     def _open(self, relative: str) -> SideDatabase:
-        from ..engine.side_database import SideDatabase
-
+        assert self._open_database is not None  # as whoever stages files does
         live = os.path.join(self.workspace.claude, relative)
         # A new one's folder may be new as well.
         (self.claude / relative).parent.mkdir(parents=True, exist_ok=True)
         copy = os.path.join(self._scratch, f"database-{len(self.side_databases)}.sqlite")
-        return SideDatabase(relative, live, copy)
+        return self._open_database(relative, live, copy)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
-from ..workspace import is_inside
+from ..workspace import Workspace, is_inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,6 +70,47 @@ def watching(watch: Watch | None) -> Iterator[None]:
         yield
     finally:
         _Hook.watch = before
+
+
+@contextmanager
+def confined(workspace: Workspace, project: str | None) -> Iterator[None]:
+    """Run code in the staged ``project``, and refuse it the live one; without it do nothing."""
+    if project is None:
+        yield
+        return
+    from .questions import unanswered
+
+    path = workspace.database
+    live = (workspace.claude, workspace.live_claude)
+    projects = (workspace.project, workspace.live_project)
+    watch = Watch(
+        tuple(folder for folder in live if folder is not None),
+        # Around everything else on the machine there is nothing to guard.
+        tuple(folder for folder in projects if folder not in (None, "/")),
+        project,
+        frozenset({path, path + "-wal", path + "-shm", path + "-journal"}),
+    )
+    with _working_in(project), watching(watch), unanswered():
+        yield
+
+
+@contextmanager
+def _working_in(folder: str) -> Iterator[None]:
+    try:
+        before = os.getcwd()
+    except FileNotFoundError:  # somebody deleted it
+        before = os.sep
+    os.chdir(folder)
+    # What the migration starts must find the staged project too.
+    variable = os.environ.get("CLAUDE_PROJECT_DIR")
+    if variable is not None:
+        os.environ["CLAUDE_PROJECT_DIR"] = folder
+    try:
+        yield
+    finally:
+        os.chdir(before)
+        if variable is not None:
+            os.environ["CLAUDE_PROJECT_DIR"] = variable
 
 
 def looking_away() -> AbstractContextManager[None]:

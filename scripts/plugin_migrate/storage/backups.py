@@ -16,6 +16,7 @@ from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
 from .nodes import Node, inside, node_from_json, text_of
+from .translation import permission_hint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,10 +139,16 @@ def read_shelf(workspace: Workspace) -> Shelf:
         except (OSError, ValueError) as error:
             is_unfinished = isinstance(error, FileNotFoundError) and not is_finished_at(folder)
             if FOLDER_NAME.fullmatch(name) and not is_unfinished:
-                damaged.append(Damaged(name, getattr(error, "strerror", None) or str(error)))
+                damaged.append(Damaged(name, _why_unusable(error, folder)))
     backups.sort(key=lambda backup: backup.sequence, reverse=True)
     damaged.sort(reverse=True)
     return Shelf(tuple(backups), tuple(damaged))
+
+
+def _why_unusable(error: OSError | ValueError, folder: str) -> str:
+    if isinstance(error, PermissionError):
+        return f"{error.strerror}. {permission_hint(folder)}"
+    return getattr(error, "strerror", None) or str(error)
 
 
 def made_at(backup_id: str) -> tuple[str, int]:

@@ -23,6 +23,8 @@ _MAGIC = bytes.fromhex("d9d505f920a163d7")
 _TRAILER = struct.Struct(">II8s")
 # Larger indexes are not read: git's own is 10 MB for 100,000 files.
 _LARGEST_INDEX = 64 << 20
+# What stands there says that it is a plain file, and reading it can wait for ever (`/proc/kmsg`).
+_OF_THE_KERNEL = ("/proc/", "/sys/")
 _PLAIN_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -37,7 +39,7 @@ def refuse_special(path: str) -> None:
     real = os.path.realpath(path)  # as SQLite does, which puts its files beside that
     for suffix in ("", *SIDE_SUFFIXES):
         status = _status(real + suffix)
-        if status is None or stat.S_ISREG(status.st_mode):
+        if status is None or (stat.S_ISREG(status.st_mode) and not real.startswith(_OF_THE_KERNEL)):
             continue
         if not suffix:
             raise StateUnreadable(

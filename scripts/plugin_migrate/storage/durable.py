@@ -44,6 +44,22 @@ def sync_open(file: IO[bytes] | IO[str], path: str) -> None:
         os.fsync(file.fileno())
 
 
+def write_atomically(path: str, text: str) -> None:
+    """Write a file that stands there whole or not at all, whenever the power goes.
+
+    A killed command leaves at most ``path`` with ``.part`` after it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    part = path + ".part"
+    with open(part, "w", encoding="utf-8") as file:
+        file.write(text)
+        sync_open(file, part)
+    os.replace(part, path)
+    sync_folder(os.path.dirname(path))
+
+
 def _with_descriptor(path: str, flags: int, act: Callable[[int], None]) -> None:
     """Open a file or folder and act on it, unless it is thrown away anyway."""
     if is_disposable(path):

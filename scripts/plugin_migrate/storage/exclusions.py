@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 
+from ..plain_file import open_plainly
 from ..workspace import BOOKKEEPING_NAME, Workspace
 
 SIDE_SUFFIXES = ("-wal", "-shm", "-journal")
@@ -70,7 +71,7 @@ class Exclusions:
 
 def holds_database(path: str) -> bool:
     """Return whether the file at ``path`` is an SQLite database."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = open_plainly(path)
     try:
         # As in nodes.py, nothing is read of what says that it is empty.
         size = os.fstat(descriptor).st_size

@@ -31,11 +31,6 @@ _SPARE = 16 << 20
 _FLAT = ".plugin-migrate-removing-"
 
 
-def open_plainly(path: str) -> int:
-    """Return a descriptor to read ``path``, where somebody may put a pipe in the file's place."""
-    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-
-
 def copy_open(
     original: int, status: os.stat_result, first: bytes, target: str
 ) -> tuple[str, os.stat_result]:
@@ -121,7 +116,21 @@ def require_copyable(path: str, status: os.stat_result, folder: str) -> None:
             f"a file has {size_of(status.st_size)}, over {size_of(_LARGEST_COPIED)}",
             path,
         )
-    needed = min(status.st_size, status.st_blocks * 512)
+    require_room("a file", path, min(status.st_size, status.st_blocks * 512), folder)
+
+
+def require_room(what: str, path: str, needed: int, folder: str) -> None:
+    """Refuse to begin a copy for which there is no room.
+
+    Parameters:
+        what: is copied, for the error.
+        path: of the original, for the error.
+        needed: bytes of the copy.
+        folder: where the copy would stand.
+
+    Raises:
+        OSError: there is less than that and a reserve; ``strerror`` has the sizes.
+    """
     if needed < _WORTH_A_LOOK:
         return
     volume = os.statvfs(folder)
@@ -129,7 +138,7 @@ def require_copyable(path: str, status: os.stat_result, folder: str) -> None:
     if free < needed + _SPARE:
         raise OSError(
             errno.ENOSPC,
-            f"a file needs {size_of(needed)}, and {size_of(free)} are free",
+            f"{what} needs {size_of(needed)}, and {size_of(free)} are free",
             path,
         )
 

@@ -17,7 +17,7 @@ from ..errors import Busy, Call, Conflict, DatabaseReplaced, NeedsRepair
 from . import sqlite
 from .database_files import refuse_special
 from .durable import start_sync
-from .files import copy_content
+from .files import copy_content, require_room
 
 _PATIENCE = 5.0
 _CHUNK = 1 << 20
@@ -69,7 +69,7 @@ class LiveDatabase:
             self._connection.execute("BEGIN")
             self._connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
             self._version = self._current_version()
-            copy_database(self._connection, copy)
+            copy_database(self._connection, self._path, copy)
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise sqlite.unreadable(self._path, error) from error
@@ -147,7 +147,7 @@ class LiveDatabase:
         """Return whether nothing changed but the version: under WAL a checkpoint changes that."""
         with tempfile.TemporaryDirectory(dir=os.path.dirname(self._copy)) as folder:
             now = os.path.join(folder, "now.db")
-            copy_database(self._connection, now)
+            copy_database(self._connection, self._path, now)
             return digest_of_closed(now) == self.digest
 
     def _current_version(self) -> tuple[object, ...]:
@@ -236,7 +236,7 @@ def digest_of_live(live: str, scratch: str) -> str | None:
         copy = os.path.join(folder, "copy.db")
         source = sqlite.connect(live, sqlite3.Connection, _PATIENCE, options="mode=rw")
         try:
-            copy_database(source, copy)
+            copy_database(source, live, copy)
         except sqlite3.Error as error:
             raise sqlite.unreadable(live, error) from error
         finally:
@@ -244,19 +244,31 @@ def digest_of_live(live: str, scratch: str) -> str | None:
         return digest_of_closed(copy)
 
 
-def copy_database(source: sqlite3.Connection, path: str) -> None:
-    """Copy the database behind ``source`` to the file ``path``; nothing is synced.
+def copy_database(source: sqlite3.Connection, original: str, path: str) -> None:
+    """Copy the database behind ``source``, ``original``, to the file ``path``; nothing is synced.
 
     Raises:
         sqlite3.Error: it cannot be read or written.
         Busy: another program held it for too long.
+        OSError: there is no room for the copy.
     """
+    _require_room(original, path)
     target = sqlite.connect(path, sqlite3.Connection, _PATIENCE)
     try:
         target.execute("PRAGMA synchronous=OFF")
         source.backup(target, progress=_deadline_for(path))
     finally:
         target.close()
+
+
+def _require_room(original: str, copy: str) -> None:
+    """Refuse to fill the disk: a file with a hole can be a database of any size.
+
+    A copy of it has no hole, whichever way it is made.
+    """
+    # By stat: opening it would cost this process its locks, and asking SQLite parses the schema.
+    size = os.path.getsize(original)
+    require_room("a copy of the database", original, size, os.path.dirname(copy))
 
 
 def _connect(path: str) -> sqlite3.Connection:
@@ -290,9 +302,10 @@ def copy_live(
             source.execute("PRAGMA schema_version").fetchall()  # takes the lock, parses no schema
             header = os.pread(file.fileno(), sqlite.HEADER_SIZE, 0)
             if sqlite.is_under_wal(header) or not header:
-                copy_database(source, copy)
+                copy_database(source, path, copy)
                 start_sync(copy)
             else:
+                _require_room(path, copy)
                 copy_content(file, copy)
         except sqlite3.Error as error:
             raise sqlite.unreadable(path, error) from error

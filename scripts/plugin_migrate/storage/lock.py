@@ -58,6 +58,8 @@ def _acquire(path: str, timeout: float) -> sqlite3.Connection:
                 return connection
             except sqlite3.Error as error:
                 if not sqlite.is_busy(error):
+                    if not sqlite.is_damage(error):
+                        raise sqlite.unreadable(path, error) from error
                     raise StateUnreadable(
                         f"The run lock cannot be used: {error}",
                         file=path,

@@ -11,8 +11,9 @@ import unicodedata
 from collections.abc import Iterable
 from operator import attrgetter
 
+from ..plain_file import open_plainly
 from ..values import NamedTuple
-from .files import CHUNK, open_plainly
+from .files import CHUNK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -302,6 +302,11 @@ def is_busy(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Return whether an error says that the file is not, or no longer, a database."""
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+
 def unreadable(path: str, error: sqlite3.Error) -> Busy | StateUnreadable:
     """Return the error to raise for a database that SQLite could not work with."""
     name = getattr(error, "sqlite_errorname", "")

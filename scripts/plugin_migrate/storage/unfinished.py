@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from ..plain_file import read_json
 from ..settings import is_ledger_table
 from ..workspace import Workspace, is_inside, is_source_name
-from .durable import make_folder, sync_file, sync_folder
+from .durable import make_folder, write_atomically
 
 _NOTE = "source.json"
 # The folder may have come with a cloned repository, and is looked at when a session starts.
@@ -37,12 +37,7 @@ def remember(workspace: Workspace) -> None:
     if _read(path) == note:
         return
     make_folder(workspace.home)
-    part = path + ".part"
-    with open(part, "w", encoding="utf-8") as file:
-        json.dump(note, file)
-    sync_file(part)
-    os.replace(part, path)
-    sync_folder(workspace.home)
+    write_atomically(path, json.dumps(note))
 
 
 def left_behind(workspace: Workspace) -> Iterator[Workspace]:

@@ -41,7 +41,7 @@ class Died(Exception):
         self.how = how
 
 
-class Child:
+class ChildProcess:
     """A running JavaScript engine that executes one migration after the other.
 
     Raises:

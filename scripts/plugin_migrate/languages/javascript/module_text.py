@@ -105,7 +105,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class ModuleScript:
     """What a TypeScript or JavaScript migration says about itself.
 
     Parameters:
@@ -160,16 +160,16 @@ def scan(text: str) -> Scan:
     return Scan(tokens, comments)
 
 
-def parse(text: str) -> Script:
+def parse(text: str) -> ModuleScript:
     """Return what a migration says about itself; a text that is none at all says nothing."""
     tokens = scan(text).tokens
-    found = _Reader(tokens).migration()
+    found = _ModuleReader(tokens).migration()
     members = found.members
     up, down = members.get("up"), members.get("down")
     metadata = _value(members, "metadata")
     if down is not None and down.value is None:  # `down: undefined`
         down = None
-    return Script(
+    return ModuleScript(
         description=_text(members, "description"),
         version=_text(members, "version"),
         metadata=metadata if isinstance(metadata, dict) else {},
@@ -186,7 +186,7 @@ def parse(text: str) -> Script:
 
 def constants(text: str) -> dict[str, object]:
     """Return the names declared at the top level whose values are written out."""
-    return _Reader(scan(text).tokens).constants()
+    return _ModuleReader(scan(text).tokens).constants()
 
 
 def string_value(token: Token) -> str | None:
@@ -305,7 +305,7 @@ def _is_common_export(tokens: list[Token], index: int) -> bool:
     return tokens[index].is_word("exports")
 
 
-class _Reader:
+class _ModuleReader:
     """Finds the migration among a text's tokens."""
 
     def __init__(self, tokens: list[Token]) -> None:

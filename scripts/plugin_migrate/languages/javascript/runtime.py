@@ -49,7 +49,7 @@ def find_runtime(needs_types: bool, project: str, file: str) -> Runtime:
     Raises:
         NoRuntime: there is none; says what was found and what to install.
     """
-    found = _Found(os.environ.get("PATH", ""))
+    found = _FoundRuntime(os.environ.get("PATH", ""))
     for runtime in found.able(needs_types, project):
         return runtime
     language = "TypeScript" if needs_types else "JavaScript"
@@ -79,7 +79,7 @@ class _Program:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _FoundRuntime:
     """The programs that a ``PATH`` leads to."""
 
     path: str

@@ -14,10 +14,18 @@ from contextlib import suppress
 
 # renameat2(2) and renameatx_np(2): of Linux, and of macOS.
 _LINUX_NOREPLACE, _LINUX_EXCHANGE = 1, 2
+
+
 _MACOS_EXCHANGE, _MACOS_NOREPLACE = 2, 4
+
+
 _AT_FDCWD = -100
+
+
 # copyfile(3)
 _COPYFILE_ACL, _COPYFILE_XATTR = 1, 4
+
+
 # An older kernel, or a file system such as NFS or an older FUSE.
 _UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
 # A sandbox may forbid calls that it does not know. Where it is the file that must not be moved, the
@@ -82,7 +90,8 @@ def _rename(source: str, target: str, on_linux: int, on_macos: int) -> bool:
     number = ctypes.get_errno()
     if number in _UNUSABLE:
         return False
-    raise OSError(number, os.strerror(number), source, None, target)
+    # Named first is the one that people know: the other lies in a folder of ours.
+    raise OSError(number, os.strerror(number), target, None, source)
 
 
 def copy_attributes(source: str, target: str) -> None:
