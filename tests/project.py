@@ -18,9 +18,9 @@ from plugin_migrate.engine.engine import Reporter
 from plugin_migrate.errors import MigrateError
 from plugin_migrate.ledger.schema import ensure_ledger
 from plugin_migrate.operations import migrate
-from plugin_migrate.operations.migrate import Planner, Run
+from plugin_migrate.operations.migrate import Run
 from plugin_migrate.plan import State, plan_downgrade, plan_upgrade
-from plugin_migrate.survey import Survey, survey
+from plugin_migrate.survey import Planner, Survey, survey
 from plugin_migrate.version import Version
 from plugin_migrate.workspace import Workspace, locate
 
@@ -81,7 +81,7 @@ class Project:
         self.migrations = self.claude / "core/versioning/migrations"
         self.database = self.claude / "orchestration/db/orchestration.db"
         self.bookkeeping = self.claude / ".plugin-migrate"
-        self.migrations.mkdir(parents=True)
+        self.migrations.mkdir(parents=True, exist_ok=True)
 
     # --- building ------------------------------------------------------------------------------
 

@@ -99,7 +99,7 @@ def test_a_prerelease_is_refused_in_a_sentence(project: Project, name: str) -> N
     (project.migrations / name).write_text("SELECT 1;")
 
     with pytest.raises(InvalidVersion) as caught:
-        project.look()
+        project.upgrade()
     error = caught.value
 
     assert error.message.startswith("Invalid version format: '1.2.0-")

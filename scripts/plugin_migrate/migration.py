@@ -7,7 +7,14 @@ import os
 import sys
 from collections.abc import Mapping
 
-from .errors import BrokenMigration, DuplicateVersion, InvalidVersion, StateUnreadable
+from .errors import (
+    BrokenMigration,
+    Call,
+    DuplicateVersion,
+    InvalidVersion,
+    MigrateError,
+    StateUnreadable,
+)
 from .languages import language_of, load_language
 from .plain_file import open_plainly, read_plain, size_of
 from .settings import is_utf8
@@ -53,8 +60,41 @@ class Migration(NamedTuple):
     text: str | None
 
 
+class Refused(NamedTuple):
+    """A file that is meant as a migration and cannot be applied for its name.
+
+    ``version`` is ``None`` where the name holds none; ``error`` is what its upgrade says.
+    """
+
+    name: str
+    version: Version | None
+    error: MigrateError
+
+
+class Folder(NamedTuple):
+    """A folder of migrations: those that are ones, in version order, and what is refused."""
+
+    migrations: list[Migration]
+    refused: tuple[Refused, ...] = ()
+
+
 def load(folder: str, known: Mapping[Version, str]) -> list[Migration]:
-    """Return the migrations in ``folder``, in version order.
+    """Return the migrations in ``folder``, in version order; see :func:`read_folder`.
+
+    Raises:
+        InvalidVersion, DuplicateVersion, BrokenMigration: a file is refused for its name.
+        BrokenMigration, StateUnreadable: as for :func:`read_folder`.
+    """
+    migrations, refused = read_folder(folder, known)
+    for one in refused:
+        raise one.error
+    return migrations
+
+
+def read_folder(folder: str, known: Mapping[Version, str]) -> Folder:
+    """Return what ``folder`` holds.
+
+    Of two files with one version, the one that is applied is the migration, if either is.
 
     Parameters:
         folder: absolute path; a folder that does not exist holds no migrations.
@@ -62,8 +102,6 @@ def load(folder: str, known: Mapping[Version, str]) -> list[Migration]:
             applied checksum is dropped, so that memory does not grow with the history.
 
     Raises:
-        InvalidVersion: a file of a migration language starts with a digit but not with ``X.Y.Z-``.
-        DuplicateVersion: two files carry one version.
         BrokenMigration: a file is not UTF-8, not a plain file, or too large.
         StateUnreadable: the folder or a file cannot be read.
     """
@@ -71,7 +109,7 @@ def load(folder: str, known: Mapping[Version, str]) -> list[Migration]:
         with os.scandir(folder) as listing:
             entries = list(listing)
     except FileNotFoundError:
-        return []
+        return Folder([])
     except OSError as error:
         raise StateUnreadable(
             f"The migrations folder cannot be read: {error.strerror}",
@@ -79,27 +117,19 @@ def load(folder: str, known: Mapping[Version, str]) -> list[Migration]:
             hint="Make it a folder that you may read, or name another with --migrations.",
         ) from None
     found: dict[Version, Migration] = {}
+    same: dict[Version, list[Migration]] = {}
+    refused: list[Refused] = []
     for entry in entries:
         name = entry.name
         language = language_of(name)
         if language is None or not name[0].isdigit():
             continue
         path = entry.path
-        if not name.isascii() and not is_utf8(name):
-            raise BrokenMigration(
-                "The file's name is not UTF-8, so the ledger cannot keep it",
-                file=path,
-                hint="Rename the file.",
-            )
-        version, slug = parse_name(name, path)
-        earlier = found.get(version)
-        if earlier is not None:
-            first, second = sorted((os.path.basename(earlier.path), name))
-            raise DuplicateVersion(
-                f"Two migrations have version {version}: {first} and {second}",
-                file=folder,
-                hint="Give one of them another version by renaming its file.",
-            )
+        try:
+            version, slug = parse_name(name, path)
+        except MigrateError as error:
+            refused.append(Refused(_as_text(name), None, error))
+            continue
         content = _read_plain(path) if _is_plain(entry) else read_source(path)
         checksum = checksum_of(content)
         applied = known.get(version)
@@ -107,8 +137,56 @@ def load(folder: str, known: Mapping[Version, str]) -> list[Migration]:
             checksum, text = applied, None  # one text in memory rather than two
         else:
             text = decode_source(content, path)
-        found[version] = Migration(version, slug, language, path, checksum, text)
-    return [found[version] for version in sorted(found)]
+        migration = Migration(version, slug, language, path, checksum, text)
+        earlier = found.setdefault(version, migration)
+        if earlier is not migration:
+            same.setdefault(version, [earlier]).append(migration)
+    for version, several in same.items():
+        applied_one, others = _told_apart(several, known.get(version))
+        refused += others
+        if applied_one is not None:
+            found[version] = applied_one
+        else:
+            del found[version]
+    return Folder([found[version] for version in sorted(found)], tuple(sorted(refused, key=_name)))
+
+
+def _told_apart(
+    several: list[Migration], applied: str | None
+) -> tuple[Migration | None, list[Refused]]:
+    """Return which of the files with one version is applied, and the others as refused."""
+    import shlex
+
+    several = sorted(several, key=lambda one: one.path)
+    names = [os.path.basename(one.path) for one in several]
+    is_applied = (one for one in several if one.checksum == applied)
+    applied_one = next(is_applied, None)
+    pending = [name for name, one in zip(names, several, strict=True) if one is not applied_one]
+    count = "Two" if len(names) == 2 else str(len(names))
+    error = DuplicateVersion(
+        f"{count} migrations have version {several[0].version}:"
+        f" {', '.join(names[:-1])} and {names[-1]}",
+        file=os.path.dirname(several[0].path),
+        # It may be pasted into a shell, and the name comes with a repository.
+        hint=(
+            "Give one of them the next free version: ",
+            Call("renumber", shlex.quote(pending[-1])),
+        ),
+    )
+    others = [
+        Refused(name, one.version, error)
+        for name, one in zip(names, several, strict=True)
+        if one is not applied_one
+    ]
+    return applied_one, others
+
+
+def _name(refused: Refused) -> str:
+    return refused.name
+
+
+def _as_text(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def parse_name(name: str, path: str) -> tuple[Version, str]:
@@ -117,7 +195,14 @@ def parse_name(name: str, path: str) -> tuple[Version, str]:
     Raises:
         InvalidVersion: the name does not start with ``X.Y.Z-``, or goes on as a pre-release;
             carries ``path`` as its place.
+        BrokenMigration: nothing follows the version, or the ledger cannot keep the name.
     """
+    if not name.isascii() and not is_utf8(name):
+        raise BrokenMigration(
+            "The file's name is not UTF-8, so the ledger cannot keep it",
+            file=path,
+            hint="Rename the file.",
+        )
     text, _, slug = name.rpartition(".")[0].partition("-")
     try:
         version = Version.parse(text)

@@ -10,7 +10,7 @@ from enum import Enum
 from itertools import islice
 
 from .errors import Call, PlanRefused, UnknownTarget, UsageError
-from .migration import Migration, is_verifiable, same_text
+from .migration import Migration, Refused, is_verifiable, same_text
 from .values import NamedTuple
 from .version import Version
 
@@ -197,6 +197,22 @@ def plan_upgrade(
         out_of_order=late,
         beyond=len(pending) - len(due),
     )
+
+
+def refuse_unnamed(refused: Iterable[Refused], plan: Plan) -> None:
+    """Make sure that an upgrade comes to no file that is refused for its name.
+
+    What stands above its target does not matter to it; a name without a version stands nowhere,
+    and matters to an upgrade to the end.
+
+    Raises:
+        MigrateError: says what is wrong with the first such file.
+    """
+    if plan.direction != "up":
+        return
+    for one in refused:
+        if plan.target is None or (one.version is not None and one.version <= plan.target):
+            raise one.error
 
 
 def plan_downgrade(

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .ledger.read import Ledger, read_ledger, read_sources
-from .migration import Misnamed, load, misnamed_in
-from .plan import Entry, current_version, doubtful, entries_from
+from .migration import Misnamed, Refused, misnamed_in, read_folder
+from .plan import Entry, Plan, current_version, doubtful, entries_from, refuse_unnamed
 from .values import NamedTuple
 from .version import Version
 from .workspace import Workspace
+
+Planner = Callable[[tuple[Entry, ...]], Plan]
 
 
 class Survey(NamedTuple):
     """Everything that reading shows: the versions with their states, and the ledger.
 
-    ``misnamed`` are the files that look like migrations and are none.
+    ``misnamed`` are the files that look like migrations and are none; ``refused`` those that are
+    meant as ones and that no upgrade applies, for their names.
     """
 
     workspace: Workspace
     entries: tuple[Entry, ...]
     ledger: Ledger
     misnamed: tuple[Misnamed, ...] = ()
+    refused: tuple[Refused, ...] = ()
 
     @property
     def current(self) -> Version | None:
         """The highest applied version."""
         return current_version(self.entries)
+
+    def plan(self, planner: Planner) -> Plan:
+        """Return what ``planner`` makes of the entries.
+
+        Raises:
+            MigrateError: what it raises; or an upgrade comes to a file that is refused.
+        """
+        plan = planner(self.entries)
+        refuse_unnamed(self.refused, plan)
+        return plan
 
 
 def survey(workspace: Workspace) -> Survey:
@@ -59,8 +75,8 @@ def survey_ahead(workspace: Workspace) -> Survey:
 
 def _survey(workspace: Workspace, ledger: Ledger, interrupted: frozenset[Version]) -> Survey:
     known = {version: row.checksum for version, row in ledger.applied.items()}
-    migrations = load(workspace.migrations, known)
+    migrations, refused = read_folder(workspace.migrations, known)
     stored = read_sources(workspace, doubtful(migrations, ledger.applied))
     texts = {version: source.text for version, source in stored.items()}
     entries = entries_from(migrations, ledger.applied, interrupted, texts)
-    return Survey(workspace, entries, ledger, misnamed_in(workspace.migrations))
+    return Survey(workspace, entries, ledger, misnamed_in(workspace.migrations), refused)

@@ -24,9 +24,10 @@ class Workspace(NamedTuple):
 
     ``project`` is the real path of the folder that holds ``.claude/``; ``claude`` the real path
     of the live state, for ``.claude`` may be a link; ``database`` the real path of the state
-    database, which may lie elsewhere. ``live_claude`` is set for a shadow copy: the state it was
-    copied from, which nothing may touch. ``source`` names the plugin that ships the migrations,
-    and ``own`` is then the project's own workspace; both are ``None`` for the project's own.
+    database, which may lie elsewhere. ``live_claude`` and ``live_project`` are set for a shadow
+    copy: what it was copied from, which nothing may touch. ``source`` names the plugin that ships
+    the migrations, and ``own`` is then the project's own workspace; both are ``None`` for the
+    project's own.
     """
 
     project: str
@@ -37,6 +38,7 @@ class Workspace(NamedTuple):
     live_claude: str | None = None
     source: str | None = None
     own: Workspace | None = None
+    live_project: str | None = None
 
     @property
     def bookkeeping(self) -> str:

@@ -128,6 +128,7 @@ def test_claude_gets_the_outcome_once_and_nothing_runs_for_it(project):
 
 CHANGING = [
     "upgrade", "downgrade", "sync", "baseline 1.0.0", "repair", "restore", "create x", "verify",
+    "renumber 1.0.0",
     "upgrade --dry-run", "status --project /", "status --migrations x",
     "verify --lint-only --plugin-dir .",
 ]  # fmt: skip

@@ -61,12 +61,12 @@ def test_every_state_has_its_word(mixed):
     assert "Missing: the file is gone" in out
 
 
-def test_a_state_ahead_of_the_files_says_how_to_go_back(project):
+def test_a_state_ahead_of_the_files_says_what_shows_the_way_back(project):
     project.tables("1.0.0", "1.1.0")
     project.ok("upgrade")
     (project.migrations / "1.1.0-step.sql").unlink()
-    assert "ahead of the files" in project.ok("status")
-    assert "plugin-migrate downgrade 1.0.0" in project.ok("status")
+    assert "ahead of the files. If git took them back, go to the branch" in project.ok("status")
+    assert "plugin-migrate downgrade 1.0.0 --preview" in project.ok("status")
 
 
 def test_a_step_outside_a_transaction_that_never_ended_is_interrupted(project):
@@ -86,7 +86,7 @@ def test_the_document_has_the_contracts_keys(project):
     document = project.json("status")
     migrations = document.pop("migrations")
     head = {"schema": 1, "command": "status", "ok": True, "current_version": "1.0.0"}
-    assert document == head | {"plugins": [], "misnamed": []}
+    assert document == head | {"plugins": [], "misnamed": [], "refused": []}
     applied, pending = migrations
     assert list(applied) == list(pending)
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", applied.pop("applied_at"))

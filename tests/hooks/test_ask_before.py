@@ -190,6 +190,7 @@ def test_the_question_shows_the_plan(client: Client, project: Project) -> None:
         "verify --all": "run on a copy, as code with your permissions, the migrations",
         "create add-oauth": "write a new migration file for add-oauth",
         "baseline 1.2.0": "mark every migration up to 1.2.0 as applied, without running it",
+        "renumber 1.1.0": "give another version to the migration 1.1.0",
         "repair --applied": "settle edited or interrupted migrations: repair",
         "restore": "list the backups",
         "restore x": "go back to the backup x",

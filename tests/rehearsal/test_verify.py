@@ -493,3 +493,69 @@ def test_reversible_is_said_exactly_when_everything_is_as_before(
 
     assert said.error is None
     assert said.reversible == (outcome(project) == before)
+
+
+def test_a_database_from_before_the_first_migration_is_none_that_a_clone_lacks(
+    project: Project,
+) -> None:
+    project.setup("CREATE TABLE tasks (id INTEGER PRIMARY KEY, title)")
+    project.setup("CREATE TABLE facts (x); INSERT INTO facts VALUES (1)", project.claude / "m.db")
+    project.sql(
+        "1.0.0", "ALTER TABLE tasks ADD COLUMN done;", "ALTER TABLE tasks DROP COLUMN done;"
+    )
+    project.python(
+        "1.1.0",
+        'ctx.database("m.db").execute("ALTER TABLE facts ADD COLUMN y")',
+        'ctx.database("m.db").execute("ALTER TABLE facts DROP COLUMN y")',
+    )
+
+    found = verified(project)
+
+    assert [one.idempotent for one in found.values()] == [True, True]
+    project.upgrade("1.0.0")
+    found = verified(project)
+    assert found["1.1.0"].idempotent is None
+    assert found["1.1.0"].unanswered == ("1.0.0 fails in a new clone",)
+    assert not found["1.1.0"].has_failed
+
+
+def test_a_migration_is_not_red_for_a_table_that_no_migration_makes(project: Project) -> None:
+    project.setup("CREATE TABLE tasks (id INTEGER PRIMARY KEY, title)")
+    project.sql("1.0.0", "CREATE TABLE a (x);", "DROP TABLE a;")
+    project.upgrade()
+    project.sql(
+        "1.1.0", "ALTER TABLE tasks ADD COLUMN done;", "ALTER TABLE tasks DROP COLUMN done;"
+    )
+
+    found = verified(project)["1.1.0"]
+
+    assert (found.reversible, found.idempotent, found.has_failed) == (True, None, False)
+    assert found.unanswered == ("1.1.0 fails in a new clone",)
+
+
+def test_what_an_applied_migration_does_to_files_that_a_pending_one_changed_is_seen(
+    project: Project,
+) -> None:
+    project.write("settings.json", '{"b": 1}')
+    project.python(
+        "1.0.0",
+        """
+        with ctx.edit_json("settings.json") as settings:
+            settings.setdefault("b", "default")
+        """,
+    )
+    project.upgrade()
+    project.python(
+        "1.1.0",
+        """
+        with ctx.edit_json("settings.json") as settings:
+            if "b" in settings:
+                settings["c"] = settings.pop("b")
+        """,
+        """
+        with ctx.edit_json("settings.json") as settings:
+            settings["b"] = settings.pop("c")
+        """,
+    )
+
+    assert verified(project)["1.1.0"].idempotent is False

@@ -74,6 +74,41 @@ def test_reading_the_live_state_is_free(project: Project) -> None:
     project.upgrade()
 
 
+ELSEWHERE = [
+    "open(root + '/CLAUDE.md', 'a')",
+    "pathlib.Path(root, 'new').touch()",
+    "pathlib.Path(root, 'CLAUDE.md').unlink()",
+    "shutil.copy(ctx.claude / 'a', root + '/copy')",
+    "(ctx.claude / 'a').rename(root + '/moved')",
+    "os.chdir(root); pathlib.Path('new').mkdir()",
+    "os.symlink('/tmp', root + '/src/link')",
+]
+
+
+@pytest.mark.parametrize("code", ELSEWHERE)
+@pytest.mark.parametrize("way", ["upgrade", "verify"])
+def test_writing_elsewhere_in_the_project_is_refused(project: Project, code: str, way: str) -> None:
+    project.write("a", "old")
+    (project.root / "src").mkdir()
+    guide = project.root / "CLAUDE.md"
+    guide.write_text("# Guide\n")
+    project.python("1.0.0", f"root = {str(project.root)!r}\n{code}", "pass", top=IMPORT)
+    if way == "upgrade":
+        assert "is outside .claude/" in fails_unchanged(project).message
+    else:
+        assert "is outside .claude/" in project.cli("verify").stdout
+    assert guide.read_text() == "# Guide\n"
+    assert sorted(os.listdir(project.root)) == [".claude", "CLAUDE.md", "src"]
+    assert os.listdir(project.root / "src") == []
+
+
+def test_reading_elsewhere_in_the_project_is_free(project: Project) -> None:
+    (project.root / "CLAUDE.md").write_text("# Guide\n")
+    code = f"assert pathlib.Path({str(project.root / 'CLAUDE.md')!r}).read_text()"
+    project.python("1.0.0", code, top=IMPORT)
+    project.upgrade()
+
+
 def test_writing_elsewhere_on_the_machine_is_not_our_concern(
     project: Project, folder: Path
 ) -> None:

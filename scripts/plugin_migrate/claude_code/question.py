@@ -172,6 +172,8 @@ def _in_general(options: Namespace) -> str:
         return f"{kind} the migrations"
     if command == "baseline":
         return f"mark every migration up to {_shown(options.target)} as applied, without running it"
+    if command == "renumber":
+        return f"give another version to the migration {_shown(options.which)}"
     if command == "repair":
         return f"{_dry(options)}settle edited or interrupted migrations: repair"
     if command == "restore":

@@ -13,7 +13,6 @@ from functools import partial
 
 from ..errors import Call, MigrateError, UnknownPlugin, UsageError
 from ..ledger.read import read_headers
-from ..operations.migrate import Planner
 from ..plan import UNAPPLIED, Entry, Plan, current_version
 from ..sources.installed import Plugin
 from ..sources.requirements import (
@@ -27,7 +26,7 @@ from ..sources.requirements import (
 )
 from ..sources.shipped import workspace_of
 from ..storage.translation import state_errors
-from ..survey import survey_ahead
+from ..survey import Planner, survey_ahead
 from ..version import Version
 from ..workspace import Workspace
 from .invocation import Invocation
@@ -259,12 +258,12 @@ def in_turn(invocation: Invocation, turns: Iterable[Turn], command: Command) -> 
 def _standing_for(source: Source, planner: Planner) -> Standing:
     name = source.workspace.source
     try:
-        entries = survey_ahead(source.workspace).entries
-        due = needs_of(step.entry for step in planner(entries).steps)
+        seen = survey_ahead(source.workspace)
+        due = needs_of(step.entry for step in seen.plan(planner).steps)
     except MigrateError as error:
         # Nothing has run, and no heading says yet whose error it is.
         if name is not None:
             error.message = f"Plugin {name}: {error.message}"
             error.option = source.option
         raise
-    return _standing(source.workspace, entries, due)
+    return _standing(source.workspace, seen.entries, due)

@@ -128,6 +128,14 @@ def add_baseline(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="X.Y.Z", help="the last version to mark")
 
 
+def add_renumber(parser: argparse.ArgumentParser) -> None:
+    """Add what ``renumber`` takes."""
+    parser.add_argument("which", metavar="FILE|X.Y.Z", help="the migration, by name or version")
+    parser.add_argument(
+        "to", nargs="?", metavar="X.Y.Z", help="its new version (default: the next free one)"
+    )
+
+
 def add_repair(parser: argparse.ArgumentParser) -> None:
     """Add what ``repair`` takes."""
     parser.add_argument("versions", nargs="*", metavar="X.Y.Z", help="only these edited files")

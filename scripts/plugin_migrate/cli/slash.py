@@ -22,7 +22,9 @@ MOST_BYTES = 28_000
 MOST_SHOWN = 9_500
 MOST_ROWS = 80
 
-CHANGING = frozenset("upgrade downgrade rollback redo sync repair baseline restore".split())
+CHANGING = frozenset(
+    "upgrade downgrade rollback redo sync repair baseline renumber restore".split()
+)
 ONLY_SHOWN = frozenset({"--dry-run", "-n", "--preview"})
 
 _ESCAPED_BANG = re.compile(r"(^|\s)\\!")

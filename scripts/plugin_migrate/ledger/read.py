@@ -163,7 +163,7 @@ def _last_event(connection: sqlite3.Connection) -> int:
 
 
 def has_run_since(workspace: Workspace, event: int) -> bool:
-    """Return whether a step or a restore took effect after the history's row number ``event``.
+    """Return whether a step, a restore or a renumbering took effect after row number ``event``.
 
     Raises:
         StateUnreadable, Busy: see :func:`plugin_migrate.storage.sqlite.read`.
@@ -174,7 +174,7 @@ def has_run_since(workspace: Workspace, event: int) -> bool:
             has_table(connection, "plugin_migrate_history")
             and connection.execute(
                 "SELECT 1 FROM main.plugin_migrate_history WHERE id > ? AND outcome != 'failed'"
-                " AND action IN ('up', 'down', 'restore') LIMIT 1",
+                " AND action IN ('up', 'down', 'restore', 'renumber') LIMIT 1",
                 (event,),
             ).fetchone()
         )

@@ -72,6 +72,16 @@ class LedgerWriter:
         )
         self._keep_source(migration, metadata)
 
+    def renumber(self, old: Version, migration: Migration, metadata: str) -> None:
+        """Give an applied migration another version and text, keeping when and by whom."""
+        self.forget(migration.version)  # another engine's, of a rollback
+        self._cursor.execute(
+            f"UPDATE {self._table} SET version = ?, checksum = ? WHERE version = ?",
+            (str(migration.version), migration.checksum, str(old)),
+        )
+        self._cursor.execute(f"DELETE FROM main.{SOURCES} WHERE version = ?", (str(old),))
+        self._keep_source(migration, metadata)
+
     def remove(self, version: Version) -> None:
         """Mark a migration as not applied and forget its source."""
         self.forget(version)

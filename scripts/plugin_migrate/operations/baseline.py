@@ -23,7 +23,8 @@ def baseline(
         MigrateError: there is no such migration, or something must be settled first.
     """
     with writing(workspace, "baseline", lock_timeout):
-        steps = plan_upgrade(recovered(workspace, done_by).entries, target).steps
+        seen = recovered(workspace, done_by)
+        steps = seen.plan(lambda entries: plan_upgrade(entries, target)).steps
         migrations = [file_of(step.entry) for step in steps]
 
         def write(ledger: LedgerWriter) -> None:

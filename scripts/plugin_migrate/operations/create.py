@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from string import Template
 
 from ..errors import Call, InvalidName, StateUnreadable, UsageError, VersionExists
-from ..migration import title_of
+from ..migration import Refused, title_of
 from ..plan import Entry
 from ..storage.durable import make_folder
 from ..version import Version, is_prerelease
@@ -48,6 +49,7 @@ def create(
     language: str = "python",
     version: Version | None = None,
     bump: str = "patch",
+    refused: Sequence[Refused] = (),
 ) -> Created:
     """Write a new migration file and return where it is.
 
@@ -60,6 +62,7 @@ def create(
         language: one of :data:`LANGUAGES`.
         version: the new version; else the newest known one is raised by ``bump``.
         bump: ``patch``, ``minor`` or ``major``.
+        refused: files that are meant as migrations, whose versions are taken too.
 
     Raises:
         InvalidName: the name is no slug.
@@ -73,16 +76,18 @@ def create(
             "0.0.0 is the version before the first migration",
             hint="Give the migration a version above it.",
         )
-    newest = entries[-1].version if entries else None
+    taken: dict[Version, str] = {
+        **{one.version: one.name for one in refused if one.version is not None},
+        **{entry.version: entry.migration.path if entry.migration else "" for entry in entries},
+    }
+    newest = max(taken, default=None)
     if version is None:
         # Parsed, because a number has its limit.
         version = Version.parse(str(newest.bump(bump))) if newest else FIRST
-    taken = next((entry for entry in entries if entry.version == version), None)
-    if taken is not None:
-        where = taken.migration.path if taken.migration else workspace.migrations
+    if version in taken:
         raise VersionExists(
             f"Version {version} exists already",
-            file=where,
+            file=os.path.join(workspace.migrations, taken[version]).rstrip("/"),
             hint=f"The next free one is {(newest or version).bump(bump)}; leave --version out.",
         )
     told = description or ""

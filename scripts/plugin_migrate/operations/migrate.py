@@ -7,12 +7,11 @@ little more than a look.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
 from ..errors import MigrateError, Unpublished
-from ..plan import Entry, Plan
-from ..survey import Survey, survey_ahead
+from ..plan import Plan
+from ..survey import Planner, Survey, survey_ahead
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
@@ -51,9 +50,6 @@ class Run(NamedTuple):
     written: frozenset[str] | None = frozenset()
 
 
-Planner = Callable[[tuple[Entry, ...]], Plan]
-
-
 def dry_run(workspace: Workspace, planner: Planner) -> DryRun:
     """Return the plan of a run with its steps checked; executes nothing.
 
@@ -64,7 +60,7 @@ def dry_run(workspace: Workspace, planner: Planner) -> DryRun:
     from .unfilled import refuse_unfilled
 
     seen = survey_ahead(workspace)
-    plan = planner(seen.entries)
+    plan = seen.plan(planner)
     prepared = prepare(workspace, plan)
     refuse_unfilled(prepared)
     return DryRun(seen, plan, prepared)
@@ -94,7 +90,7 @@ def run(
     """
     with writing(workspace, command, lock_timeout) as signals:
         seen = recovered(workspace, done_by)
-        plan = planner(seen.entries)
+        plan = seen.plan(planner)
         if not plan.steps:
             return Run(seen, plan, (), 0.0, seen.current)
         return execute(seen, plan, command, done_by, reporter, signals, with_backup)

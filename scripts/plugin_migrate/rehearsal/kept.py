@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ..ledger.schema import ledger_tables
 from ..storage.exclusions import holds_database
@@ -82,18 +82,25 @@ class Keeper:
 
     def state(self) -> str | None:
         """Return the path of a copy of the state database, if there is one."""
-        if not os.path.exists(self._workspace.database):
+        return self._copy_of(self._workspace.database)
+
+    def database(self, path: str) -> str | None:
+        """Return the path of a copy of a further database as it is now, if there is one."""
+        return self._copy_of(os.path.join(self._workspace.claude, path))
+
+    def _copy_of(self, path: str) -> str | None:
+        if not os.path.exists(path):
             return None
         content = self._new_copy()
-        copy_live(self._workspace.database, content)
+        copy_live(path, content)
         return content
 
-    def forget(self, but: str | None = None) -> None:
-        """Remove the copies: nobody asks about them any more, or only about one."""
+    def forget(self, but: Collection[str | None] = ()) -> None:
+        """Remove the copies that nobody asks about any more: all but some."""
         self._kept = {}
         for name in os.listdir(self._folder):
             path = os.path.join(self._folder, name)
-            if path != but:
+            if path not in but:
                 os.unlink(path)
 
     def _new_copy(self) -> str:

@@ -1,7 +1,6 @@
 """What happens in a new clone or worktree of a project that commits its files, not its databases.
 
-Everything is applied once more to files that are migrated already, with fresh databases. In the
-end no file may differ.
+Migrations are applied once more to files that are migrated already. In the end no file may differ.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 
 from ..engine.engine import Engine
 from ..engine.prepare import Prepared
@@ -18,11 +16,12 @@ from ..errors import Interrupted, MigrateError
 from ..ledger.read import holds_ledger
 from ..sandbox.live_paths import name_live
 from ..storage.backups import backups_folder
-from ..storage.exclusions import SIDE_SUFFIXES, Exclusions, holds_database
+from ..storage.exclusions import Exclusions, holds_database
 from ..storage.files import discard
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
+from .databases import remove_database
 from .kept import Difference, Keeper, Kept, differences
 
 # A database's size is a multiple of its page's, of which this is the smallest
@@ -42,21 +41,20 @@ class Cloned(NamedTuple):
     error: MigrateError | None = None
 
 
-def apply_in_new_clone(
+def apply_again(
     workspace: Workspace,
     engine: Engine,
     keeper: Keeper,
     steps: Sequence[Prepared],
     on_step: Callable[[int, Prepared], None],
 ) -> Cloned:
-    """Apply ``steps``, all that there are, to the files of ``workspace`` with fresh databases.
+    """Apply ``steps`` once more to the files of ``workspace``.
 
     Parameters:
-        workspace: a shadow copy on which they are applied already.
+        workspace: a shadow copy on whose files they are applied already; its databases are as
+            before them.
         on_step: called with each step that is done, and how many were before it.
     """
-    forget_databases(workspace)
-    make_ledger(workspace)
     kept: dict[str, Kept] = {}
     touched: dict[Version, set[str]] = {}
     failed, error = None, None
@@ -86,17 +84,16 @@ def apply_in_new_clone(
     )
 
 
-def forget_databases(workspace: Workspace) -> None:
-    """Remove every database, as in a new clone of a project that commits its files only.
+def renew_databases(workspace: Workspace) -> None:
+    """Begin every database anew, as in a new clone of a project that commits its files only.
 
     Those of other sources stay: what the migrations require of them is applied first there too.
     """
     discard(backups_folder(workspace))  # else their loss would be noticed
     found = [path for path in _databases(workspace) if not holds_ledger(path)]
     for path in [*found, workspace.database]:
-        for suffix in ("", *SIDE_SUFFIXES):
-            with suppress(FileNotFoundError):
-                os.unlink(path + suffix)
+        remove_database(path)
+    make_ledger(workspace)
 
 
 def _databases(workspace: Workspace) -> Iterator[str]:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 from ..ledger.schema import ledger_tables
 from ..operations import migrate
-from ..operations.migrate import Planner, Run
+from ..operations.migrate import Run
 from ..report import Reporter
 from ..sandbox.live_paths import name_live
 from ..storage.backups import Backup, Saved, list_backups
 from ..storage.exclusions import holds_database
 from ..storage.nodes import Node, observe_spelled
+from ..survey import Planner
 from ..workspace import Workspace
 from .difference import DatabaseDifference, database_difference, read_text, text_difference
 from .shadow import shadow_of

@@ -10,19 +10,24 @@ from ..errors import Interrupted, MigrateError
 from ..sandbox.live_paths import name_live
 from ..values import NamedTuple
 from ..workspace import Workspace
+from .databases import Databases, databases_among
 from .kept import Difference, Keeper, Kept, differences, state_differences
+from .pulled import rows_after_pull
+from .tracked import Tracked
 
 
 class Proof(NamedTuple):
     """What up, down, up showed; ``None`` where it came to no answer.
 
     ``lost`` is what the down did not bring back, ``other`` what the second up made otherwise;
-    ``error`` is what stopped it.
+    ``unfilled`` how the rows differ of somebody who pulls the migrated files, where git brings
+    them without the databases; ``error`` is what stopped it.
     """
 
     duration_ms: int | None = None
     lost: tuple[Difference, ...] | None = None
     other: tuple[Difference, ...] | None = None
+    unfilled: tuple[Difference, ...] | None = None
     error: MigrateError | None = None
 
 
@@ -33,28 +38,52 @@ class Prover:
         workspace: the copy.
         engine: runs steps on it.
         keeper: what the engine tells of each step's changes.
+        tracked: what git carries to others of the live state.
+        database: the live state database, relative to ``.claude/``.
     """
 
-    def __init__(self, workspace: Workspace, engine: Engine, keeper: Keeper) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        engine: Engine,
+        keeper: Keeper,
+        tracked: Tracked,
+        database: str,
+    ) -> None:
         self._workspace = workspace
         self._engine = engine
         self._keeper = keeper
+        self._tracked = tracked
+        # Whoever pulls a state database pulls its ledger, by which nothing is left to be applied.
+        self._is_divided = bool(tracked.paths) and not tracked.carries(database)
         # A copy of the state database as it is now, but for the ledger.
         self._state: str | None = None
+        # Copies of the databases as they were when the first step up began.
+        self._first_state: str | None = None
+        self._first_others: dict[str, str | None] = {}
+
+    @property
+    def databases_at_first(self) -> Databases:
+        """The databases as they were when :meth:`begin` was called."""
+        return Databases(self._first_state, self._first_others)
+
+    def begin(self) -> None:
+        """Remember the databases as they are, for :attr:`databases_at_first`."""
+        self._first_state = self._keeper.state()
 
     def apply(self, steps: Sequence[Prepared]) -> MigrateError | None:
         """Run steps that nobody asked to prove, and return the error that stopped them."""
         try:
             return self._run(steps)[0]
         finally:
-            self._engine.take_written()
+            self._moved()
             self._forget_but(None)
 
     def prove(self, up: Prepared, down: Prepared | None) -> Proof:
         """Run up, down, up and compare; without a down only up. The migration stays applied."""
-        if down is None:
+        if down is None and not self._is_divided:
             error, duration = self._run([up])
-            self._engine.take_written()
+            self._moved()
             self._forget_but(None)
             return Proof(duration, error=error)
         before = self._state or self._keeper.state()
@@ -62,6 +91,10 @@ class Prover:
         if error is not None:
             return Proof(error=error)
         first, applied = self._moved(), self._keeper.state()
+        if down is None:
+            unfilled = self._unfilled(up, before, applied, first)
+            self._forget_but(applied)
+            return Proof(duration, unfilled=unfilled)
         error, _ = self._run([down])
         if error is not None:
             return Proof(duration, error=error)
@@ -71,12 +104,42 @@ class Prover:
         if error is not None:
             return Proof(duration, lost, error=error)
         other = self._differences(applied, back, self._moved())
+        unfilled = None if other else self._unfilled(up, before, applied, first)
         self._forget_but(None if other else applied)
-        return Proof(duration, lost, other)
+        return Proof(duration, lost, other, unfilled)
+
+    def _unfilled(
+        self, up: Prepared, before: str | None, applied: str | None, first: _Moved
+    ) -> tuple[Difference, ...] | None:
+        """Return how the rows differ of somebody who pulls what ``up`` makes of tracked files.
+
+        ``None`` where git does not divide what the step changed.
+        """
+        if not self._is_divided:
+            return None
+        earlier = databases_among(self._workspace, first.kept)
+        carries = self._tracked.carries
+        left = {path: copy for path, copy in earlier.items() if not carries(path)}
+        takes = any(
+            path in self._tracked.paths and path not in earlier and one.before is not None
+            for path, one in first.kept.items()
+        )
+        if not takes or not (left or first.written is None or first.written):
+            return None
+        now = {path: self._keeper.database(path) for path in left}
+        return rows_after_pull(
+            self._workspace,
+            self._engine,
+            self._keeper,
+            up,
+            Databases(before, left),
+            Databases(applied, now),
+            first.written,
+        )
 
     def _forget_but(self, state: str | None) -> None:
         self._state = state
-        self._keeper.forget(state)
+        self._keeper.forget({state, self._first_state, *self._first_others.values()})
 
     def _run(self, steps: Sequence[Prepared]) -> tuple[MigrateError | None, int | None]:
         try:
@@ -89,7 +152,10 @@ class Prover:
         return None, sum(result.duration_ms for result in results)
 
     def _moved(self) -> _Moved:
-        return _Moved(self._keeper.take(), self._engine.take_written())
+        kept = self._keeper.take()
+        for path, copy in databases_among(self._workspace, kept).items():
+            self._first_others.setdefault(path, copy)
+        return _Moved(kept, self._engine.take_written())
 
     def _differences(
         self, state: str | None, first: _Moved, second: _Moved

@@ -128,6 +128,7 @@ class _Copier:
             migrations=self._mapped(live.migrations) or live.migrations,
             database=self._mapped(live.database) or os.path.join(self._folder, outside_name),
             live_claude=live.claude,
+            live_project=live.project,
         )
 
     def _mapped(self, path: str) -> str | None:

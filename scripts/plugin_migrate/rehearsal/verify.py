@@ -17,18 +17,22 @@ from ..report import Reporter
 from ..survey import survey
 from ..version import Version
 from ..workspace import Workspace
+from .databases import put_databases
 from .kept import Difference, Keeper
-from .new_clone import Cloned, apply_in_new_clone
+from .new_clone import Cloned, apply_again, renew_databases
 from .proof import Proof, Prover
 from .shadow import rehearsing, shadow_of
+from .tracked import tracked_by_git
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
     """What up, down, up showed about one migration; ``None`` where there is no answer.
 
-    ``differences`` says what was not as it should be, ``error`` is what stopped the rehearsal,
-    and ``unanswered`` why there is no answer, a sentence each.
+    ``keeps_rows`` is asked where git carries the files and not the databases: whether up makes the
+    same rows once the files have arrived migrated. ``differences`` says what was not as it should
+    be, ``error`` is what stopped the rehearsal, and ``unanswered`` why there is no answer, a
+    sentence each.
     """
 
     version: Version
@@ -36,6 +40,7 @@ class Verified:
     reversible: bool | None
     repeatable: bool | None
     idempotent: bool | None
+    keeps_rows: bool | None
     duration_ms: int | None
     findings: tuple[Finding, ...]
     differences: tuple[Difference, ...]
@@ -44,7 +49,10 @@ class Verified:
 
     @property
     def has_failed(self) -> bool:
-        """Whether anything is not as it should be."""
+        """Whether anything is not as it should be.
+
+        That others get no rows is none of it: what to commit is for the project to decide.
+        """
         answers = (self.reversible, self.repeatable, self.idempotent)
         is_faulty = not all(finding.is_note for finding in self.findings)
         return False in answers or is_faulty or self.error is not None
@@ -67,17 +75,25 @@ def verify(
 
     Raises:
         UnknownTarget: one of ``versions`` has no file.
+        InvalidVersion, DuplicateVersion, BrokenMigration: one that is meant is refused for its
+            name.
         Interrupted: a signal arrived.
         MigrateError: the state cannot be copied, or what is applied cannot be rolled back to
             where the rehearsal has to begin, or not be applied again.
     """
-    chosen = _chosen(survey(workspace).entries, versions, everything)
+    seen = survey(workspace)
+    for one in seen.refused:
+        if not versions or one.version in versions:
+            raise one.error
+    chosen = _chosen(seen.entries, versions, everything)
     results = {item.version: item for item in _only_linted(chosen, workspace, lint_only)}
     if chosen and not lint_only:
+        database = os.path.relpath(workspace.database, workspace.claude)
         with shadow_of(workspace) as shadow:
             keeper = Keeper(shadow, os.path.join(os.path.dirname(shadow.project), "kept"))
             with rehearsing(shadow, "verify", "rehearsal", keeper) as (seen, engine):
-                rehearsal = _Rehearsal(shadow, engine, keeper, seen.entries, set(results))
+                prover = Prover(shadow, engine, keeper, tracked_by_git(workspace), database)
+                rehearsal = _Rehearsal(shadow, engine, keeper, prover, seen.entries, set(results))
                 shown = rehearsal.run(reporter or Reporter())
         for version, verified in results.items():
             results[version] = _with_answers(verified, shown, workspace)
@@ -113,6 +129,7 @@ def _only_linted(
             reversible=None,
             repeatable=None,
             idempotent=None,
+            keeps_rows=None,
             duration_ms=None,
             findings=lint(migration, siblings),
             differences=(),
@@ -140,6 +157,7 @@ class _Rehearsal:
         shadow: Workspace,
         engine: Engine,
         keeper: Keeper,
+        prover: Prover,
         entries: Sequence[Entry],
         chosen: set[Version],
     ) -> None:
@@ -147,13 +165,17 @@ class _Rehearsal:
         self._shadow = shadow
         self._engine = engine
         self._keeper = keeper
+        self._prover = prover
         self._chosen = chosen
         self._back = prepare(shadow, Plan("down", plan.back))
         self._clone = _prepared(shadow, "up", plan.clone)
         self._forward = self._clone[len(plan.clone) - len(plan.forward) :]
         downs = [entry for entry in plan.forward if entry.version in chosen and _has_down(entry)]
         self._downs = {step.version: step for step in _prepared(shadow, "down", downs)}
-        self._count = len(self._forward) + len(self._clone)
+        # Where all there is is proved, a new clone applies nothing else.
+        self._is_all = len(self._clone) == len(self._forward)
+        again = 0 if self._is_all else len(self._clone)
+        self._count = 2 * len(self._forward) + again
         require_all(shadow, (*self._back, *self._clone, *self._downs.values()))
 
     def run(self, reporter: Reporter) -> _Shown:
@@ -163,8 +185,9 @@ class _Rehearsal:
             MigrateError: what is applied cannot be rolled back to where this has to begin, or
                 not be applied again.
         """
-        prover = Prover(self._shadow, self._engine, self._keeper)
+        prover = self._prover
         _require(prover.apply(self._back))
+        prover.begin()
         proofs: dict[Version, Proof] = {}
         for done, up in enumerate(self._forward):
             reporter.advanced(f"verifying {up.version} - {up.description}", done, self._count)
@@ -174,13 +197,27 @@ class _Rehearsal:
                     return _Shown(proofs, up.version)
             else:
                 _require(prover.apply([up]))
-        begun = len(self._forward)
+        return _Shown(proofs, None, self._in_clones(reporter))
 
+    def _in_clones(self, reporter: Reporter) -> Cloned:
+        """Apply migrations to the migrated files, with earlier databases and then with new ones.
+
+        With the earlier ones first, because a database that was there before the first migration
+        is nothing that a migration makes. What only fails without it, is therefore no answer.
+        """
+        put_databases(self._shadow, self._prover.databases_at_first)
+        cloned = self._again(reporter, self._forward, len(self._forward))
+        if self._is_all or cloned.failed is not None or any(cloned.differences.values()):
+            return cloned
+        renew_databases(self._shadow)
+        anew = self._again(reporter, self._clone, 2 * len(self._forward))
+        return anew._replace(error=None)
+
+    def _again(self, reporter: Reporter, steps: Sequence[Prepared], begun: int) -> Cloned:
         def on_step(number: int, step: Prepared) -> None:
             reporter.advanced(f"in a new clone: {step.version}", begun + number, self._count)
 
-        cloned = apply_in_new_clone(self._shadow, self._engine, self._keeper, self._clone, on_step)
-        return _Shown(proofs, None, cloned)
+        return apply_again(self._shadow, self._engine, self._keeper, steps, on_step)
 
 
 def _prepared(
@@ -218,7 +255,12 @@ def _with_proof(verified: Verified, proof: Proof) -> Verified:
         duration_ms=proof.duration_ms,
         reversible=None if lost is None else not lost,
         repeatable=None if other is None else not other,
-        differences=(*_named("after down", lost), *_named("after the second up", other)),
+        keeps_rows=None if proof.unfilled is None else not proof.unfilled,
+        differences=(
+            *_named("after down", lost),
+            *_named("after the second up", other),
+            *_unfilled(proof.unfilled),
+        ),
         error=error,
     )
     if error is None:
@@ -250,10 +292,27 @@ def _clone_failure(error: MigrateError, workspace: Workspace) -> Difference:
         place += f":{error.line}"
     lines = [place, *(line for detail in error.details for line in detail.split("\n"))]
     advice = (
-        "There the files are migrated already and the databases are new: let up accept"
+        "There the files are migrated already and the databases are not: let up accept"
         " files that are as it leaves them."
     )
     return Difference(f"in a new clone it fails: {error.message}", (*filter(None, lines), advice))
+
+
+def _unfilled(found: Iterable[Difference] | None) -> tuple[Difference, ...]:
+    """Return which rows others do not get, and what can be done."""
+    if not found:
+        return ()
+    why = (
+        "Git carries the files, and not the databases: whoever pulls, clones or adds a worktree"
+        " gets the files migrated, and up finds nothing in them to make these rows of. A downgrade"
+        " there writes what the rows lack into the files."
+    )
+    advice = (
+        "Commit the state database too, or let up also keep the values in a file that git carries"
+        " and read them from there."
+    )
+    *others, last = _named("after a pull", found)
+    return (*others, last._replace(lines=(*last.lines, why, advice)))
 
 
 def _named(when: str, found: Iterable[Difference] | None) -> tuple[Difference, ...]:

@@ -1,15 +1,16 @@
-"""A new migration file, and a plugin that was prepared for some, as text and as JSON."""
+"""Migration files that were made or renamed, and plugins prepared for some: text and JSON."""
 
 from __future__ import annotations
 
 import os
 
-from .style import Style
+from .style import Style, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..operations.create import Created
     from ..operations.init_plugin import PreparedPlugin
+    from ..operations.renumber import Renumbered
     from ..workspace import Workspace
 
 
@@ -49,6 +50,33 @@ def created_text(created: Created, workspace: Workspace, style: Style, lead: str
 def created_json(created: Created, workspace: Workspace) -> dict[str, object]:
     """Return the keys of the ``create`` document."""
     return {"version": str(created.version), "path": workspace.shown(created.path)}
+
+
+def renumbered_text(done: Renumbered, workspace: Workspace, style: Style) -> str:
+    """Return what a migration is called now, and which files name it."""
+    tick = style.paint("green", "✓")
+    old, new = (one_line(os.path.basename(path)) for path in (done.old, done.new))
+    lines = [f"{tick} Renumbered: {old} → {new}", f"  Path: {one_line(workspace.shown(done.new))}"]
+    if done.is_applied:
+        lines.append("  It is applied, and the ledger knows it by the new version.")
+    lines += [f"  Rewritten: {one_line(workspace.shown(path))}" for path in done.rewritten]
+    lines += [
+        f"  Still names {old}: {one_line(workspace.shown(path))} (applied, so it stays as it is)"
+        for path in done.still_naming
+    ]
+    return "\n".join(lines)
+
+
+def renumbered_json(done: Renumbered, workspace: Workspace) -> dict[str, object]:
+    """Return the keys of the ``renumber`` document."""
+    return {
+        "version": str(done.version),
+        "path": workspace.shown(done.new),
+        "old_path": workspace.shown(done.old),
+        "applied": done.is_applied,
+        "rewritten": [workspace.shown(path) for path in done.rewritten],
+        "still_naming": [workspace.shown(path) for path in done.still_naming],
+    }
 
 
 def plugin_text(prepared: PreparedPlugin, shown: str, style: Style) -> str:

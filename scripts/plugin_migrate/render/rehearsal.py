@@ -128,7 +128,7 @@ def verified_text(
     if lint_only:
         headers, rows = _without(headers, rows, range(2, 6))
     first_to_go = [one for one in ("Took", "Idempotent", "Repeatable") if one in headers]
-    colors = {header: {"NO": "red"} for header in headers}
+    colors = {header: {"NO": "red", "files only": "yellow"} for header in headers}
     table = table_text(headers, rows, style, "Description", first_to_go, colors)
     lines = ["Verification:", table, *_legend(verified)]
     for item in verified:
@@ -138,8 +138,15 @@ def verified_text(
     if failed:
         lines.append(f"{style.paint('red', '✗')} {failed} of {len(verified)} migration(s) failed")
     else:
-        lines.append(f"{style.paint('green', '✓')} {len(verified)} migration(s) verified")
+        lines.append(
+            f"{style.paint('green', '✓')} {len(verified)} migration(s) verified{_but(verified)}"
+        )
     return "\n".join(lines)
+
+
+def _but(verified: Sequence[Verified]) -> str:
+    kept_back = [str(item.version) for item in verified if item.keeps_rows is False]
+    return f", but whoever pulls gets no rows of {_some(kept_back)}" if kept_back else ""
 
 
 def _legend(verified: Sequence[Verified]) -> list[str]:
@@ -174,7 +181,7 @@ def _row(item: Verified) -> list[str]:
         one_line(item.description),
         _answer(item.reversible),
         _answer(item.repeatable),
-        _answer(item.idempotent),
+        "files only" if item.idempotent and item.keeps_rows is False else _answer(item.idempotent),
         f"{item.duration_ms} ms" if item.duration_ms is not None else "-",
         _remarks(item.findings),
     ]
@@ -221,6 +228,7 @@ def verified_json(verified: Sequence[Verified], shown: Callable[[str], str]) -> 
                 "reversible": item.reversible,
                 "repeatable": item.repeatable,
                 "idempotent": item.idempotent,
+                "keeps_rows": item.keeps_rows,
                 "duration_ms": item.duration_ms,
                 "findings": [
                     asdict(finding) | {"file": shown(finding.file), "note": finding.is_note}

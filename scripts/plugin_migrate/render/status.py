@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ..plan import UNAPPLIED, State, ahead
+from ..values import NamedTuple
 from .style import Style, one_line
 from .table import table_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..ledger.read import Header
-    from ..migration import Misnamed
+    from ..migration import Misnamed, Refused
     from ..plan import Entry
     from ..sources.attention import Attention
     from ..sources.departed import Departed
     from ..survey import Survey
+    from ..version import Version
     from ..workspace import Workspace
 
 
 _CHECKSUM_DIGITS = 12
 _MISNAMED_SHOWN = 10
 _OFFSET = re.compile(r":\d\d(\.\d+)?[+-]\d\d:?\d\d$")
-_LABELS = {state: state.value.capitalize() for state in State}
+_REFUSED = "refused"
 
 _STATE_COLORS = {
-    State.APPLIED: "green",
-    State.PENDING: "yellow",
-    State.OUT_OF_ORDER: "yellow",
-    State.MODIFIED: "red",
-    State.MISSING: "red",
-    State.INTERRUPTED: "red",
+    State.APPLIED.value: "green",
+    State.PENDING.value: "yellow",
+    State.OUT_OF_ORDER.value: "yellow",
+    State.MODIFIED.value: "red",
+    State.MISSING.value: "red",
+    State.INTERRUPTED.value: "red",
+    _REFUSED: "red",
 }
 
 
@@ -43,14 +46,16 @@ def status_text(
     style: Style,
     as_list: bool = False,
     most_rows: int | None = None,
+    refused: Sequence[Refused] = (),
 ) -> str:
-    """Return the status of ``shown``, a selection of the look's entries, for people.
+    """Return the status of ``shown``, a selection of the survey's entries, for people.
 
     Parameters:
         plugins: what plugins have to tell, one line each at the end.
         most_rows: of more than so many it shows those that matter most, and says so.
+        refused: files that no upgrade applies, a row each.
     """
-    lines = [_own_status(survey, shown, style, as_list, most_rows)]
+    lines = [_own_status(survey, shown, style, as_list, most_rows, refused)]
     if plugins and not as_list:
         lines += ["", *(f"Plugin {one_line(attention_text(attention))}" for attention in plugins)]
     return "\n".join(lines)
@@ -67,6 +72,7 @@ def attention_text(attention: Attention) -> str:
         "pending": attention.pending,
         "modified": attention.modified,
         "interrupted": attention.interrupted,
+        _REFUSED: attention.refused,
     }
     told = [f"{count} {state}" for state, count in counts.items() if count]
     if attention.ahead:
@@ -86,25 +92,63 @@ def _departed_text(attention: Attention, departed: Departed, command: str) -> st
 
 
 def _own_status(
-    survey: Survey, shown: Sequence[Entry], style: Style, as_list: bool, most_rows: int | None
+    survey: Survey,
+    shown: Sequence[Entry],
+    style: Style,
+    as_list: bool,
+    most_rows: int | None,
+    refused: Sequence[Refused],
 ) -> str:
-    if not survey.entries:
+    if not survey.entries and not survey.refused:
         return no_migrations(survey, style)
     count = len(shown)
     if most_rows is not None and count > most_rows:
         shown = _most_telling(shown, most_rows)
+    rows = _rows(shown, refused)
     if as_list:
         body = "\n".join(
-            f"{entry.version}  {entry.state.value}  {one_line(_description(entry))}"
-            for entry in shown
+            f"{row.version}  {row.status}  {one_line(row.description)}" for row in rows
         )
         return "\n".join([body or "No migrations to show", *_left_out(count, shown, style)])
-    lines = ["Migration Status:", _status_table(shown, style), *_left_out(count, shown, style)]
-    lines += ["", _summary(survey.entries)]
+    lines = ["Migration Status:", _status_table(rows, style), *_left_out(count, shown, style)]
+    lines += ["", _summary(survey)]
     if style.width is not None and any(entry.applied for entry in shown):
         lines.append("Times are in UTC.")
     lines += _remarks(survey, style)
     return "\n".join(lines)
+
+
+class _Row(NamedTuple):
+    version: str
+    description: str
+    status: str
+    applied_at: str = "-"
+    checksum: str = "-"
+
+
+def _rows(shown: Sequence[Entry], refused: Sequence[Refused]) -> list[_Row]:
+    """Return the rows of a table in version order; without a version at its end."""
+    rows = [
+        (
+            entry.version,
+            _Row(
+                str(entry.version),
+                _description(entry),
+                entry.state.value,
+                _moment(entry.applied.applied_at) if entry.applied else "-",
+                _short_checksum(entry),
+            ),
+        )
+        for entry in shown
+    ]
+    rows += [
+        (one.version, _Row(str(one.version), one.name, _REFUSED))
+        for one in refused
+        if one.version is not None
+    ]
+    rows.sort(key=lambda row: row[0])
+    unnumbered = [_Row("-", one.name, _REFUSED) for one in refused if one.version is None]
+    return [*(row for _, row in rows), *unnumbered]
 
 
 def _most_telling(entries: Sequence[Entry], count: int) -> list[Entry]:
@@ -158,21 +202,12 @@ def misnamed_json(misnamed: Sequence[Misnamed]) -> list[dict[str, str]]:
     return [one._asdict() for one in misnamed]
 
 
-def _status_table(shown: Sequence[Entry], style: Style) -> str:
+def _status_table(rows: Sequence[_Row], style: Style) -> str:
     headers = ["Version", "Description", "Status", "Applied At", "Checksum"]
-    rows = [
-        (
-            str(entry.version),
-            _description(entry),
-            _LABELS[entry.state],
-            _moment(entry.applied.applied_at) if entry.applied else "-",
-            _short_checksum(entry),
-        )
-        for entry in shown
-    ]
     first_to_go = ("Checksum", "Applied At")
-    colors = {"Status": {_LABELS[state]: color for state, color in _STATE_COLORS.items()}}
-    return table_text(headers, rows, style, "Description", first_to_go, colors)
+    colors = {"Status": {label.capitalize(): color for label, color in _STATE_COLORS.items()}}
+    cells = [row._replace(status=row.status.capitalize()) for row in rows]
+    return table_text(headers, cells, style, "Description", first_to_go, colors)
 
 
 def _description(entry: Entry) -> str:
@@ -204,14 +239,13 @@ def _short_checksum(entry: Entry) -> str:
     return checksum.rpartition(":")[2][:_CHECKSUM_DIGITS] or "-"
 
 
-def _summary(entries: Iterable[Entry]) -> str:
-    counts = dict.fromkeys(State, 0)
-    for entry in entries:
-        counts[entry.state] += 1
+def _summary(survey: Survey) -> str:
+    counts = Counter(entry.state.value for entry in survey.entries)
+    counts[_REFUSED] = len(survey.refused)
     parts = [
-        f"{count} {state.value}"
-        for state, count in counts.items()
-        if count or state in (State.APPLIED, State.PENDING)
+        f"{counts[state]} {state}"
+        for state in (*(state.value for state in State), _REFUSED)
+        if counts[state] or state in (State.APPLIED.value, State.PENDING.value)
     ]
     return "Summary: " + ", ".join(parts)
 
@@ -238,13 +272,52 @@ def _remarks(survey: Survey, style: Style) -> list[str]:
         ]
     newest_file = max((e.version for e in survey.entries if e.migration), default=None)
     if newest_file is not None and ahead(survey.entries):
-        remarks.append(
-            "The state is ahead of the files. To go back to them:"
-            f" {style.call('downgrade', str(newest_file))}"
-        )
+        remarks += _ways_back(survey, newest_file, style)
     elif State.MISSING in states:
         remarks.append("Missing: the file is gone; a downgrade works from the stored source.")
-    return [*(["", *remarks] if remarks else []), *misnamed_lines(survey.misnamed)]
+    return [
+        *(["", *remarks] if remarks else []),
+        *_refused_lines(survey, style),
+        *misnamed_lines(survey.misnamed),
+    ]
+
+
+def _ways_back(survey: Survey, newest_file: Version, style: Style) -> list[str]:
+    if survey.workspace.source is not None:
+        call = style.call("downgrade", str(newest_file))
+        return [f"The state is ahead of the files. To go back to them: {call}"]
+    # Git may have taken back the files that a rollback is to change: running it shows.
+    call = style.call("downgrade", f"{newest_file} --preview")
+    return [
+        "The state is ahead of the files. If git took them back, go to the branch that has them.",
+        f"What a rollback would do here, this shows on a copy: {call}",
+    ]
+
+
+def _refused_lines(survey: Survey, style: Style) -> list[str]:
+    """Return why files are refused, each reason once, and what to do."""
+    if not survey.refused:
+        return []
+    from .errors import error_text
+
+    lines: list[str] = []
+    for error in dict.fromkeys(one.error for one in survey.refused):
+        lines += ["", *error_text(error, survey.workspace.shown, style).split("\n")]
+    return lines
+
+
+def refused_json(refused: Sequence[Refused]) -> list[dict[str, str | None]]:
+    """Return the files that no upgrade applies, for a document."""
+    return [
+        {
+            "file": one.name,
+            "version": str(one.version) if one.version else None,
+            "code": one.error.code,
+            "message": one.error.message,
+            "hint": one.error.hint,
+        }
+        for one in refused
+    ]
 
 
 def status_json(
@@ -259,6 +332,7 @@ def status_json(
         "migrations": [_entry_json(entry, survey.workspace, headers) for entry in shown],
         "plugins": [_attention_json(attention) for attention in plugins],
         "misnamed": misnamed_json(survey.misnamed),
+        "refused": refused_json(survey.refused),
     }
 
 
@@ -270,6 +344,7 @@ def _attention_json(attention: Attention) -> dict[str, object]:
         "modified": attention.modified,
         "interrupted": attention.interrupted,
         "ahead": attention.ahead,
+        "refused": attention.refused,
         "problem": attention.problem,
         "departed": attention.departed and attention.departed.absence.kind,
         "hint": attention.departed and attention.departed.way_out,
@@ -327,7 +402,9 @@ def _listed_states(survey: Survey) -> str:
     states = (State.MODIFIED, State.MISSING, State.INTERRUPTED)
     told = [f"{counts[state]} {state.value}" for state in states if counts[state]]
     newer = len(ahead(survey.entries))
-    return ", ".join([*told, *([f"{newer} newer than every file"] if newer else [])])
+    told += [f"{newer} newer than every file"] if newer else []
+    told += [f"{len(survey.refused)} refused: see status"] if survey.refused else []
+    return ", ".join(told)
 
 
 def check_json(survey: Survey) -> dict[str, object]:
@@ -337,5 +414,6 @@ def check_json(survey: Survey) -> dict[str, object]:
         "current_version": str(survey.current) if survey.current else None,
         "pending": [str(entry.version) for entry in survey.entries if entry.state in UNAPPLIED],
         "ahead": [str(version) for version in ahead(survey.entries)],
+        "refused": refused_json(survey.refused),
         "counts": dict(counts),
     }

@@ -26,6 +26,11 @@ _ONE_PATH = frozenset(
 )
 _TWO_PATHS = frozenset({"os.link", "os.rename", "os.symlink"})
 _FORKS = frozenset({"os.fork", "os.forkpty"})
+_TERMINAL = "/dev/tty"
+NOBODY_ANSWERS = (
+    "A migration cannot ask: in a session or in CI nobody answers, and it has to do the same"
+    " everywhere; read the value from a file below .claude/, or from os.environ"
+)
 
 
 class Outside(PermissionError):
@@ -34,13 +39,15 @@ class Outside(PermissionError):
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What is off limits: the live state but for the staged copy, and database files.
+    """What is off limits: the live state and its project but for the staged copy, database files.
 
-    ``live`` holds the real paths of the state, and of what it is a shadow copy of; ``databases``
-    those of databases (and their side files) that this process has open.
+    ``live`` holds the real paths of the state, and of what it is a shadow copy of; ``projects``
+    those of the folders around them; ``databases`` those of databases (and their side files) that
+    this process has open.
     """
 
     live: tuple[str, ...]
+    projects: tuple[str, ...]
     staged: str
     databases: frozenset[str]
 
@@ -71,14 +78,19 @@ def confined(workspace: Workspace, project: str | None) -> Iterator[None]:
     if project is None:
         yield
         return
+    from .questions import unanswered
+
     path = workspace.database
     live = (workspace.claude, workspace.live_claude)
+    projects = (workspace.project, workspace.live_project)
     watch = Watch(
         tuple(folder for folder in live if folder is not None),
+        # Around everything else on the machine there is nothing to guard.
+        tuple(folder for folder in projects if folder not in (None, "/")),
         project,
         frozenset({path, path + "-wal", path + "-shm", path + "-journal"}),
     )
-    with _working_in(project), watching(watch):
+    with _working_in(project), watching(watch), unanswered():
         yield
 
 
@@ -120,6 +132,8 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
             _check_write(watch, arguments[0])
     elif event == "sqlite3.connect":
         _check_connect(watch, arguments[0])
+    elif event == "builtins.input":
+        raise Outside(NOBODY_ANSWERS)
     elif event in _FORKS:
         raise Outside(
             "A migration may not fork: the copy of the process would drop the database's locks;"
@@ -131,6 +145,8 @@ def _check_open(watch: Watch, path: object, flags: object) -> None:
     if not isinstance(path, (str, bytes)):
         return
     real = os.path.realpath(os.fsdecode(path))
+    if real == _TERMINAL:
+        raise Outside(NOBODY_ANSWERS)
     if real in watch.databases:
         raise Outside(
             f"{path!r} is a database in use, and opening it as a file would drop its locks; use"
@@ -147,10 +163,17 @@ def _check_write(watch: Watch, path: object) -> None:
     # The link itself is written, not its target; so only the folder is resolved.
     folder, last = os.path.split(os.path.abspath(name))
     for real in (os.path.join(os.path.realpath(folder), last), os.path.realpath(name)):
-        if _is_live(watch, real) and not is_inside(real, watch.staged):
+        if is_inside(real, watch.staged):
+            continue
+        if _is_live(watch, real):
             raise Outside(
                 f"{name} is the live state: a migration writes to its staged copy; use ctx.claude"
                 " or a path relative to the working directory"
+            )
+        if any(is_inside(real, project) for project in watch.projects):
+            raise Outside(
+                f"{name} is outside .claude/: what is written there would not be undone with the"
+                " step, and no rollback would find it; keep it below ctx.claude"
             )
 
 

@@ -24,8 +24,8 @@ class Attention:
 
     ``source`` is the plugin's name, ``None`` for the project's own. ``ahead`` counts the applied
     migrations above the newest that is shipped: the files went back to an older version.
-    ``problem`` is why the source cannot be read. ``departed`` says why its plugin ships nothing
-    any more, if so.
+    ``refused`` counts files that no upgrade applies, for their names. ``problem`` is why the source
+    cannot be read. ``departed`` says why its plugin ships nothing any more, if so.
     """
 
     source: str | None
@@ -34,13 +34,14 @@ class Attention:
     modified: int = 0
     interrupted: int = 0
     ahead: int = 0
+    refused: int = 0
     problem: str | None = None
     departed: Departed | None = None
 
     @property
     def is_quiet(self) -> bool:
         """Whether there is nothing to tell."""
-        counts = (self.pending, self.modified, self.interrupted, self.ahead)
+        counts = (self.pending, self.modified, self.interrupted, self.ahead, self.refused)
         return not any(counts) and self.problem is None
 
     @property
@@ -48,7 +49,7 @@ class Attention:
         """The command for the most pressing of it, if there is one."""
         if self.interrupted:
             return "repair"
-        if self.modified or self.problem is not None:
+        if self.modified or self.refused or self.problem is not None:
             return "status"
         if self.departed is not None:
             return "downgrade"
@@ -77,6 +78,7 @@ def attention_of(workspace: Workspace) -> Attention:
         modified=states.count(State.MODIFIED),
         interrupted=states.count(State.INTERRUPTED),
         ahead=len(ahead(seen.entries)),
+        refused=len(seen.refused),
     )
 
 

@@ -20,6 +20,7 @@ from ..options import (
     add_history,
     add_init_plugin,
     add_redo,
+    add_renumber,
     add_repair,
     add_restore,
     add_show,
@@ -30,7 +31,7 @@ from ..options import (
 )
 from .author import run_create, run_init_plugin, run_verify
 from .explain import run_completion, run_doctor, run_help, run_show
-from .maintain import run_baseline, run_repair, run_restore
+from .maintain import run_baseline, run_renumber, run_repair, run_restore
 from .migrate import run_downgrade, run_sync, run_upgrade
 from .redo import run_redo
 from .show import run_check, run_history, run_status
@@ -133,6 +134,12 @@ examples:
   plugin-migrate repair --applied             the interrupted step is applied
   plugin-migrate repair --keep-live           keep files somebody edited during a crash
 """
+_RENUMBER_EXAMPLES = """\
+examples:
+  plugin-migrate renumber 1.2.0-add-oauth.py  a merge brought another 1.2.0: give this one the next
+                                              free version, also where other files name it
+  plugin-migrate renumber 1.2.0 2.0.0         this version; of two files the one not applied
+"""
 _RESTORE_EXAMPLES = """\
 examples:
   plugin-migrate restore                      list the backups
@@ -145,8 +152,8 @@ _CHECK_EXAMPLES = """\
 examples:
   plugin-migrate check                        for scripts and CI: reads only
 
-exit codes: 0 nothing pending, 3 pending, 1 modified, interrupted or ahead of the files: the state
-is not what the code expects
+exit codes: 0 nothing pending, 3 pending, 1 modified, interrupted, refused or ahead of the files:
+the state is not what the code expects
 """
 
 
@@ -237,6 +244,13 @@ COMMANDS = (
         run_baseline,
         add_baseline,
         _BASELINE_EXAMPLES,
+    ),
+    Command(
+        "renumber",
+        "give a migration another version",
+        run_renumber,
+        add_renumber,
+        _RENUMBER_EXAMPLES,
     ),
     Command(
         "repair",

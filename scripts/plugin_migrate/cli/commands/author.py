@@ -66,9 +66,10 @@ def run_create(invocation: Invocation) -> int:
     create.require_slug(options.name)
     version = Version.parse(options.version) if options.version is not None else None
     workspace = invocation.workspace(create=True)
+    seen = survey(workspace)
     created = create.create(
         workspace,
-        survey(workspace).entries,
+        seen.entries,
         options.name,
         author=invocation.done_by,
         description=options.description,
@@ -76,6 +77,7 @@ def run_create(invocation: Invocation) -> int:
         language=options.language,
         version=version,
         bump=options.bump,
+        refused=seen.refused,
     )
     lead = "/" if invocation.environment.get("CLAUDECODE") else ""
     invocation.output.result(

@@ -1,4 +1,4 @@
-"""Commands for when something has to be put right: baseline, repair, restore."""
+"""Commands for when something has to be put right: baseline, renumber, repair, restore."""
 
 from __future__ import annotations
 
@@ -20,6 +20,23 @@ def run_baseline(invocation: Invocation) -> int:
     invocation.output.result(
         lambda style: maintenance.baseline_text(marked, target, style),
         lambda: maintenance.baseline_json(marked),
+    )
+    return 0
+
+
+def run_renumber(invocation: Invocation) -> int:
+    """Give a migration another version."""
+    from ...operations.renumber import renumber
+    from ...render import created
+
+    options = invocation.options
+    workspace = invocation.workspace()
+    to = Version.parse(options.to) if options.to is not None else None
+    timeout = invocation.lock_timeout(workspace)
+    done = renumber(workspace, options.which, to, invocation.done_by, timeout)
+    invocation.output.result(
+        lambda style: created.renumbered_text(done, workspace, style),
+        lambda: created.renumbered_json(done, workspace),
     )
     return 0
 

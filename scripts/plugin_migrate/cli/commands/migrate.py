@@ -8,8 +8,8 @@ from ..output import print_cause
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...operations.migrate import Planner
     from ...plan import Entry, Plan
+    from ...survey import Planner
     from ...workspace import Workspace
     from ..invocation import Invocation
 

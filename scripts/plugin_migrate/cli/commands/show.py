@@ -59,10 +59,11 @@ def _show_status(invocation: Invocation, workspace: Workspace) -> int:
         and not (options.applied_only and entry.applied is None)
     ]
     as_list = options.format == "list"
+    refused = () if options.applied_only else seen.refused
     attention = invocation.attention_of_plugins(workspace)
     invocation.output.result(
         lambda style: status.status_text(
-            seen, shown, attention, style, as_list, invocation.most_rows
+            seen, shown, attention, style, as_list, invocation.most_rows, refused
         ),
         lambda: status.status_json(seen, shown, attention, read_headers(workspace)),
     )
@@ -77,7 +78,9 @@ def _show_check(invocation: Invocation, workspace: Workspace) -> int:
     seen = survey(workspace)
     states = {entry.state for entry in seen.entries}
     # Code that is older than the state must not read it, as little as code that is newer.
-    is_unsound = bool(states & {State.MODIFIED, State.INTERRUPTED} or ahead(seen.entries))
+    is_unsound = bool(
+        states & {State.MODIFIED, State.INTERRUPTED} or ahead(seen.entries) or seen.refused
+    )
     invocation.output.result(
         lambda style: status.check_text(seen), lambda: status.check_json(seen), not is_unsound
     )

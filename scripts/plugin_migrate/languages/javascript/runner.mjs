@@ -404,6 +404,20 @@ process.exit = (code) => {
   realExit(code);
 };
 
+// Nobody answers while a migration runs, and standard input is what ties this process to the engine.
+function ask() {
+  throw new MigrationError({
+    name: 'Error',
+    message:
+      'A migration cannot ask: in a session or in CI nobody answers, and it has to do the same everywhere;' +
+      ' read the value from a file below .claude/, or from process.env',
+  });
+}
+for (const name of ['prompt', 'confirm', 'alert']) {
+  Object.defineProperty(globalThis, name, { value: ask, configurable: true, writable: true });
+}
+Object.defineProperty(process, 'stdin', { get: ask, configurable: true });
+
 // Else Node.js queues without bound what the pipe cannot take.
 for (const stream of [process.stdout, process.stderr]) {
   stream._handle?.setBlocking?.(true);
