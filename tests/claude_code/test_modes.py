@@ -48,8 +48,8 @@ ASKED = {
 TYPED = {
     "status": "Migration Status:",
     "verify": "✓ 1 migration(s) verified",
+    "upgrade": "✓ Applied 1 migration(s)",
     "create x": "✓ Created migration: ",
-    "upgrade": "✓ Applied 2 migration(s)",
 }
 
 
@@ -158,8 +158,7 @@ def test_what_is_typed_runs(typed, mode):
     for text, talk in zip(TYPED.values(), talks, strict=True):
         assert text in talk.printed
         assert talk.printed == talk.told or talk.requests == []
-    assert set(project.statuses().values()) == {"applied"}
-    assert len(list(project.migrations.iterdir())) == 3
+    assert sorted(project.statuses().values()) == ["applied", "applied", "pending"]
 
 
 def test_without_an_allowance_the_clients_own_rules_ask_about_reading_too(stage):
