@@ -97,7 +97,7 @@ class _Axis:
 def _names(
     ends: dict[str, tuple[float, float]], colors: dict[str, str], emphasized: str
 ) -> list[str]:
-    """Write each line's name behind its end, moved apart where they would overlap."""
+    """Write each line's name after its end, moved apart where they would overlap."""
     parts = []
     edge = _WIDTH - _RIGHT
     ordered = sorted(ends.items(), key=lambda item: item[1][1])

@@ -26,7 +26,7 @@ start_hook() {
     fi
     for python in python3 python3.13 python3.12 python3.11 python3.14; do
         command -v "$python" >/dev/null || continue
-        # As cheap as a start can be. It also answers for a shim that has no version behind it.
+        # As cheap as a start can be. It also answers for a shim that has no version installed.
         "$python" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 11))' </dev/null 2>/dev/null ||
             continue
         become "$python"

@@ -73,7 +73,7 @@ LISTING
 }
 
 # Sets $python to an interpreter that can make the environment. Each is run to find out: what is on
-# PATH may be a shim without a version behind it. `uv` can make one without `ensurepip`, and even
+# PATH may be a shim without an installed version. `uv` can make one without `ensurepip`, and even
 # fetch a Python.
 find_python() {
     uv=$(command -v uv)

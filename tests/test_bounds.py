@@ -277,7 +277,7 @@ def test_the_documents_name_the_limits_that_hold() -> None:
     root = Path(__file__).parents[1]
     reliability = (root / "docs/reliability.md").read_text()
     for limit in (
-        f"over {files._MOST_LINKED:,} files or {size(files._LARGEST_LINKED)} behind links",
+        f"over {files._MOST_LINKED:,} files or {size(files._LARGEST_LINKED)} reached through links",
         f"a file over {size(files._LARGEST_COPIED)}",
         f"over {size(migration._LARGEST_PROGRAM)} of Python",
         f"over {size(migration._LARGEST_SQL)} of SQL",

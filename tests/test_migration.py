@@ -78,7 +78,7 @@ def test_a_digit_without_a_version_is_an_error_that_names_the_file(folder, name,
 
 @pytest.mark.parametrize("name", ["1.0.0.sql", "1.0.0-.sql"])
 def test_a_version_without_a_name_is_an_error(folder, name):
-    with pytest.raises(BrokenMigration, match="needs a name behind its version"):
+    with pytest.raises(BrokenMigration, match="needs a name after its version"):
         folder(name)
 
 

@@ -43,7 +43,7 @@ def test_the_command_counts_them(project: Project, arguments: list[str]) -> None
     done = project.cli(*arguments)
 
     assert done.returncode == 0
-    assert "\n6 file(s) look like migrations, and are none:\n" in done.stdout
+    assert "\n6 file(s) look like migrations and are not:\n" in done.stdout
     assert "  v1.0.0-x.py: its name must begin with the version itself: 1.0.0-x.py\n" in done.stdout
 
 
@@ -54,7 +54,7 @@ def test_they_are_told_also_where_there_are_no_migrations(project: Project, comm
     done = project.cli(command)
 
     assert "No migrations found" in done.stdout
-    assert "1 file(s) look like migrations, and are none:\n  foo.py: " in done.stdout
+    assert "1 file(s) look like migrations and are not:\n  foo.py: " in done.stdout
 
 
 def test_they_are_told_when_nothing_is_pending(project: Project) -> None:

@@ -1,7 +1,7 @@
 """README.md and docs/ tell the truth: what they show is run here, and compared with what they say.
 
-A ``console`` block holds commands behind ``$`` and their output, an ``sh`` block commands alone; a
-block with a path behind its language is a file. The blocks of one document belong together.
+A ``console`` block holds commands after ``$`` and their output, an ``sh`` block commands alone; a
+block with a path after its language is a file. The blocks of one document belong together.
 """
 
 import argparse

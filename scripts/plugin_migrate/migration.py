@@ -213,7 +213,7 @@ def parse_name(name: str, path: str) -> tuple[Version, str]:
         raise
     if not slug:
         raise BrokenMigration(
-            "A migration's file name needs a name behind its version",
+            "A migration's file name needs a name after its version",
             file=path,
             hint="Call it <X.Y.Z>-<name>.<sql|py|ts|js>, for example 1.2.0-add-oauth.py",
         )
@@ -224,7 +224,7 @@ def read_source(path: str) -> bytes:
     """Return the bytes of a migration file.
 
     Raises:
-        BrokenMigration: not a plain file (opening a pipe would wait for ever) or too large.
+        BrokenMigration: not a plain file (opening a pipe would wait forever) or too large.
         StateUnreadable: it cannot be read.
     """
     largest = largest_of(path)

@@ -33,7 +33,7 @@ def read_plain(path: str, largest: int) -> bytes:
         largest: how many bytes it may have.
 
     Raises:
-        OSError: it cannot be read, is no plain file, or is larger; ``strerror`` says which.
+        OSError: it cannot be read, is not a plain file, or is larger; ``strerror`` says which.
     """
     descriptor = open_plainly(path)
     try:

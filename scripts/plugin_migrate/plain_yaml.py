@@ -11,7 +11,7 @@ import re
 _LINE = re.compile(r"([a-z_]+): +([^ ]+) *(?: #.*)?")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 _TEXT = re.compile(r"(?:\.\./)*\.?[A-Za-z/$][A-Za-z0-9_./${}+-]*")
-# Words that are no text in YAML 1.1.
+# Words that are not text in YAML 1.1.
 _WORDS = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"])
 
 

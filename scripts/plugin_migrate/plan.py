@@ -97,7 +97,7 @@ def entries_from(
         interrupted: versions with a step that started and did not end, or whose files are still
             on their way.
         stored: the sources of what is :func:`doubtful` as they were when applied, because a
-            changed final newline is no drift.
+            changed final newline is not drift.
     """
     files = {migration.version: migration for migration in migrations}
     current = max(applied, default=None)

@@ -35,7 +35,7 @@ class Version(NamedTuple):
 
         Raises:
             InvalidVersion: it is not three plain numbers (no ``v``, leading zeros or suffix).
-            TypeError: it is no text, as a value in a ledger that somebody else wrote may be.
+            TypeError: it is not text, as a value in a ledger that somebody else wrote may be.
         """
         try:
             first, second, third = str.split(text, ".")
@@ -98,7 +98,7 @@ def refuse_prerelease(version: str, slug: str) -> None:
 
 
 def is_prerelease(word: str) -> bool:
-    """Return whether a word behind a version would make it a pre-release."""
+    """Return whether a word after a version would make it a pre-release."""
     import re
 
     return re.fullmatch(_PRERELEASE, word, re.IGNORECASE) is not None

@@ -159,7 +159,7 @@ def test_verbose_shows_where_an_error_comes_from(project):
             "1.2.0.py",
             "",
             (
-                "✗ Error: A migration's file name needs a name behind its version\n"
+                "✗ Error: A migration's file name needs a name after its version\n"
                 f"  {FOLDER}/1.2.0.py\n"
                 "  Call it <X.Y.Z>-<name>.<sql|py|ts|js>, for example 1.2.0-add-oauth.py\n"
             ),

@@ -28,7 +28,7 @@ def restore(project: Project, number: int = 0, force: bool = False) -> Restored:
 
 
 def files_but_databases(project: Project) -> dict[str, Thing]:
-    """Databases are compared by their rows: a restore may arrange the pages anew."""
+    """Databases are compared by their rows: a restore may arrange the pages again."""
     return {path: thing for path, thing in project.files().items() if not path.endswith(".db")}
 
 

@@ -39,7 +39,7 @@ class Client:
             "CLAUDE_PROJECT_DIR": str(project),
             "CLAUDE_PLUGIN_ROOT": str(plugin),
             "CLAUDE_PLUGIN_DATA": str(self.configuration / "plugins/data/plugin-migrate"),
-            # Shared, so that not every test compiles the modules anew.
+            # Shared, so that not every test compiles the modules again.
             "PLUGIN_MIGRATE_CACHE": "/nonexistent",
         }
 

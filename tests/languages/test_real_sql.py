@@ -28,7 +28,7 @@ INSERT INTO posts VALUES (10, 'one', 1), (20, 'two', 2), (21, 'three', 2);
 
 
 class Shape(NamedTuple):
-    """One file as a tool writes it, and the option behind both of its markers."""
+    """One file as a tool writes it, and the option after both of its markers."""
 
     up: str
     down: str

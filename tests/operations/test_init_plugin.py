@@ -103,7 +103,7 @@ def test_a_dependency_that_is_declared_is_seen(project, declared, depends):
 @pytest.mark.parametrize("name", ["漢字", "..."])
 def test_a_folder_whose_name_is_none_for_a_plugin_is_refused(project, name):
     err = project.fails("init-plugin", project.root / name, code=2)
-    assert err.startswith("✗ Error: That is no name for a plugin: ''\n")
+    assert err.startswith("✗ Error: That is not a name for a plugin: ''\n")
     assert files(project.root) == set()
 
 

@@ -104,7 +104,7 @@ def test_a_table_with_room_is_as_wide_as_its_texts():
 def test_what_gives_way_first_is_what_people_read_least():
     text = "A description of some length"
     first = wcswidth(drawn([text], None)[0])
-    # The blanks behind headers, then a column, and only then the text.
+    # The blanks after headers, then a column, and only then the text.
     assert drawn([text], first - 1)[1].startswith("│ Version │ Description ")
     assert "Checksum" in drawn([text], first - 3)[1]
     (_, header, _, row, _) = drawn([text], 80)

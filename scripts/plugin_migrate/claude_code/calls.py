@@ -1,6 +1,6 @@
 """Which calls of ``plugin-migrate`` a command for the shell makes.
 
-Claude may write them in any way a shell understands: behind ``cd x &&``, with ``env``, quoted, over
+Claude may write them in any way a shell understands: after ``cd x &&``, with ``env``, quoted, over
 several lines. A command that only mentions the name (``git commit -m "plugin-migrate upgrade"``,
 ``cat plugin-migrate/README.md``) makes none. Where neither is certain, that is the answer.
 """

@@ -1,8 +1,8 @@
 """What a session was told last, and what has to move before it is looked for news again.
 
-The news of a session's start is told in any case. Later it is looked for only when something moved
+The news at a session's start is shown in any case. Later it is looked for only when something moved
 that the session's own commands do not move, such as git's HEAD or the plugins that are installed,
-and told only if it is other news. So nobody hears twice of a pull, who writes a migration or rolls
+and shown only if it is different. So nobody hears twice of a pull, who writes a migration or rolls
 one back does not hear that it is pending, and a prompt costs a few calls of ``stat``.
 """
 

@@ -85,7 +85,7 @@ def _has_own(own: Workspace) -> bool:
 
 
 def _code_of(invocation: Invocation, workspace: Workspace, run: Callable[[], int]) -> int:
-    """Return the exit code of ``run``; its error is told as that of one source among several."""
+    """Return the exit code of ``run``; its error is reported as that of one of several sources."""
     try:
         with state_errors():
             return run()

@@ -1,7 +1,7 @@
 """Telling a damaged Python environment from a bug, and having the next run make it again.
 
 Half of a folder in the user's cache can be gone (a cleaner, a full disk, a broken backup of it).
-Asked only when something went wrong that is no error of ours, so a sound start costs nothing.
+Asked only when something went wrong that is not an error of ours, so a sound start costs nothing.
 """
 
 from __future__ import annotations

@@ -175,7 +175,7 @@ def print_json(document: dict[str, object]) -> None:
 
 
 def print_cause(error: MigrateError) -> None:
-    """Print the Python traceback behind an error, for ``--verbose``."""
+    """Print the Python traceback of an error, for ``--verbose``."""
     if error.__cause__ is not None:
         import traceback
 

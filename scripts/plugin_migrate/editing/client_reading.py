@@ -128,7 +128,7 @@ def _print(fields: dict[str, object], key: str) -> object:
 
 
 def second_attempt(text: str, start: int, end: int) -> TreeNode | None:
-    """Return the tree of a header ``text[start:end]`` that is no YAML as it stands.
+    """Return the tree of a header ``text[start:end]`` that is not YAML as it stands.
 
     A value in brackets that the repair put into quotes, so that the client sees one text, is given
     as the list or mapping that it spells: the client itself takes ``tools: [Read, Grep]`` apart.

@@ -1,6 +1,6 @@
 """Markdown with YAML front matter: the mapping is edited, the body is never touched.
 
-Two read a header: YAML, and Claude Code, which ends it elsewhere and repairs what is no YAML
+Two read a header: YAML, and Claude Code, which ends it elsewhere and repairs what is not YAML
 (`client_reading`). What both made of it before an edit they make of it after, but for what was
 asked; each result is checked for that, and refused otherwise.
 """
@@ -57,7 +57,7 @@ def load(text: str, file: str = "the file") -> EditableDict:
     Values are str, int, float, bool, None, list and dict, by YAML 1.2, as Claude Code sees them:
     ``2024-01-01`` and ``yes`` are strings. Where the block is YAML only after the repair that the
     client tries, values are those of the repaired text. Where it is none then either, each line
-    that begins with a key begins an entry, and one that is no YAML alone has its text as value.
+    that begins with a key begins an entry, and one that is not YAML alone has its text as value.
 
     Parameters:
         text: the document.
@@ -122,7 +122,7 @@ class _FrontMatter:
     Parameters:
         block: where it is.
         root: its tree; ``None`` if there is nothing in it, or no block.
-        repaired: it is no YAML as it stands.
+        repaired: it is not YAML as it stands.
     """
 
     block: _Block
@@ -176,9 +176,9 @@ def _front_matter(text: str, file: str) -> _FrontMatter:
         what = f"the key '{error.key}' appears twice, in lines {first} and {second}"
         raise unreadable(what, error.at, damage.KEEP_ONE) from None
     except Unsupported as error:
-        raise unreadable(f"it is no YAML, and {error}", error.at or block.start) from None
+        raise unreadable(f"it is not YAML, and {error}", error.at or block.start) from None
     except yaml.YAMLError as error:
-        raise unreadable(f"it is no YAML, and {error}", block.start) from None
+        raise unreadable(f"it is not YAML, and {error}", block.start) from None
     except RecursionError:
         raise unreadable("it is nested too deeply", block.start) from None
     if found.root is not None and found.root.kind != "mapping":

@@ -2,7 +2,7 @@
 
 A container's text is cut into pieces, one per child, each with the whitespace and the comments
 that belong to it. The pieces are put together again in the new order, with the changed ones
-written anew. Where nothing changed, cutting and joining gives back the same text, so there is no
+rewritten. Where nothing changed, cutting and joining gives back the same text, so there is no
 list of edits and no offset to keep right.
 """
 
@@ -29,7 +29,7 @@ class Span:
         indent: indentation of the line it begins; ``None`` when it shares a line with others.
         block: it belongs to a container in YAML's block style.
         compact: its siblings of the same kind are each written on one line.
-        comment_follows: a comment stands behind it on the line where it ends.
+        comment_follows: a comment stands after it on the line where it ends.
     """
 
     indent: str | None
@@ -77,7 +77,7 @@ class _Piece:
         lead: whitespace and comments before it; ``None`` for the first child, because what
             stands before that one belongs to the container and stays at the top, if it is not
             clearly about the child.
-        before, after: what stands on its line before and behind its comma.
+        before, after: what stands on its line before and after its comma.
     """
 
     lead: str | None
@@ -205,7 +205,7 @@ class _Splicer:
         return gap[:own], self.syntax.newline + gap[line_end:]
 
     def _at_comma(self, gap: str) -> tuple[str, str, str]:
-        """Split at the comma; without one, everything stands behind it."""
+        """Split at the comma; without one, everything comes after it."""
         blanked = self.syntax.comment.sub(lambda match: " " * len(match[0]), gap)
         at = blanked.find(",")
         return ("", "", gap) if at < 0 else (gap[:at], ",", gap[at + 1 :])
@@ -214,7 +214,7 @@ class _Splicer:
         """Return the comments at the beginning of ``gap`` that belong to the child before it.
 
         A comment in the middle of a line may as well be about the next child, so it counts only
-        when the line, or the container, ends behind it.
+        when the line, or the container, ends after it.
         """
         at = end = 0
         while True:
@@ -284,7 +284,7 @@ class _Splicer:
         return self.syntax.inline_lead if last is None or last.strip() else last
 
     def _indent(self, node: TreeNode, lead: str) -> str | None:
-        """Return the indentation of a child behind ``lead``, if it is the first of its line."""
+        """Return the indentation of a child after ``lead``, if it is the first of its line."""
         if node.block:
             first = node.children[0].start
             line = self.text[self.text.rfind("\n", 0, first) + 1 : first]

@@ -203,7 +203,7 @@ def _reads_as(text: str, value: object) -> bool:
 
 
 def _read(text: str) -> str:
-    """Return the string that ``text`` spells; the text itself if that is no YAML."""
+    """Return the string that ``text`` spells; the text itself if that is not YAML."""
     try:
         root = parse(text)
     except yaml.YAMLError:

@@ -169,15 +169,15 @@ def parse(text: str, start: int = 0, end: int | None = None) -> TreeNode | None:
 
 
 def parse_by_lines(text: str, start: int, end: int) -> TreeNode:
-    """Return the tree of a mapping that is no YAML as a whole, one entry at a time.
+    """Return the tree of a mapping that is not YAML as a whole, one entry at a time.
 
-    An entry begins at a line that starts with a plain key and a colon. An entry that is no YAML
+    An entry begins at a line that starts with a plain key and a colon. An entry that is not YAML
     by itself either has its raw text as its value, if that begins on the line of the key: such a
     text is an unquoted ``description: Use this. Example: ...`` of several lines. What begins below
     is a list or a mapping, and no text.
 
     Raises:
-        Unsupported: there is something that belongs to no entry, or a list or mapping is no YAML.
+        Unsupported: there is something that belongs to no entry, or a list or mapping is not YAML.
         DuplicateKey: a key appears twice.
     """
     starts = [match.start() for match in _ENTRY.finditer(text, start, end)]
@@ -239,7 +239,7 @@ class _Builder:
         return self.offset + source.start_mark.index, self.offset + source.end_mark.index
 
     def _scalar(self, source: yaml.ScalarNode, start: int, end: int) -> TreeNode:
-        if start == end:  # nothing, which stands behind the blanks that end its line
+        if start == end:  # nothing, which comes after the blanks that end its line
             start = end = _end(_BLANKS_TO_LINE_END, self.text, end)
         elif source.style in ("|", ">"):
             end = start + _block_scalar_length(self.text[start:end])
@@ -304,7 +304,7 @@ def _flow(kind: Kind, text: str, start: int, end: int, children: list[Child]) ->
 
 
 def _labels_are_regular(kind: Kind, text: str, children: list[Child]) -> bool:
-    """Tell keys with a colon behind them from ``? key``; raise if a key appears twice."""
+    """Tell keys that a colon follows from ``? key``; raise if a key appears twice."""
     if kind == "list":
         return all(text[child.start : child.label_end] in ("-", "") for child in children)
     seen: dict[str | None, int] = {}

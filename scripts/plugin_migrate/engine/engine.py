@@ -141,7 +141,7 @@ class Engine:
         transaction = self._begin(steps)
         begun = time.perf_counter()
         # Beginning on a new connection parses the whole schema: with thousands of tables a fixed
-        # time would leave room for ever fewer steps, and many migrations would take quadratic time.
+        # time would leave room for fewer and fewer steps, and many migrations take quadratic time.
         deadline = begun + max(_SHARED_SECONDS, 4 * (begun - started))
         results = []
         try:
@@ -262,7 +262,7 @@ class Engine:
         except Exception:
             if not is_committed:
                 raise
-            # Publishing goes on below, where a failure is told for what it is.
+            # Publishing goes on below, where a failure is reported for what it is.
             return frozenset()
         finally:
             if is_committed:

@@ -99,7 +99,7 @@ def stands(workspace: Workspace, entry: PathChange, node: Node | None) -> bool:
 
 
 def _observe(live: str, entry: PathChange) -> Node | None:
-    """Return what stands at an entry's path; what lies behind a linked folder is not the path.
+    """Return what stands at an entry's path; what a linked folder leads to is not the path.
 
     A step may put a link in a folder's place: then what the folder held is gone.
     """
@@ -312,7 +312,7 @@ class _Publisher:
                 copy_attributes(target, new)
             os.fchmod(file.fileno(), after.mode)
             sync_open(file, target)
-        # Behind a link that leads to no file there is none to be replaced.
+        # Where a link leads to no file, there is none to be replaced.
         self._replace(entry, new, target, None if _kind(now) == "link" else _itself(now))
 
     def _replace(self, entry: PathChange, new: str, target: str, compared: Node | None) -> None:

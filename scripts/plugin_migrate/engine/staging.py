@@ -427,7 +427,9 @@ class Staging:
             return self._describe_link(path, staged)
         node = observe(staged)
         if node is None or node.kind == "other":
-            raise ForbiddenStatement(f"The migration made {path}, which is no file or folder")
+            raise ForbiddenStatement(
+                f"The migration made {path}, which is neither a file nor a folder"
+            )
         if node.kind == "file" and holds_database(staged):
             raise ForbiddenStatement(
                 f"The migration made the database {path} as a plain file",
@@ -548,7 +550,7 @@ def _folder_signature(mode: int) -> Signature:
 def _node_before(base: _Baseline | None, after: Node | None) -> Node | None:
     """Return what stood at a path that a step changed into ``after``.
 
-    A link that is deleted, or replaced by something that is no file, changes itself; what it led
+    A link that is deleted, or replaced by something that is not a file, changes itself; what it led
     to does not, and may go in the same step.
     """
     if base is None:

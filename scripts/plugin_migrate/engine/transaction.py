@@ -66,7 +66,7 @@ class Transaction:
         self._reserved = ledger_tables(workspace.config.ledger_table)
         # Known before it is opened, so that one put in its place later is sure to differ.
         self._file = sqlite.identity_of(workspace.database)
-        # Never made anew: one that is gone now was there when the ledger was read or made.
+        # Never made again: one that is gone now was there when the ledger was read or made.
         self.connection = sqlite.open_for_writing(
             workspace.database, StepConnection, foreign_keys=foreign_keys, options="mode=rw"
         )

@@ -1,4 +1,4 @@
-"""What a step does about foreign keys: the three words behind a marker's ``foreign_keys:``."""
+"""What a step does about foreign keys: the three words after a marker's ``foreign_keys:``."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ class Python:
         """Return description, version, metadata and functions without executing the text.
 
         Raises:
-            BrokenMigration: a syntax error, no ``up``, or values that are no plain literals.
+            BrokenMigration: a syntax error, no ``up``, or values that are not plain literals.
         """
         tree = _syntax_tree(text, file)
         functions = frozenset(

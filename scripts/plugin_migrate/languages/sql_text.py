@@ -3,7 +3,7 @@
 Nothing here opens a file or a database. A file is first cut at its marker lines, wherever they
 stand; only a section that is going to run is split into statements::
 
-    -- description: Add preferences           the header: YAML behind `-- `
+    -- description: Add preferences           the header: YAML after `-- `
     -- tags: [schema]
 
     -- migrate:up foreign_keys:on             a marker with an option
@@ -54,7 +54,7 @@ _TO_SEMICOLON = re.compile(
 )
 
 # A marker that is not recognised turns the down's DROP into a part of the up. So every line that
-# may have been meant as one is caught here: group 1 is what stands behind `migrate:`, group 2 a
+# may have been meant as one is caught here: group 1 is what follows `migrate:`, group 2 a
 # marker without its colon, group 3 one of goose or sql-migrate. Blanks may be any that Unicode
 # has, for no-break spaces come with text that was copied from a web page.
 _MARKER = re.compile(
@@ -100,7 +100,7 @@ class Section(NamedTuple):
     """What a migration does in one direction.
 
     Parameters:
-        text: everything from the line behind the marker to the next marker or the end.
+        text: everything from the line after the marker to the next marker or the end.
         line: 1-based line of the file on which ``text`` begins.
         transaction: run inside the step's transaction; ``transaction:false`` is for statements
             that SQLite refuses there, such as VACUUM.
@@ -201,7 +201,7 @@ def statements(section: Section) -> Iterator[Statement]:
     """Split a section into its statements, lazily and in order.
 
     Comments and white space before a statement are dropped, a ``;`` with nothing before it is
-    skipped, and comments behind the last ``;`` are no statement. A string or comment that is never
+    skipped, and comments after the last ``;`` are not one. A string or comment that is never
     closed runs to the end, and SQLite will say so.
 
     Parameters:
@@ -262,10 +262,10 @@ def refuse_transaction_control(section: Section, file: str) -> None:
 def _end_of_statement(
     text: str, start: int, is_trigger: bool, complete: Callable[[str], bool] = complete_statement
 ) -> int:
-    """Return the index behind the ``;`` that ends the statement at ``start``, or the text's end.
+    """Return the index after the ``;`` that ends the statement at ``start``, or the text's end.
 
     A bare ``;`` ends every statement but CREATE TRIGGER, whose body has its own. There
-    `sqlite3.complete_statement` is asked, which knows that the end is ``END`` and ``;`` behind
+    `sqlite3.complete_statement` is asked, which knows that the end is ``END`` and ``;`` after
     another ``;``. Its answer depends on nothing before that other ``;`` except that this is a
     trigger, so it is shown the part since then: each character once, however long the body is.
 
@@ -308,7 +308,7 @@ def _words(text: str, position: int) -> Iterator[str]:
 
 
 def _behind(pattern: re.Pattern[str], text: str, position: int) -> int:
-    """Return the index behind what ``pattern`` matches at ``position``."""
+    """Return the index after what ``pattern`` matches at ``position``."""
     match = pattern.match(text, position)
     return match.end() if match else position
 
@@ -378,7 +378,7 @@ def _markers(text: str, file: str) -> list[_Marker]:
 def _refuse_others(others: list[tuple[str, int]], found: dict[str, _Marker], file: str) -> None:
     """Refuse markers of other tools where ours do not say more: there they are comments.
 
-    Without ours the whole file would be the up, and without our down the up would go on behind
+    Without ours the whole file would be the up, and without our down the up would go on after
     theirs, with what takes it back.
 
     Raises:
@@ -399,13 +399,13 @@ def _no_marker(text: str, file: str, line: int) -> BrokenMigration:
 
 
 def _spelled(rest: str) -> list[str]:
-    """Return the words behind ``migrate:`` in lower case, without blanks around their colons."""
+    """Return the words after ``migrate:`` in lower case, without blanks around their colons."""
     words = " ".join(rest.lower().split())  # first, or a long run of blanks takes quadratic time
     return words.replace(" :", ":").replace(": ", ":").split(" ")
 
 
 def _options(words: list[str], file: str, line: int) -> dict[str, Any]:
-    """Return what the words behind a marker say, by `Section` field.
+    """Return what the words after a marker say, by `Section` field.
 
     Raises:
         BrokenMigration: a word is no option, or an option is given twice.
@@ -414,7 +414,7 @@ def _options(words: list[str], file: str, line: int) -> dict[str, Any]:
     for word in words:
         if word not in _OPTIONS:
             raise BrokenMigration(
-                f"Unknown option '{word}' behind the marker",
+                f"Unknown option '{word}' after the marker",
                 file=file,
                 line=line,
                 hint="The options are `transaction:false|true` and"

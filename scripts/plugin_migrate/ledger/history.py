@@ -1,4 +1,4 @@
-"""The audit trail: every up, down, failure, repair, baseline and restore, for ever."""
+"""The audit trail: every up, down, failure, repair, baseline and restore, forever."""
 
 from __future__ import annotations
 

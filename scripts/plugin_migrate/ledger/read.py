@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Publish(NamedTuple):
-    """A committed step whose files may still be on their way.
+    """A committed step whose files may still have to be published.
 
     ``manifest`` is the JSON text that the redo log also carries.
     """

@@ -116,7 +116,7 @@ class LedgerWriter:
     def set_project(self, project: str) -> None:
         """Record the project that a database outside ``.claude/`` belongs to.
 
-        With it go the files on their way: a log without its row would be thrown away.
+        With it go the files that still have to be published: a log without its row is discarded.
         """
         self._cursor.execute(
             "UPDATE main.plugin_migrate_publishes SET project = ? WHERE project ="
@@ -128,7 +128,7 @@ class LedgerWriter:
         )
 
     def add_publish(self, publish: Publish) -> None:
-        """Note that a step's files are about to be on their way."""
+        """Note that a step's files are about to be published."""
         self._cursor.execute(
             "INSERT INTO main.plugin_migrate_publishes (id, version, project, manifest)"
             " VALUES (?, ?, ?, ?)",

@@ -105,7 +105,7 @@ def _allowances(notes: Notes) -> Iterator[_Allowance]:
 
 def _about(line: int, notes: Notes) -> int:
     """Return the line of code that a comment on ``line`` is about."""
-    # Behind code it must not reach on: the next statement has not been looked at by its author.
+    # After code it must not reach on: the next statement has not been looked at by its author.
     while line not in notes.code and (line + 1 in notes.comments or line + 1 in notes.code):
         line += 1
     return line

@@ -1,4 +1,4 @@
-"""The codes, and a problem on its way to being a finding."""
+"""The codes, and a problem before it becomes a finding."""
 
 from __future__ import annotations
 

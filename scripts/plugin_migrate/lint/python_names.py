@@ -38,16 +38,16 @@ class Names:
 
         A builtin is itself. Nothing for what is neither.
         """
-        behind: list[str] = []
+        following: list[str] = []
         while isinstance(expression, ast.Attribute):
-            behind.append(expression.attr)
+            following.append(expression.attr)
             expression = expression.value
         if not isinstance(expression, ast.Name):
             return ""
         name = expression.id
         if name in self._opaque or name in self._values:
             return ""
-        return ".".join([self._imports.get(name, name), *reversed(behind)])
+        return ".".join([self._imports.get(name, name), *reversed(following)])
 
     def values(self, name: str) -> list[ast.expr]:
         """Return every value that is assigned to ``name``, or nothing if there may be others."""

@@ -259,7 +259,7 @@ def _begins_at_home(call: ast.Call, names: Names) -> bool:
 
 
 def _has_absolute_part(call: ast.Call) -> bool:
-    """Tell whether ``Path(a, "/b")`` or ``a.joinpath("/b")`` is the absolute path behind."""
+    """Tell whether ``Path(a, "/b")`` or ``a.joinpath("/b")`` is the absolute path in it."""
     return any(_is_absolute_text(argument) for argument in call.args)
 
 

@@ -43,7 +43,7 @@ class SqlChange:
         table: the table it is about, without its schema and in lower case; a pragma's name.
         new: the table's name after a ``RENAME``.
         columns: those that are added, dropped or set.
-        reads: the tables behind its ``FROM`` and ``JOIN``.
+        reads: the tables after its ``FROM`` and ``JOIN``.
         everything: an ``UPDATE`` or ``DELETE`` of every row.
         fills: whether it writes rows, so that its expressions become data.
         value: what a pragma is set to, in upper case.
@@ -229,7 +229,7 @@ _READERS = {
 
 
 def _is_unlimited(rest: Sequence[SqlToken]) -> bool:
-    """Tell whether an UPDATE or DELETE has no WHERE of its own, behind its table's name."""
+    """Tell whether an UPDATE or DELETE has no WHERE of its own, after its table's name."""
     own = [token for token in rest if token.depth == 0]
     if any(token.kind == "word" and token.text == "WHERE" for token in own):
         return False
@@ -246,8 +246,10 @@ def _assigned(rest: Sequence[SqlToken]) -> frozenset[str]:
     own = [token for token in rest if token.depth == 0]
     start = next((i for i, token in enumerate(own) if token.text == "SET"), len(own))
     found: set[str] = set()
-    for before, token, behind in zip(own[start:], own[start + 1 :], own[start + 2 :], strict=False):
-        if before.text in ("SET", ",") and behind.text == "=":
+    for before, token, following in zip(
+        own[start:], own[start + 1 :], own[start + 2 :], strict=False
+    ):
+        if before.text in ("SET", ",") and following.text == "=":
             found.add(name_of(token))
         elif before.text in ("SET", ",") and token.text == "(":
             # Several at once: what they are is not worth knowing, but that there are some is.
@@ -256,7 +258,7 @@ def _assigned(rest: Sequence[SqlToken]) -> frozenset[str]:
 
 
 def _reads(tokens: Sequence[SqlToken]) -> frozenset[str]:
-    """Return the tables behind every FROM and JOIN: ``FROM a AS x, main.b JOIN c``."""
+    """Return the tables after every FROM and JOIN: ``FROM a AS x, main.b JOIN c``."""
     cursor = _Cursor(tokens)
     found: set[str] = set()
     while cursor.token is not None:

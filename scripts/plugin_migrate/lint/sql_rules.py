@@ -324,11 +324,11 @@ def _enforcement(step: PlacedStatement) -> Iterator[Problem]:
         step,
         "foreign-keys-pragma",
         "PRAGMA foreign_keys does nothing inside the migration's transaction",
-        advice="It may stay. Write foreign_keys:on behind the marker to enforce them from the"
+        advice="It may stay. Write foreign_keys:on after the marker to enforce them from the"
         " start; only SQL migrations can."
         if change.value in _ON
         else "It may stay: foreign keys are not enforced while a migration runs, but checked at its"
-        " end, unless foreign_keys:on stands behind the marker.",
+        " end, unless foreign_keys:on follows the marker.",
     )
 
 

@@ -99,7 +99,7 @@ def _name(root: str, manifest: dict[str, object] | None) -> str:
     if isinstance(given, str) and is_source_name(given):
         return given
     raise UsageError(
-        f"That is no name for a plugin: '{given}'",
+        f"That is not a name for a plugin: '{given}'",
         hint="Use lower-case words joined by hyphens, for example: plugin-migrate init-plugin"
         " note-keeper",
     )

@@ -1,7 +1,7 @@
 """Bringing ledger and files together again after something only a person can judge.
 
 Accepts edited migration files, adopts rows of another engine, settles steps that stopped outside
-a transaction, and carries out decisions about files on their way.
+a transaction, and carries out decisions about files that were not all published.
 """
 
 from __future__ import annotations

@@ -164,7 +164,7 @@ def _table_names(objects: Iterable[_Object]) -> set[str]:
 
 
 def _is_ordinary(connection: sqlite3.Connection, table: str, ignored: frozenset[str]) -> bool:
-    """Return whether a table's rows count: what stands behind a virtual one is its own affair."""
+    """Return whether a table's rows count: what a virtual one shows is its own affair."""
     return (
         table not in ignored
         and not table.startswith("sqlite_")

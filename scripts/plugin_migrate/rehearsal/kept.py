@@ -209,7 +209,7 @@ def _kind(node: Node) -> str:
 
 
 def _text_diff(before: str | None, after: str | None, name: str) -> tuple[str, ...]:
-    """Return the diff of two files without its head, or nothing when they are no text."""
+    """Return the diff of two files without its head, or nothing when they are not text."""
     texts = [
         read_text(path) if path is not None and os.path.isfile(path) else None
         for path in (before, after)

@@ -71,7 +71,7 @@ def apply_again(
     except MigrateError as caught:
         name_live(caught, workspace)
         failed, error = steps[done].version, caught
-    # Databases that the clone made anew are no files that it changed.
+    # Databases that the clone made again are not files that it changed.
     files = {path: one for path, one in kept.items() if not _is_database(workspace, path)}
     different = {path: differences(workspace, {path: one}) for path, one in files.items()}
     return Cloned(
@@ -85,7 +85,7 @@ def apply_again(
 
 
 def renew_databases(workspace: Workspace) -> None:
-    """Begin every database anew, as in a new clone of a project that commits its files only.
+    """Begin every database again, as in a new clone of a project that commits its files only.
 
     Those of other sources stay: what the migrations require of them is applied first there too.
     """

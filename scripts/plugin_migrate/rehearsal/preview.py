@@ -29,7 +29,7 @@ class FileDifference:
     """What a plan does to one file.
 
     ``what`` is ``created``, ``changed`` or ``deleted``; ``lines`` its unified diff, of which
-    ``cut`` further ones are not shown. A file that is no text has no lines, only nodes.
+    ``cut`` further ones are not shown. A file that is not text has no lines, only nodes.
     """
 
     path: str

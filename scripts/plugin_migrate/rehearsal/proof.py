@@ -37,7 +37,7 @@ class Prover:
     Parameters:
         workspace: the copy.
         engine: runs steps on it.
-        keeper: what the engine tells of each step's changes.
+        keeper: what the engine reports of each step's changes.
         tracked: what git carries to others of the live state.
         database: the live state database, relative to ``.claude/``.
     """

@@ -210,8 +210,8 @@ class _Rehearsal:
         if self._is_all or cloned.failed is not None or any(cloned.differences.values()):
             return cloned
         renew_databases(self._shadow)
-        anew = self._again(reporter, self._clone, 2 * len(self._forward))
-        return anew._replace(error=None)
+        again = self._again(reporter, self._clone, 2 * len(self._forward))
+        return again._replace(error=None)
 
     def _again(self, reporter: Reporter, steps: Sequence[Prepared], begun: int) -> Cloned:
         def on_step(number: int, step: Prepared) -> None:

@@ -18,7 +18,7 @@ _UNCHANGED = "Nothing was changed."
 
 
 def run_text(run: Run, style: Style, is_named: bool = False) -> str:
-    """Return what an upgrade or a downgrade did; a failure is told by :func:`error_text`.
+    """Return what an upgrade or a downgrade did; a failure is shown by :func:`error_text`.
 
     Parameters:
         is_named: the reader has seen a line for each migration already.

@@ -190,7 +190,7 @@ def misnamed_lines(misnamed: Sequence[Misnamed]) -> list[str]:
     if not misnamed:
         return []
     shown = misnamed[:_MISNAMED_SHOWN]
-    lines = [f"{len(misnamed)} file(s) look like migrations, and are none:"]
+    lines = [f"{len(misnamed)} file(s) look like migrations and are not:"]
     lines += [f"  {one_line(one.name)}: {one_line(one.reason)}" for one in shown]
     if len(misnamed) > len(shown):
         lines.append(f"  … and {len(misnamed) - len(shown)} more")
@@ -255,7 +255,7 @@ def _remarks(survey: Survey, style: Style) -> list[str]:
     states = {entry.state for entry in survey.entries}
     if survey.ledger.publishes:
         remarks.append(
-            "Files of a committed migration are still on their way; the next upgrade or"
+            "Files of a committed migration are not all in place yet; the next upgrade or"
             " downgrade puts them in place."
         )
     if survey.ledger.started:

@@ -1,6 +1,6 @@
 """Tables that fit the reader's screen: tabulate draws them, of texts that are fitted before.
 
-What gives way, one after the other: the blanks behind headers; columns, in an order of the
+What gives way, one after the other: the blanks after headers; columns, in an order of the
 caller's, so that the texts that people read keep room; the ends of those texts; and where that is
 too little, the table itself, for a list.
 """
@@ -13,7 +13,7 @@ from .style import Style, one_line
 from .width import clip, columns_of
 
 _BORDERS = 3  # of a cell: a line and a blank on each side of the text; one more line at the end
-_BLANKS = 2  # behind a header, where there is room: tabulate's MIN_PADDING
+_BLANKS = 2  # after a header, where there is room: tabulate's MIN_PADDING
 _NARROWEST_TABLE = 50  # columns; a list is easier to read in less
 _ENOUGH = 20  # columns of text for which other columns give way
 _TOO_LITTLE = 12

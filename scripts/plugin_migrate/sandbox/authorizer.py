@@ -122,7 +122,7 @@ class Authorizer:
         return Refused(sentence)
 
     def explained(self, error: sqlite3.Error) -> sqlite3.Error:
-        """Return ``error``, or the sentence behind SQLite's "not authorized"."""
+        """Return ``error``, or the sentence that explains SQLite's "not authorized"."""
         # Not by its code: a CREATE TABLE that is refused within has the general one.
         if str(error) == "not authorized" and self.refusal:
             return Refused(self.refusal)

@@ -91,7 +91,7 @@ class Absence:
 
     @property
     def sentence(self) -> str:
-        """What is the matter, behind "the plugin"."""
+        """What is the matter, to follow "the plugin"."""
         return {
             "disabled": "is disabled",
             "uninstalled": "is not installed",

@@ -1,7 +1,7 @@
 """Our own folder, ``.claude/.plugin-migrate/``: made when first needed, and only what we put there.
 
 It may come with a cloned repository. A link in it could lead what we write or remove anywhere, and
-opening a named pipe would wait for ever.
+opening a named pipe would wait forever.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 SQLite trusts what stands beside a database. It rolls a journal back and then deletes the file that
 the journal's end names as its super-journal, whichever file that is
-(https://www.sqlite.org/fileformat.html, 3); it waits for ever at a named pipe. Both can come with a
+(https://www.sqlite.org/fileformat.html, 3); it waits forever at a named pipe. Both can come with a
 cloned repository, so nothing is opened before it has been looked at here, and nothing that SQLite
 does for us reaches beyond these four names.
 """
@@ -23,7 +23,7 @@ _MAGIC = bytes.fromhex("d9d505f920a163d7")
 _TRAILER = struct.Struct(">II8s")
 # Larger indexes are not read: git's own is 10 MB for 100,000 files.
 _LARGEST_INDEX = 64 << 20
-# What stands there says that it is a plain file, and reading it can wait for ever (`/proc/kmsg`).
+# What stands there says that it is a plain file, and reading it can wait forever (`/proc/kmsg`).
 _OF_THE_KERNEL = ("/proc/", "/sys/")
 _PLAIN_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 

@@ -1,4 +1,4 @@
-"""What below ``.claude/`` is no file of the state: databases, bookkeeping, other tools' folders."""
+"""What in ``.claude/`` is not part of the state: databases, bookkeeping, other tools' folders."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Exclusions:
     def is_database(self, path: str, name: str, beginning: bytes) -> bool:
         """Return whether a file with this beginning is a database, and remember it if so.
 
-        Its side files are then left out too; the walk meets them behind it, in order of names.
+        Its side files are then left out too; the walk meets them after it, in order of names.
         """
         is_one = beginning.startswith(_SQLITE_MAGIC) or (
             not beginning and name.endswith(_DATABASE_SUFFIXES)

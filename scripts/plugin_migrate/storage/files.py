@@ -27,7 +27,7 @@ _LARGEST_LINKED = 1 << 30
 # From this size on the free space is looked at before a file is copied, and this much is left free.
 _WORTH_A_LOOK = 1 << 20
 _SPARE = 16 << 20
-# Names no migration gives, for deep folders on their way to being removed.
+# Names no migration gives, for deep folders that are being removed.
 _FLAT = ".plugin-migrate-removing-"
 
 

@@ -1,7 +1,7 @@
 """A live SQLite database as this process found it: copied, compared, and replaced if unchanged.
 
 A plain file copy would miss what still stands in a write-ahead log, so contents always travel
-through ``sqlite3_backup``. It retries a busy database for ever; every use here has a deadline.
+through ``sqlite3_backup``. It retries a busy database forever; every use here has a deadline.
 """
 
 from __future__ import annotations
@@ -245,7 +245,9 @@ def digest_of_live(live: str, scratch: str) -> str | None:
 
 
 def copy_database(source: sqlite3.Connection, original: str, path: str) -> None:
-    """Copy the database behind ``source``, ``original``, to the file ``path``; nothing is synced.
+    """Copy the database ``original``, to which ``source`` is connected, to the file ``path``.
+
+    Nothing is synced.
 
     Raises:
         sqlite3.Error: it cannot be read or written.

@@ -148,7 +148,7 @@ def digest_of(path: str) -> str:
     digest = hashlib.sha256()
     descriptor = open_plainly(path)
     try:
-        # What says that it is empty is not read: so do files in /proc, which can wait for ever.
+        # What says that it is empty is not read: so do files in /proc, which can wait forever.
         if os.fstat(descriptor).st_size:
             while chunk := os.read(descriptor, CHUNK):
                 digest.update(chunk)

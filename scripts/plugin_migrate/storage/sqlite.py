@@ -138,7 +138,7 @@ def _ask(path: str, options: str, query: Callable[[sqlite3.Connection], T]) -> T
 
 
 def ask(connection: sqlite3.Connection, query: Callable[[sqlite3.Connection], T]) -> T:
-    """Return ``query(connection)``, with the connection behind it as it was before.
+    """Return ``query(connection)``, leaving the connection as it was before.
 
     Raises:
         sqlite3.Error: the query failed; the connection is to be closed.

@@ -147,7 +147,7 @@ class ChildProcess:
         return message
 
     def _is_over(self, has_read: bool, read: bytes) -> bool:
-        """Return whether no message will come; what it started may go on printing for ever."""
+        """Return whether no message will come; what it started may go on printing forever."""
         if has_read:
             return not read
         if self._process.poll() is None:
@@ -159,7 +159,7 @@ class ChildProcess:
         with contextlib.suppress(BlockingIOError):
             chunk = os.read(self._output, _CHUNK)
             if not chunk and self._output in self._watched:
-                self._watched.remove(self._output)  # its end would be readable for ever
+                self._watched.remove(self._output)  # its end would be readable forever
             _print(chunk)
 
     def _end(self) -> str:

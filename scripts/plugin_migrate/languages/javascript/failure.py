@@ -86,7 +86,7 @@ def _own_frames(stack: str, file: str) -> tuple[list[str], int | None]:
         if match["file"] == file:
             line = line or int(match["line"])
             last = len(frames)
-    # What stands behind it is the way there.
+    # What follows is the way there.
     return frames[: last or None], line
 
 

@@ -34,7 +34,7 @@ _TOKEN = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 _REGEX = re.compile(r"/(?:[^/\\\[\r\n]|\\.|\[(?:[^\]\\\r\n]|\\.)*\])+/[A-Za-z]*")
-# Behind these words a slash begins a regular expression; behind any other name it divides.
+# After these words a slash begins a regular expression; after any other name it divides.
 _BEFORE_VALUE = frozenset(
     "return typeof case in of delete void throw new else do yield await instanceof extends".split()
 )
@@ -238,7 +238,7 @@ def _may_begin_value(before: Token | None) -> bool:
 
 
 def _may_end(token: Token) -> bool:
-    """Return whether a statement may end behind a token."""
+    """Return whether a statement may end after a token."""
     if token.kind == "word":
         return token.text not in _BEFORE_VALUE
     return token.kind != "sign" or token.text in _CLOSING
@@ -297,11 +297,11 @@ def _is_module(tokens: list[Token]) -> bool:
 def _is_common_export(tokens: list[Token], index: int) -> bool:
     """Return whether ``module.exports`` or ``exports.name`` begins at ``index``."""
     before = tokens[index - 1] if index else None
-    behind = tokens[index + 1 : index + 3]
-    if len(behind) < 2 or not behind[0].is_sign(".") or (before and before.is_sign(".")):
+    following = tokens[index + 1 : index + 3]
+    if len(following) < 2 or not following[0].is_sign(".") or (before and before.is_sign(".")):
         return False
     if tokens[index].is_word("module"):
-        return behind[1].is_word("exports")
+        return following[1].is_word("exports")
     return tokens[index].is_word("exports")
 
 
@@ -375,13 +375,13 @@ class _ModuleReader:
         return False
 
     def _renamed(self, opening: int, name: str) -> Iterator[int]:
-        """Yield the value behind ``export { value as name }``."""
+        """Yield the value after ``export { value as name }``."""
         for index in range(opening + 1, end_of(self._tokens, opening) - 2):
             if self._is_word(index + 1, "as") and self._is_word(index + 2, name):
                 yield self._followed(index)
 
     def _common(self, index: int, name: str) -> Iterator[int]:
-        """Yield the value behind ``module.exports = ...`` or ``exports.migration = ...``."""
+        """Yield the value after ``module.exports = ...`` or ``exports.migration = ...``."""
         after = index + 3
         exported = None if self._is_word(index, "module") else self._tokens[index + 2].text
         if exported is None and self._is_sign(after, ".") and self._is_kind(after + 1, "word"):
@@ -449,9 +449,9 @@ class _ModuleReader:
     def _followed(self, index: int) -> int:
         """Return where the value at ``index`` begins; a declared name leads to its own."""
         if self._is_kind(index, "word"):
-            behind = index + 1
-            is_alone = behind >= len(self._tokens) or not (
-                self._is_sign(behind, ".") or self._is_sign(behind, "(")
+            following = index + 1
+            is_alone = following >= len(self._tokens) or not (
+                self._is_sign(following, ".") or self._is_sign(following, "(")
             )
             if is_alone:
                 return self._constants.get(self._tokens[index].text, index)
@@ -594,7 +594,7 @@ class _ModuleReader:
         return [index for index, token in enumerate(self._tokens) if token.depth == 0]
 
     def _behind_equals(self, index: int) -> int | None:
-        """Return what stands behind the ``=`` of a declaration, past its type."""
+        """Return what follows the ``=`` of a declaration, past its type."""
         for at in range(index, len(self._tokens)):
             token = self._tokens[at]
             if token.depth == 0:

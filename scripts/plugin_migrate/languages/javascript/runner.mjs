@@ -353,7 +353,7 @@ function next() {
 
 function fail(error) {
   if (step === null) {
-    return; // what a step has left behind is no failure of the next
+    return; // what a step has left behind is not a failure of the next
   }
   const { folders } = step;
   step = null;

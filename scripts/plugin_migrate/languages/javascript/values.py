@@ -1,4 +1,4 @@
-"""Values on their way between Python and JavaScript; ``javascript_runner.mjs`` is the other side.
+"""Values that pass between Python and JavaScript; ``javascript_runner.mjs`` is the other side.
 
 They travel as JSON. What JSON or JavaScript's numbers cannot hold is wrapped: ``{"$i": "digits"}``
 an integer beyond 2^53, ``{"$f": "NaN"}`` a float, ``{"$b": "base64"}`` bytes, and ``{"$o": {...}}``
