@@ -60,7 +60,7 @@ class Migration(NamedTuple):
     text: str | None
 
 
-class Refused(NamedTuple):
+class RefusedFile(NamedTuple):
     """A file that is meant as a migration and cannot be applied for its name.
 
     ``version`` is ``None`` where the name holds none; ``error`` is what its upgrade says.
@@ -75,7 +75,7 @@ class Folder(NamedTuple):
     """A folder of migrations: those that are ones, in version order, and what is refused."""
 
     migrations: list[Migration]
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[RefusedFile, ...] = ()
 
 
 def load(folder: str, known: Mapping[Version, str]) -> list[Migration]:
@@ -118,7 +118,7 @@ def read_folder(folder: str, known: Mapping[Version, str]) -> Folder:
         ) from None
     found: dict[Version, Migration] = {}
     same: dict[Version, list[Migration]] = {}
-    refused: list[Refused] = []
+    refused: list[RefusedFile] = []
     for entry in entries:
         name = entry.name
         language = language_of(name)
@@ -128,7 +128,7 @@ def read_folder(folder: str, known: Mapping[Version, str]) -> Folder:
         try:
             version, slug = parse_name(name, path)
         except MigrateError as error:
-            refused.append(Refused(_as_text(name), None, error))
+            refused.append(RefusedFile(_as_text(name), None, error))
             continue
         content = _read_plain(path) if _is_plain(entry) else read_source(path)
         checksum = checksum_of(content)
@@ -153,7 +153,7 @@ def read_folder(folder: str, known: Mapping[Version, str]) -> Folder:
 
 def _told_apart(
     several: list[Migration], applied: str | None
-) -> tuple[Migration | None, list[Refused]]:
+) -> tuple[Migration | None, list[RefusedFile]]:
     """Return which of the files with one version is applied, and the others as refused."""
     import shlex
 
@@ -174,14 +174,14 @@ def _told_apart(
         ),
     )
     others = [
-        Refused(name, one.version, error)
+        RefusedFile(name, one.version, error)
         for name, one in zip(names, several, strict=True)
         if one is not applied_one
     ]
     return applied_one, others
 
 
-def _name(refused: Refused) -> str:
+def _name(refused: RefusedFile) -> str:
     return refused.name
 
 

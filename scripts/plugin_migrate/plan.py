@@ -10,7 +10,7 @@ from enum import Enum
 from itertools import islice
 
 from .errors import Call, PlanRefused, UnknownTarget, UsageError
-from .migration import Migration, Refused, is_verifiable, same_text
+from .migration import Migration, RefusedFile, is_verifiable, same_text
 from .values import NamedTuple
 from .version import Version
 
@@ -199,7 +199,7 @@ def plan_upgrade(
     )
 
 
-def refuse_unnamed(refused: Iterable[Refused], plan: Plan) -> None:
+def refuse_unnamed(refused: Iterable[RefusedFile], plan: Plan) -> None:
     """Make sure that an upgrade comes to no file that is refused for its name.
 
     What stands above its target does not matter to it; a name without a version stands nowhere,

@@ -78,11 +78,40 @@ def read_settings(path: str, known: frozenset[str]) -> Config:
     return _parse_config(text, path, known)
 
 
+def _strict_load(text: str) -> Any:
+    """Return what ``text`` spells, as PyYAML reads it; but a key given twice is an error.
+
+    YAML 1.2 forbids it (section 3.2.1.3), and PyYAML would silently take the last one.
+    """
+    from yaml import MappingNode, SafeLoader, ScalarNode
+    from yaml.constructor import ConstructorError
+
+    class StrictLoader(SafeLoader):
+        def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:
+            seen = set()
+            for key, _ in node.value:
+                if not isinstance(key, ScalarNode):
+                    continue
+                if key.value in seen:
+                    problem = f"{key.value!r} is given twice"
+                    raise ConstructorError(None, None, problem, key.start_mark)
+                seen.add(key.value)
+            return super().construct_mapping(node, deep)
+
+    loader = StrictLoader(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
 def _parse_config(text: str, path: str, known: frozenset[str]) -> Config:
     import reprlib
 
     try:
-        from .strict_yaml import YAMLError, load
+        from yaml import YAMLError
+
+        load = _strict_load
     except ModuleNotFoundError:  # a hook may run before our environment exists
         from .plain_yaml import YAMLError, load  # type: ignore[assignment]
     try:

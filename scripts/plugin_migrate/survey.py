@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .ledger.read import Ledger, read_ledger, read_sources
-from .migration import Misnamed, Refused, misnamed_in, read_folder
+from .migration import Misnamed, RefusedFile, misnamed_in, read_folder
 from .plan import Entry, Plan, current_version, doubtful, entries_from, refuse_unnamed
 from .values import NamedTuple
 from .version import Version
@@ -25,7 +25,7 @@ class Survey(NamedTuple):
     entries: tuple[Entry, ...]
     ledger: Ledger
     misnamed: tuple[Misnamed, ...] = ()
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[RefusedFile, ...] = ()
 
     @property
     def current(self) -> Version | None:

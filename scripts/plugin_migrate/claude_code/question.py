@@ -11,7 +11,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 
 from ..cli.arguments import make_parser
-from ..cli.targets import step_count, upgrade_target
+from ..cli.options import step_count, upgrade_target
 from ..engine.prepare import description_of
 from ..errors import MigrateError, UsageError
 from ..migration import title_of

@@ -1,8 +1,11 @@
-"""The options that each command takes, and those that all of them take."""
+"""The options and arguments that commands take, and what those of several mean."""
 
 from __future__ import annotations
 
 import argparse
+
+from ..errors import Call, UsageError
+from ..version import Version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -252,4 +255,34 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     _add_dry_run(rehearsals)
     rehearsals.add_argument(
         "--preview", action="store_true", help="run the plan on a copy and show what would change"
+    )
+
+
+def upgrade_target(given: str | None) -> tuple[Version | None, int | None]:
+    """Return the version up to which, or the number of migrations that, an upgrade applies.
+
+    Parameters:
+        given: ``X.Y.Z``, ``+N`` or nothing.
+
+    Raises:
+        InvalidVersion, UsageError: it is neither.
+    """
+    if given is None:
+        return None, None
+    if given.startswith("+"):
+        return None, step_count(given[1:], "upgrade", "+")
+    return Version.parse(given), None
+
+
+def step_count(given: str, command: str, sign: str = "") -> int:
+    """Return a number of steps.
+
+    Raises:
+        UsageError: it is none; proposes the ``command`` with one.
+    """
+    if given.isascii() and given.isdigit() and 0 < len(given) <= 9 and int(given) > 0:
+        return int(given)
+    raise UsageError(
+        f"'{sign}{given}' is not a number of steps",
+        hint=("For example: ", Call(command, f"{sign}2")),
     )

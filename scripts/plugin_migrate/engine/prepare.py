@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from ..errors import (
-    Conflict,
-    Irreversible,
-)
+from ..errors import Call, Conflict, Irreversible, TemplateUnfilled
 from ..languages import load_language
 from ..languages.foreign_key_mode import ForeignKeyMode
 from ..ledger.read import StoredSource, read_sources
@@ -22,6 +19,9 @@ from ..workspace import Workspace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..languages.protocol import Action
+
+# What a template says where something is to be written.
+_REQUEST = "fill in"
 
 
 class Prepared(NamedTuple):
@@ -150,3 +150,34 @@ def result_of(prepared: Prepared, duration_ms: int) -> StepResult:
         duration_ms,
         prepared.from_ledger,
     )
+
+
+def refuse_unfilled(steps: Iterable[Prepared]) -> None:
+    """Refuse to apply a migration that still asks its reader to fill it in.
+
+    The rule is the lint's ``placeholder``, so that its allowances hold here too.
+
+    Raises:
+        TemplateUnfilled: names the first line that asks.
+    """
+    for prepared in steps:
+        text = prepared.migration.text or ""
+        # Almost no file has the words, and the lint takes longer than the step.
+        if prepared.direction == "up" and _REQUEST in text.lower():
+            _refuse_unfilled(prepared)
+
+
+def _refuse_unfilled(prepared: Prepared) -> None:
+    from ..lint import lint
+
+    for finding in lint(prepared.migration):
+        if finding.code == "placeholder":
+            raise TemplateUnfilled(
+                f"{prepared.version} is a template that nobody has filled in",
+                file=finding.file,
+                line=finding.line,
+                hint=(
+                    "Do what the comment says and delete it, then run: ",
+                    Call("verify", str(prepared.version)),
+                ),
+            )

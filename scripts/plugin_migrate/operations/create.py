@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from string import Template
 
 from ..errors import Call, InvalidName, StateUnreadable, UsageError, VersionExists
-from ..migration import Refused, title_of
+from ..migration import RefusedFile, title_of
 from ..plan import Entry
 from ..storage.durable import make_folder
 from ..version import Version, is_prerelease
@@ -49,7 +49,7 @@ def create(
     language: str = "python",
     version: Version | None = None,
     bump: str = "patch",
-    refused: Sequence[Refused] = (),
+    refused: Sequence[RefusedFile] = (),
 ) -> Created:
     """Write a new migration file and return where it is.
 

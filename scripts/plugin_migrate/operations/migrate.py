@@ -56,8 +56,7 @@ def dry_run(workspace: Workspace, planner: Planner) -> DryRun:
     Raises:
         MigrateError: what the real run would say before its first step.
     """
-    from ..engine.prepare import prepare
-    from .unfilled import refuse_unfilled
+    from ..engine.prepare import prepare, refuse_unfilled
 
     seen = survey_ahead(workspace)
     plan = seen.plan(planner)
@@ -111,8 +110,7 @@ def execute(
         MigrateError: nothing was run. A failure of a step is part of the result instead.
     """
     from ..engine.backup import BackupWriter
-    from ..engine.prepare import prepare, require_all
-    from .unfilled import refuse_unfilled
+    from ..engine.prepare import prepare, refuse_unfilled, require_all
 
     workspace = seen.workspace
     prepared = prepare(workspace, plan)

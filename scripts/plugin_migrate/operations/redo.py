@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..engine.prepare import prepare
+from ..engine.prepare import prepare, refuse_unfilled
 from ..plan import Entry, Plan, plan_redo
 from ..report import Reporter
 from ..survey import survey, survey_ahead
 from ..workspace import Workspace
 from .migrate import DryRun, Run, execute
-from .unfilled import refuse_unfilled
 from .writing import recovered, writing
 
 # Is given the entries and a plan, and raises what forbids it.

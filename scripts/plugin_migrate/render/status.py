@@ -14,7 +14,7 @@ from .table import table_text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..ledger.read import Header
-    from ..migration import Misnamed, Refused
+    from ..migration import Misnamed, RefusedFile
     from ..plan import Entry
     from ..sources.attention import Attention
     from ..sources.departed import Departed
@@ -46,7 +46,7 @@ def status_text(
     style: Style,
     as_list: bool = False,
     most_rows: int | None = None,
-    refused: Sequence[Refused] = (),
+    refused: Sequence[RefusedFile] = (),
 ) -> str:
     """Return the status of ``shown``, a selection of the survey's entries, for people.
 
@@ -97,7 +97,7 @@ def _own_status(
     style: Style,
     as_list: bool,
     most_rows: int | None,
-    refused: Sequence[Refused],
+    refused: Sequence[RefusedFile],
 ) -> str:
     if not survey.entries and not survey.refused:
         return no_migrations(survey, style)
@@ -126,7 +126,7 @@ class _Row(NamedTuple):
     checksum: str = "-"
 
 
-def _rows(shown: Sequence[Entry], refused: Sequence[Refused]) -> list[_Row]:
+def _rows(shown: Sequence[Entry], refused: Sequence[RefusedFile]) -> list[_Row]:
     """Return the rows of a table in version order; without a version at its end."""
     rows = [
         (
@@ -306,7 +306,7 @@ def _refused_lines(survey: Survey, style: Style) -> list[str]:
     return lines
 
 
-def refused_json(refused: Sequence[Refused]) -> list[dict[str, str | None]]:
+def refused_json(refused: Sequence[RefusedFile]) -> list[dict[str, str | None]]:
     """Return the files that no upgrade applies, for a document."""
     return [
         {

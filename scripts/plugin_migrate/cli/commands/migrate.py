@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def run_upgrade(invocation: Invocation) -> int:
     """Apply pending migrations."""
     from ...plan import plan_upgrade
-    from ..targets import upgrade_target
+    from ..options import upgrade_target
 
     options = invocation.options
     strict = options.strict
@@ -56,7 +56,7 @@ def _upgrade_all(invocation: Invocation) -> int:
 def run_downgrade(invocation: Invocation) -> int:
     """Roll migrations back."""
     from ...plan import plan_downgrade
-    from ..targets import step_count
+    from ..options import step_count
 
     given = invocation.options.target
     target, count = None, None

@@ -14,9 +14,9 @@ def run_redo(invocation: Invocation) -> int:
     """Roll migrations back and apply them again."""
     from ...operations.redo import dry_run, redo
     from ...render import runs
+    from ..options import step_count
     from ..output import stdout_kept_clean
     from ..progress import RunProgress
-    from ..targets import step_count
 
     options = invocation.options
     count = 1 if options.target is None else step_count(options.target, "redo")
