@@ -177,6 +177,14 @@ class Project:
         assert error is not None, "the step was expected to fail"
         return error
 
+    def ways_back(self) -> list[str]:
+        """Return the names of the files that the ledger says hold ways back, the latest first."""
+        marks = self.query(
+            "SELECT value FROM plugin_migrate_facts WHERE name LIKE 'way back %'"
+            " ORDER BY CAST(substr(value, 6) AS INTEGER) DESC"
+        )
+        return [f"{mark.split(' ')[2]}.db" for (mark,) in marks if len(mark.split(" ")) > 3]
+
     def look(self) -> Survey:
         """Read the state, as ``status`` does."""
         return survey(self.workspace())
@@ -303,7 +311,7 @@ class Project:
 
     def leftovers(self) -> set[str]:
         """Return what remains in our own folder after a run, but for what stays there."""
-        kept = {".gitignore", "lock.db"}
+        kept = {".gitignore", "lock.db", "ways-back", *self.ways_back()}
         left = {
             str(path.relative_to(self.bookkeeping))
             for path in self.bookkeeping.rglob("*")

@@ -245,6 +245,12 @@ class Conflict(MigrateError):
     code = "conflict"
 
 
+class ChangedSince(Conflict):
+    """What a migration without a down changed was changed since, so that it is not taken back."""
+
+    code = "changed_since"
+
+
 class DatabaseReplaced(Conflict):
     """Somebody put another file in a database's place while a step was running."""
 

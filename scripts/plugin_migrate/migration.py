@@ -49,7 +49,8 @@ class Migration(NamedTuple):
     """A migration file, read but never executed.
 
     ``text`` is the file's content with its line endings as they are, or ``None`` when the loader
-    was told that the ledger already knows this content.
+    was told that the ledger already knows this content. ``mentions_down`` is false where no down
+    can be, because the word stands nowhere.
     """
 
     version: Version
@@ -58,6 +59,7 @@ class Migration(NamedTuple):
     path: str
     checksum: str
     text: str | None
+    mentions_down: bool = True
 
 
 class RefusedFile(NamedTuple):
@@ -137,7 +139,8 @@ def read_folder(folder: str, known: Mapping[Version, str]) -> Folder:
             checksum, text = applied, None  # one text in memory rather than two
         else:
             text = decode_source(content, path)
-        migration = Migration(version, slug, language, path, checksum, text)
+        mentions_down = b"down" in content or b"DOWN" in content or b"Down" in content
+        migration = Migration(version, slug, language, path, checksum, text, mentions_down)
         earlier = found.setdefault(version, migration)
         if earlier is not migration:
             same.setdefault(version, [earlier]).append(migration)
@@ -317,6 +320,10 @@ def describe(migration: Migration) -> Script:
         BrokenMigration: it cannot be read, or its version disagrees with the file's name.
     """
     script = load_language(migration.language).parse(migration.text or "", migration.path)
+    if type(script.metadata.get("reversible", False)) is not bool:
+        raise BrokenMigration(
+            "`reversible` in the metadata must be true or false", file=migration.path
+        )
     if script.version is not None and script.version != str(migration.version):
         raise BrokenMigration(
             f"The file says version {script.version}, its name says {migration.version}",

@@ -26,6 +26,14 @@ class State(Enum):
     INTERRUPTED = "interrupted"
 
 
+class TakeBack(Enum):
+    """What of a migration without a down is taken back where something was changed since."""
+
+    NOTHING = "leave"
+    REST = "rest"
+    EVERYTHING = "all"
+
+
 # As the target of a downgrade: everything, also a migration that somebody called 0.0.0.
 NOTHING = Version(0, 0, 0)
 UNAPPLIED = frozenset({State.PENDING, State.OUT_OF_ORDER})
@@ -72,7 +80,8 @@ class Plan(NamedTuple):
 
     ``target`` is the version the user named; ``limit`` the number of steps a downgrade was asked
     for. ``out_of_order`` lists the steps below the current version. ``beyond`` counts the pending
-    migrations that the target leaves out.
+    migrations that the target leaves out. ``take_back`` is what becomes of migrations without a
+    down.
     """
 
     direction: str
@@ -81,6 +90,7 @@ class Plan(NamedTuple):
     limit: int | None = None
     out_of_order: tuple[Version, ...] = ()
     beyond: int = 0
+    take_back: TakeBack = TakeBack.NOTHING
 
 
 def entries_from(
@@ -216,7 +226,10 @@ def refuse_unnamed(refused: Iterable[RefusedFile], plan: Plan) -> None:
 
 
 def plan_downgrade(
-    entries: Sequence[Entry], target: Version | None = None, count: int | None = None
+    entries: Sequence[Entry],
+    target: Version | None = None,
+    count: int | None = None,
+    take_back: TakeBack = TakeBack.NOTHING,
 ) -> Plan:
     """Return the steps that roll back, the last applied first.
 
@@ -224,6 +237,7 @@ def plan_downgrade(
         entries: what :func:`entries_from` returned.
         target: roll back everything above this version; ``0.0.0`` means everything.
         count: roll back this many steps instead.
+        take_back: what of a migration without a down, where something was changed since.
 
     Raises:
         UnknownTarget: no migration has the target version.
@@ -250,6 +264,7 @@ def plan_downgrade(
         steps=tuple(Step("down", entry) for entry in due),
         target=target,
         limit=None if target is not None else 1 if count is None else count,
+        take_back=take_back,
     )
 
 

@@ -25,7 +25,8 @@ class Config(NamedTuple):
 
     ``ledger_table`` renames the ``migrations`` table; ``exclude`` holds patterns of paths below
     ``.claude/`` that migrations neither see nor change; ``follow_links`` lets a step publish
-    through a link that leaves ``.claude/``.
+    through a link that leaves ``.claude/``; of migrations without a down, ``ways_back_keep`` have
+    their way back kept, in at most ``ways_back_megabytes`` (2^20 bytes each).
     """
 
     database: str | None = None
@@ -35,6 +36,8 @@ class Config(NamedTuple):
     follow_links: bool = False
     lock_timeout: float = 10.0
     backups_keep: int = 5
+    ways_back_keep: int = 20
+    ways_back_megabytes: int = 256
 
 
 def read_config(path: str) -> Config:
@@ -208,6 +211,10 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
+def _is_count_or_none(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 30
+
+
 def _is_seconds(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e6
 
@@ -224,4 +231,6 @@ _CHECKS = {
     "follow_links": ("follow_links", lambda value: isinstance(value, bool), "true or false"),
     "lock_timeout": ("lock_timeout", _is_seconds, "a number of seconds"),
     "backups.keep": ("backups_keep", _is_count, "a number of at least 1"),
+    "keep.ways_back": ("ways_back_keep", _is_count_or_none, "a number of at least 0"),
+    "keep.megabytes": ("ways_back_megabytes", _is_count, "a number of at least 1"),
 }

@@ -105,21 +105,22 @@ def test_the_last_applied_goes_first_whatever_its_version(project):
     assert project.applied() == ["1.0.0", "1.2.0"]
 
 
-def test_without_a_down_nothing_is_rolled_back(three):
-    three.sql("1.3.0", "CREATE TABLE a (x);", None)
+def test_where_there_is_no_way_back_nothing_is_rolled_back(three):
+    three.sql("1.3.0", "CREATE TABLE a (x);", None, reversible="false")
     three.tables("1.4.0")
     three.ok("upgrade")
     err = three.fails("downgrade", "1.0.0")
     assert err == (
         "✗ Error: The migration has no down section, so it cannot be rolled back\n"
         f"  {FOLDER}/1.3.0-step.sql\n"
+        "  There is no other way back: it says reversible: false\n"
         "  Write a new migration that undoes it, or restore a backup.\n"
     )
     assert three.applied()[-1] == "1.4.0"
 
 
-def test_without_a_down_function_nothing_is_rolled_back(project):
-    project.python("1.0.0", "pass", None)
+def test_where_there_is_no_way_back_from_a_function_nothing_is_rolled_back(project):
+    project.python("1.0.0", "pass", None, "metadata = {'reversible': False}")
     project.ok("upgrade")
     assert "has no down function" in project.fails("downgrade")
     assert project.applied() == ["1.0.0"]

@@ -101,6 +101,7 @@ def test_the_document_has_the_contracts_keys(project):
         "language": "sql",
         "author": "ada",
         "tags": ["schema", "plugin"],
+        "way_back": "down",
     }
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", pending.pop("checksum"))
     assert pending == {
@@ -114,6 +115,7 @@ def test_the_document_has_the_contracts_keys(project):
         "language": "python",
         "author": "bob",
         "tags": ["data"],
+        "way_back": None,
     }
 
 

@@ -352,10 +352,16 @@ def test_the_line_is_that_of_the_clock_within_its_statement():
 # --- what is missing, empty, or left over -------------------------------------------------------
 
 
-def test_a_missing_down_is_found():
-    assert codes("-- migrate:up\nCREATE TABLE a (x);", "sql") == ["missing-down"]
-    assert codes("CREATE TABLE a (x);", "sql") == ["missing-down"]
-    assert codes("def up(ctx):\n    ctx.log(1)\n", "python") == ["missing-down"]
+OUTSIDE = "-- migrate:up transaction:false\nVACUUM;"
+
+
+def test_a_missing_down_is_found_where_nothing_is_kept_instead():
+    assert codes(OUTSIDE, "sql") == ["missing-down"]
+    assert codes(f"-- reversible: false\n{OUTSIDE}", "sql") == []
+    assert codes(f"-- reversible: true\n{OUTSIDE}", "sql") == ["missing-down"]
+    assert codes("-- migrate:up\nCREATE TABLE a (x);", "sql") == []
+    assert codes("CREATE TABLE a (x);", "sql") == []
+    assert codes("def up(ctx):\n    ctx.log(1)\n", "python") == []
 
 
 @pytest.mark.parametrize("up", ["", "-- CREATE TABLE a (x);", ";;"])
@@ -785,11 +791,13 @@ def test_a_string_is_no_comment_in_python():
 
 def test_a_comment_at_the_top_allows_what_concerns_the_whole_file():
     header = "-- lint: allow missing-down - it only adds\n-- description: x\n"
-    assert codes(f"{header}\n-- migrate:up\nCREATE TABLE a (x);", "sql") == []
-    assert codes(f"{header}\nCREATE TABLE a (x);", "sql") == []
-    assert codes("-- migrate:up\n-- lint: allow missing-down\n\nCREATE TABLE a (x);", "sql") == []
-    top = '"""Doc."""\n# lint: allow missing-down\n\nimport os\n\n'
-    assert codes(f"{top}def up(ctx):\n    ctx.log(1)\n", "python") == []
+    marker, statement = OUTSIDE.split("\n")
+    assert codes(f"{header}\n{OUTSIDE}", "sql") == []
+    assert codes(f"{marker}\n-- lint: allow missing-down\n\n{statement}", "sql") == []
+    top = '"""Doc."""\n# lint: allow empty-up\n\nimport os\n\n'
+    assert codes(f"{top}def up(ctx):\n    pass\n", "python") == []
+    # Files of before 0.2.0 allow it, where it was a finding.
+    assert codes("# lint: allow missing-down\ndef up(ctx):\n    ctx.log(1)\n", "python") == []
     assert codes("\n# lint: allow empty-up, empty-down\n\n" + python("pass"), "python") == []
 
 
@@ -799,9 +807,9 @@ def test_a_comment_at_the_top_allows_nothing_that_has_a_place_of_its_own():
 
 
 def test_a_comment_below_the_top_allows_nothing_that_concerns_the_whole_file():
-    assert codes("-- migrate:up\nSELECT 1;\n-- lint: allow missing-down", "sql") == ["missing-down"]
-    text = "def up(ctx):\n    x = 1\n    # lint: allow missing-down\n    ctx.log(x)\n"
-    assert codes(text, "python") == ["missing-down"]
+    assert codes(f"{OUTSIDE}\n-- lint: allow missing-down", "sql") == ["missing-down"]
+    text = "def up(ctx):\n    pass\n    # lint: allow empty-up\n    return\n"
+    assert codes(text, "python") == ["empty-up"]
 
 
 @pytest.mark.parametrize("code", ["drop-tabel", "drop_table", "everything", "DROP-TABLE"])

@@ -113,7 +113,8 @@ def test_a_failing_plan_gives_the_error_of_the_real_run(pending: Project) -> Non
 
 
 def test_a_plan_that_is_refused_is_refused_in_a_preview(project: Project) -> None:
-    project.sql("1.0.0", "SELECT 1;")
+    path = project.sql("1.0.0", "SELECT 1;")
+    path.write_text(f"-- reversible: false\n{path.read_text()}")
     project.upgrade()
 
     with pytest.raises(Irreversible):

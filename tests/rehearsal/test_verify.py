@@ -209,12 +209,62 @@ def test_a_migration_that_fails_on_migrated_files_is_not_idempotent(project: Pro
     assert shown(found)[-1].startswith("There the files are migrated already")
 
 
-def test_a_migration_without_a_down_is_told_and_no_failure(project: Project) -> None:
-    project.sql("1.0.0", "-- lint: allow missing-down\nCREATE TABLE a (x);")
+def test_without_a_down_what_is_kept_is_rehearsed(project: Project) -> None:
+    project.write("notes.txt", "one\n")
+    project.setup("CREATE TABLE a (x); INSERT INTO a VALUES (1)")
+    project.python(
+        "1.0.0",
+        "ctx.db.execute('UPDATE a SET x = 2 WHERE x = 1')\n"
+        "(ctx.claude / 'notes.txt').write_text('two')",
+    )
+    project.sql("1.1.0", "ALTER TABLE a ADD COLUMN y;")
+
+    found = verified(project)
+
+    for one in found.values():
+        assert (one.way_back, one.reversible, one.repeatable) == ("kept", True, True)
+        assert not one.has_failed
+    done = project.cli("verify")
+    assert "│ kept         │" in done.stdout
+    assert (
+        "  kept  no down, but what is kept when it is applied brings everything back" in done.stdout
+    )
+    assert project.query("SELECT x FROM a") == [(1,)]
+    assert not (project.bookkeeping / "ways-back").exists()
+
+
+def test_what_cannot_be_kept_is_told(project: Project) -> None:
+    (project.claude / "empty.db").touch()
+    project.python("1.0.0", "ctx.database('empty.db').execute('CREATE TABLE x (x)')")
 
     found = verified(project)["1.0.0"]
 
-    assert (found.reversible, found.repeatable, found.idempotent) == (None, None, True)
+    assert (found.way_back, found.reversible) == (None, None)
+    assert found.unanswered == ("it has no down, and it changed something that cannot be kept",)
+
+
+@pytest.mark.parametrize(
+    ("header", "options", "why"),
+    [
+        ("-- reversible: false", "", "it says reversible: false"),
+        (
+            "-- lint: allow missing-down",
+            "transaction:false",
+            "it ran outside a transaction, where nothing is kept",
+        ),
+    ],
+)
+def test_without_any_way_back_that_is_told_and_no_failure(
+    project: Project, header: str, options: str, why: str
+) -> None:
+    path = project.sql("1.0.0", "PRAGMA user_version = 3;", options=options)
+    path.write_text(f"{header}\n{path.read_text()}")
+
+    found = verified(project)["1.0.0"]
+
+    assert (found.way_back, found.reversible, found.repeatable) == (None, None, None)
+    assert found.idempotent
+    assert found.unanswered == (f"it has no down, and {why}",)
     assert not found.has_failed
 
 
@@ -297,7 +347,7 @@ def test_lint_only_executes_nothing(project: Project) -> None:
 
     found = verified(project, lint_only=True)["1.0.0"]
 
-    assert {finding.code for finding in found.findings} >= {"absolute-path", "missing-down"}
+    assert {finding.code for finding in found.findings} >= {"absolute-path"}
     assert found.reversible is None
     assert not Path("/tmp/plugin-migrate-executed").exists()
 
@@ -327,13 +377,14 @@ def test_nothing_pending_is_nothing_to_verify(project: Project) -> None:
 
 
 def test_every_dash_of_the_table_has_a_legend(project: Project) -> None:
-    project.sql("1.0.0", "-- lint: allow missing-down\nCREATE TABLE a (x);")
+    path = project.sql("1.0.0", "CREATE TABLE a (x);")
+    path.write_text(f"-- reversible: false\n{path.read_text()}")
     project.sql("1.1.0", "CREATE TABLE b (x);", "DROP TABLE missing;")
     project.sql("1.2.0", "CREATE TABLE c (x);", "DROP TABLE c;")
 
     done = project.cli("verify")
 
-    assert "  -  no answer: it has no down (1.0.0)\n" in done.stdout
+    assert "  -  no answer: it has no down, and it says reversible: false (1.0.0)\n" in done.stdout
     assert "  -  no answer: its down failed (1.1.0)\n" in done.stdout
     assert "  -  no answer: 1.1.0 failed before it (1.2.0)\n" in done.stdout
 

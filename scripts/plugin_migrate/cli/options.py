@@ -35,6 +35,12 @@ def add_downgrade(parser: argparse.ArgumentParser) -> None:
         metavar="X.Y.Z|N",
         help="the version to go back to, or a number of steps (default: 1)",
     )
+    parser.add_argument(
+        "--changed-since",
+        choices=("leave", "rest", "all"),
+        help="where a migration has no down and what it changed was changed since: leave it all"
+        " (default), take back the rest, or all of it, after a backup",
+    )
     _add_all(parser)
     _add_run_options(parser)
 

@@ -25,6 +25,7 @@ from ..sandbox.live_paths import name_live
 from ..sandbox.signals import Signals, Stop
 from ..storage import sqlite
 from ..storage.files import discard
+from ..way_back.keeper import WayBackKeeper
 from ..workspace import Workspace
 from .prepare import Prepared, count_shareable, result_of
 from .transaction import Transaction, in_own_transaction, make_ledger
@@ -54,6 +55,7 @@ class Engine:
         reporter: hears of every step.
         backup: keeps what each step is about to change, as a run's backup does.
         ledger: what has been read of the ledger since the lock is held, if anything.
+        ways_back: keeps what takes back those steps that no down takes back; nothing if missing.
 
     ``has_changed`` tells whether anything durable has happened; ``written`` holds the lower-case
     names of the state database's tables that steps wrote, or ``None`` once that is unknown. One
@@ -68,10 +70,12 @@ class Engine:
         reporter: Reporter,
         backup: StepKeeper,
         ledger: Ledger | None = None,
+        ways_back: WayBackKeeper | None = None,
     ) -> None:
         self.has_changed = False
         self.written: frozenset[str] | None = frozenset()
         self._backup = backup
+        self._ways_back = ways_back or WayBackKeeper(workspace, None, is_on=False)
         self._workspace = workspace
         self._done_by = done_by
         self._signals = signals
@@ -89,6 +93,7 @@ class Engine:
             Interrupted: a signal arrived; the running step was undone.
         """
         left = list(steps)
+        self._ways_back.begin(left)
         try:
             if left and not self._has_ledger:
                 make_ledger(self._workspace)
@@ -120,7 +125,7 @@ class Engine:
             discard(self._workspace.scratch)
 
     def _run_next(self, left: list[Prepared]) -> list[StepResult]:
-        shareable = count_shareable(left[:_SHARED_STEPS])
+        shareable = count_shareable(left[:_SHARED_STEPS], self._ways_back.keeps)
         if shareable > 1:
             results = self._run_shared(left[:shareable])
             if results:
@@ -150,6 +155,7 @@ class Engine:
                 # After each, so that the verdict on a step does not depend on its company.
                 transaction.check_foreign_keys(prepared.action.foreign_keys)
                 transaction.record(prepared, duration)
+                self._ways_back.settle(prepared, transaction)
                 results.append(result_of(prepared, duration))
                 if time.perf_counter() > deadline or transaction.authorizer.leaves_traces:
                     break
@@ -217,6 +223,7 @@ class Engine:
             transaction.record(prepared, duration)
             transaction.require_recorded()
             transaction.check_foreign_keys(prepared.action.foreign_keys)
+            self._ways_back.settle(prepared, transaction, changes, context.side_databases.values())
             # 5. Redo log, and what the run's backup keeps of the same paths.
             written = self._write_log(prepared, changes, context)
             if written is not None:
@@ -311,6 +318,7 @@ class Engine:
         transaction = self._begin([prepared])
         try:
             transaction.record(prepared, duration)
+            self._ways_back.mark_unprotected(prepared, transaction)
             transaction.require_recorded()
             transaction.commit()
         except BaseException:

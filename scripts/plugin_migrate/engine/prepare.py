@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..errors import Call, Conflict, Irreversible, TemplateUnfilled
 from ..languages import load_language
 from ..languages.foreign_key_mode import ForeignKeyMode
-from ..ledger.read import StoredSource, read_sources
+from ..ledger.read import StoredSource, read_sources, read_ways_back
 from ..migration import Migration, describe, metadata_text, title_of, with_text
-from ..plan import Entry, Plan, Step
+from ..plan import Applied, Entry, Plan, Step
 from ..report import StepResult
 from ..values import NamedTuple
 from ..version import Version
@@ -28,7 +28,9 @@ class Prepared(NamedTuple):
     """A step with everything it needs to run.
 
     ``metadata`` is the header as JSON text, for a step up to be kept; ``from_ledger`` tells that
-    the migration's file is gone, so that the source is the one stored when it was applied.
+    the migration's file is gone, so that the source is the one stored when it was applied. Of a
+    step up ``lacks_down`` tells that the migration has none, and ``is_final`` that it says of
+    itself that there is no way back.
     """
 
     direction: str
@@ -37,6 +39,8 @@ class Prepared(NamedTuple):
     metadata: str
     action: Action
     from_ledger: bool = False
+    lacks_down: bool = False
+    is_final: bool = False
 
     @property
     def version(self) -> Version:
@@ -54,11 +58,13 @@ def prepare(workspace: Workspace, plan: Plan) -> tuple[Prepared, ...]:
 
     Raises:
         BrokenMigration, ForbiddenStatement: a migration cannot run as it is.
-        Irreversible: a rollback needs a migration without a down, or one whose source is gone.
+        Irreversible: a rollback needs a migration that has no down and of which nothing was kept,
+            or one whose source is gone.
     """
     gone = [step.version for step in plan.steps if step.entry.migration is None]
     stored = read_sources(workspace, gone)
-    return tuple(_prepare(workspace, step, stored.get(step.version)) for step in plan.steps)
+    ways = _WaysBack(workspace, plan)
+    return tuple(_prepare(workspace, step, stored.get(step.version), ways) for step in plan.steps)
 
 
 def require_all(workspace: Workspace, steps: Sequence[Prepared]) -> None:
@@ -79,11 +85,49 @@ def description_of(entry: Entry) -> str:
     return describe(entry.migration).description or title_of(entry.migration.slug)
 
 
-def _prepare(workspace: Workspace, step: Step, stored: StoredSource | None) -> Prepared:
+class _WaysBack:
+    """What was kept of the migrations that a plan rolls back; read when one has no down."""
+
+    def __init__(self, workspace: Workspace, plan: Plan) -> None:
+        self._workspace = workspace
+        self._plan = plan
+        self._marks: Mapping[str, str] | None = None
+
+    def of(self, applied: Applied, error: Irreversible) -> Action:
+        """Return what undoes a migration without a down; ``error`` says that it has none.
+
+        Raises:
+            Irreversible: nothing was kept; says why.
+            StateUnreadable: what was kept is damaged.
+        """
+        from ..way_back.marks import Mark, find, why_none
+        from ..way_back.take_back import load_way_back
+
+        if self._marks is None:
+            self._marks = read_ways_back(self._workspace)
+        text = self._marks.get(str(applied.version))
+        why = why_none(self._workspace, applied, text)
+        mark = Mark.from_text(text)
+        if why is not None or mark is None:
+            error.details = (f"There is no other way back: {why}",)
+            raise error
+        path = find(self._workspace, mark)
+        return load_way_back(applied.version, path, mark.digest, self._plan.take_back)
+
+
+def _prepare(
+    workspace: Workspace, step: Step, stored: StoredSource | None, ways: _WaysBack
+) -> Prepared:
     migration = _source(workspace, step.entry, stored)
-    action = load_language(migration.language).prepare(
-        migration.text or "", migration.path, step.direction
-    )
+    action: Action
+    try:
+        action = load_language(migration.language).prepare(
+            migration.text or "", migration.path, step.direction
+        )
+    except Irreversible as error:
+        if step.entry.applied is None:
+            raise
+        action = ways.of(step.entry.applied, error)
     if step.entry.applied is not None:
         return Prepared(
             step.direction,
@@ -100,6 +144,8 @@ def _prepare(workspace: Workspace, step: Step, stored: StoredSource | None) -> P
         script.description or title_of(migration.slug),
         metadata_text(script),
         action,
+        lacks_down=not script.has_down,
+        is_final=script.metadata.get("reversible") is False,
     )
 
 
@@ -126,12 +172,18 @@ def _source(workspace: Workspace, entry: Entry, stored: StoredSource | None) -> 
     return Migration(entry.version, slug, stored.language, path, checksum, stored.text)
 
 
-def count_shareable(steps: Sequence[Prepared]) -> int:
-    """Return how many of the first steps may share one transaction."""
+def count_shareable(
+    steps: Sequence[Prepared], stands_alone: Callable[[Prepared], bool] = lambda step: False
+) -> int:
+    """Return how many of the first steps may share one transaction.
+
+    Parameters:
+        stands_alone: tells of a step that it needs one of its own.
+    """
     count = 0
     for prepared in steps:
         action = prepared.action
-        if action.touches_files or not action.atomic:
+        if action.touches_files or not action.atomic or stands_alone(prepared):
             break
         # Enforcement needs a connection of its own, and what an unchecked step left behind counts
         # as earlier only once it is committed.

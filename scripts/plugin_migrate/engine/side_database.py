@@ -109,7 +109,8 @@ class SideDatabase:
             ) from None
         is_empty = self._is_new and self._is_empty()
         pad_to_two_pages(self.connection)
-        if self._origin is not None and self._is_under_wal:
+        # A new one is under WAL only if it was brought back.
+        if self._is_under_wal and (self._origin is not None or self._is_new):
             self.connection.execute("PRAGMA journal_mode=WAL").fetchall()
         self.connection.end()
         self._after = None if is_empty or self._is_removed else digest_of_closed(self._copy)
@@ -170,6 +171,43 @@ class SideDatabase:
     def has_changed(self) -> bool:
         """Whether the step changed a database that was there before."""
         return not self._is_new and self._origin is None and self._after != self._before
+
+    @property
+    def place_before(self) -> str | None:
+        """Where the database stood before the step, relative to ``.claude/``, if it did."""
+        if self._is_new:
+            return None
+        return self._origin[0] if self._origin is not None else self.path
+
+    @property
+    def place_after(self) -> str | None:
+        """Where it stands after the step, if it does; to be asked after :meth:`finish`."""
+        return self.path if self._after is not None else None
+
+    @property
+    def began_empty(self) -> bool:
+        """Whether an empty file stood where the step made a database."""
+        return self._after is not None and self._file is not None
+
+    @property
+    def live_before(self) -> str:
+        """The path of the live database before the step."""
+        return self._origin[1] if self._origin is not None else self._live
+
+    @property
+    def mode_before(self) -> int:
+        """The permissions of a database that moves or goes; after :meth:`finish`."""
+        return self._gone.mode if self._gone is not None else 0
+
+    def open_before(self) -> sqlite3.Connection:
+        """Return a connection to read the database as it was; after :meth:`finish`."""
+        if self._origin is not None:  # nobody has it open
+            return sqlite.open_closed(self.live_before)
+        return sqlite.open_for_reading(self.live_before)
+
+    def open_after(self) -> sqlite3.Connection:
+        """Return a connection to read what the step made of it; after :meth:`finish`."""
+        return sqlite.open_closed(self._copy)
 
     def move_into(self, folder: str, name: str) -> DatabaseEntry:
         """Move the changed copy into the redo log and return its entry in the manifest."""

@@ -88,7 +88,9 @@ class Transaction:
         self.authorizer = Authorizer(self.connection, self._reserved)
         self.connection.authorizer = self.authorizer
         self.written: set[str] = set()
-        self._foreign_keys = ForeignKeys(self._cursor, self._open_earlier)
+        # Of the step that was checked last.
+        self.latest_written: set[str] = set()
+        self._foreign_keys = ForeignKeys(self._cursor, self.open_earlier)
 
     def run(self, prepared: Prepared, context: Context) -> int:
         """Run one step's action and return its duration in milliseconds; records nothing.
@@ -151,6 +153,7 @@ class Transaction:
         written, self.authorizer.written = self.authorizer.written, set()
         altered, self.authorizer.altered = self.authorizer.altered, set()
         self.written |= written
+        self.latest_written = written
         if mode is not ForeignKeyMode.UNCHECKED:
             self._foreign_keys.check(written, altered)
 
@@ -259,7 +262,8 @@ class Transaction:
                         ),
                     )
 
-    def _open_earlier(self) -> sqlite3.Connection:
+    def open_earlier(self) -> sqlite3.Connection:
+        """Return a connection that sees the database as it was before the transaction."""
         # Our changes are not committed and, with cache_spill=0, not even in the file.
         return sqlite.open_for_reading(self._workspace.database)
 

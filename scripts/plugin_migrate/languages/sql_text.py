@@ -71,7 +71,7 @@ _OPTIONS = {
 
 _CONTROL = re.compile(r"\b(?:BEGIN|COMMIT|END|ROLLBACK)\b", re.IGNORECASE | re.ASCII)
 _HEADER_COMMENT = re.compile(_COMMENT, re.DOTALL)
-_KNOWN_KEYS = ("description", "author", "created_at", "tags", "version", "requires", "name")
+_KNOWN_KEYS = tuple("description author created_at tags version requires name reversible".split())
 # Compiled when it is needed, which is seldom.
 _KNOWN_KEY = rf"(?m:^[ \t]*(?:{'|'.join(_KNOWN_KEYS)})[ \t]*:)"
 # YAML of this length takes a tenth of a second.
@@ -525,6 +525,10 @@ def _checked(entry: _Entry) -> object:
             raise TypeError("a list of words")
         tags = entry.written.split(",") if isinstance(entry.written, str) else entry.written
         return [tag.strip() for tag in tags if tag.strip()]
+    if entry.key == "reversible":
+        if type(entry.value) is not bool:
+            raise TypeError("true or false")
+        return entry.value
     if entry.key in ("version", "created_at"):
         # YAML sees a number in 1.10 and in 20251212, and would give back another text.
         if entry.value is not None and not isinstance(entry.written, str):

@@ -14,8 +14,10 @@ from ..version import Version
 from ..workspace import Workspace
 from .schema import (
     COLUMNS,
+    FACTS,
     MARK,
     SOURCES,
+    WAY_BACK,
     has_table,
     impossible,
     is_current,
@@ -65,7 +67,7 @@ class Ledger(NamedTuple):
     ``started`` holds the versions whose ``transaction:false`` step began and never ended, with
     its direction. ``is_ours`` is false while the database lacks our tables, ``is_ready``
     while :func:`ensure_ledger` has anything to do. ``last_event`` is the number of the history's
-    last row.
+    last row. ``ways_back`` are the marks of applied migrations without a down, by version.
     """
 
     applied: dict[Version, Applied]
@@ -74,6 +76,7 @@ class Ledger(NamedTuple):
     is_ours: bool = False
     is_ready: bool = False
     last_event: int = 0
+    ways_back: dict[str, str] | None = None
 
     @property
     def interrupted(self) -> frozenset[Version]:
@@ -154,7 +157,23 @@ def load_ledger(connection: sqlite3.Connection, workspace: Workspace) -> Ledger:
         is_ours=is_ours,
         is_ready=is_ours and is_current(connection, workspace),
         last_event=_last_event(connection) if is_ours else 0,
+        ways_back=_load_ways_back(connection, tables) if is_ours else None,
     )
+
+
+def _load_ways_back(connection: sqlite3.Connection, tables: frozenset[str]) -> dict[str, str]:
+    if FACTS not in tables:
+        return {}
+    # Only those: '!' is what comes after a space.
+    rows = connection.execute(
+        f"SELECT name, value FROM main.{FACTS} WHERE name >= ? AND name < ?",
+        (WAY_BACK, f"{WAY_BACK[:-1]}!"),
+    )
+    return {
+        name.removeprefix(WAY_BACK): value
+        for name, value in rows
+        if type(name) is type(value) is str
+    }
 
 
 def _last_event(connection: sqlite3.Connection) -> int:
@@ -289,6 +308,21 @@ def read_sources(workspace: Workspace, versions: Sequence[Version]) -> dict[Vers
     return sqlite.read(
         workspace.database, lambda connection: _load_sources(connection, workspace, versions)
     )
+
+
+def read_ways_back(workspace: Workspace) -> dict[str, str]:
+    """Return the marks of applied migrations without a down, by version.
+
+    Raises:
+        StateUnreadable, Busy: see :func:`plugin_migrate.storage.sqlite.read`.
+    """
+    if not os.path.exists(workspace.database):
+        return {}
+
+    def query(connection: sqlite3.Connection) -> dict[str, str]:
+        return _load_ways_back(connection, frozenset(kinds_of(connection, frozenset({FACTS}))))
+
+    return sqlite.read(workspace.database, query)
 
 
 def read_headers(workspace: Workspace) -> dict[str, Header]:

@@ -33,6 +33,8 @@ COLUMNS = (
 MARK = "plugin_migrate_schema"
 FACTS = "plugin_migrate_facts"
 SOURCES = "plugin_migrate_sources"
+# The name of a fact begins like this that tells of the way back of a migration without a down.
+WAY_BACK = "way back "
 OWN_TABLES = (
     "plugin_migrate_history",
     SOURCES,

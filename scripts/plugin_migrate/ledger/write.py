@@ -9,7 +9,7 @@ from .. import __version__
 from ..migration import Migration
 from ..version import Version
 from .read import Publish
-from .schema import SOURCES
+from .schema import FACTS, SOURCES, WAY_BACK
 
 
 class LedgerWriter:
@@ -20,6 +20,8 @@ class LedgerWriter:
         self._cursor = sqlite3.Cursor(connection)
         self._table = f'main."{table}"'
         self._done_by = done_by
+        # The number of the row of the migration that was added last.
+        self.last_added: int | None = None
         # The number of the history row written last.
         self.last_logged: int | None = None
 
@@ -48,6 +50,7 @@ class LedgerWriter:
             " checksum, direction) VALUES (?, ?, ?, ?, ?, 'up')",
             (version, description, self._done_by, duration_ms, migration.checksum),
         )
+        self.last_added = self._cursor.lastrowid
         self._keep_source(migration, metadata)
 
     def _keep_source(self, migration: Migration, metadata: str) -> None:
@@ -81,11 +84,43 @@ class LedgerWriter:
         )
         self._cursor.execute(f"DELETE FROM main.{SOURCES} WHERE version = ?", (str(old),))
         self._keep_source(migration, metadata)
+        self._rename_way_back(old, migration.version)
 
     def remove(self, version: Version) -> None:
-        """Mark a migration as not applied and forget its source."""
+        """Mark a migration as not applied, and forget its source and its way back."""
         self.forget(version)
         self._cursor.execute(f"DELETE FROM main.{SOURCES} WHERE version = ?", (str(version),))
+        self._forget_way_back(version)
+
+    def mark_way_back(self, version: Version, mark: str) -> None:
+        """Keep what is known of the way back of a migration without a down."""
+        self._forget_way_back(version)
+        self._cursor.execute(
+            f"INSERT INTO main.{FACTS} VALUES (?, ?)", (f"{WAY_BACK}{version}", mark)
+        )
+
+    def note_since(self, version: str, item: str, by: str) -> None:
+        """Note who changed something again that a migration without a down had changed."""
+        self._cursor.execute(
+            f"INSERT OR REPLACE INTO main.{FACTS} VALUES (?, ?)", (f"since {version} {item}", by)
+        )
+
+    def _forget_way_back(self, version: Version) -> None:
+        # '!' is what comes after a space.
+        self._cursor.execute(
+            f"DELETE FROM main.{FACTS} WHERE name = ? OR (name >= ? AND name < ?)",
+            (f"{WAY_BACK}{version}", f"since {version} ", f"since {version}!"),
+        )
+
+    def _rename_way_back(self, old: Version, new: Version) -> None:
+        self._forget_way_back(new)
+        for head in (WAY_BACK, "since "):
+            before, after = f"{head}{old}", f"{head}{new}"
+            self._cursor.execute(
+                f"UPDATE main.{FACTS} SET name = ? || substr(name, ?)"
+                " WHERE name = ? OR (name >= ? AND name < ?)",
+                (after, len(before) + 1, before, f"{before} ", f"{before}!"),
+            )
 
     def log(
         self,

@@ -74,9 +74,7 @@ def _whole(script: ModuleScript, tokens: Sequence[Token]) -> Iterator[Problem]:
     is_idle = up is not None and _is_empty(up, tokens)
     if is_idle:
         yield problem("empty-up", line, "up does nothing, and so does the migration")
-    if not script.has_down:
-        yield problem("missing-down", line, "There is no down, so nobody can go back")
-    elif down is not None and _is_empty(down, tokens) and not is_idle:
+    if down is not None and _is_empty(down, tokens) and not is_idle:
         yield problem("empty-down", down.line, "down does nothing, so going back undoes nothing")
 
 

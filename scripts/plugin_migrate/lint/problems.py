@@ -23,10 +23,10 @@ CODES = MappingProxyType(
         "rebuild-order": _REBUILD,
         "foreign-keys-pragma": "It may stay: SQLite ignores it there.",
         "missing-down": "Write a down that brings back what was there before. If there is no way"
-        " back, say so in a comment at the top: lint: allow missing-down",
+        " back, say so in the header: reversible: false",
         "empty-down": "Write what brings back the state before the up. If nothing needs to be"
         " undone, say so in a comment at the top: lint: allow empty-down; if nothing can be,"
-        " remove the down.",
+        " remove the down and say reversible: false.",
         "empty-up": "Write the change, or delete the file.",
         "placeholder": "Do what the comment says, then delete it.",
         "absolute-path": "Use a path below ctx.claude, or a relative one: the working directory is"

@@ -69,9 +69,7 @@ def _whole(tree: ast.Module) -> Iterator[Problem]:
     up, down = functions["up"], functions.get("down")
     if _is_empty(up):
         yield problem("empty-up", up.lineno, "up does nothing, and so does the migration")
-    if down is None:
-        yield problem("missing-down", up.lineno, "There is no down, so nobody can go back")
-    elif _is_empty(down) and not _is_empty(up):
+    if down is not None and _is_empty(down) and not _is_empty(up):
         yield problem("empty-down", down.lineno, "down does nothing, so going back undoes nothing")
 
 

@@ -44,7 +44,10 @@ def _whole(script: SqlScript, up: list[PlacedStatement]) -> Iterator[Problem]:
     if not up:
         yield problem("empty-up", line, "The up holds no statement, so the migration does nothing")
     if script.down is None:
-        yield problem("missing-down", line, "There is no down, so nobody can go back")
+        # Of any other step the way back is kept when it is applied.
+        if not script.up.transaction and script.metadata.get("reversible") is not False:
+            message = "There is no down, and outside a transaction nothing is kept to go back to"
+            yield problem("missing-down", line, message)
     elif any(step.change.kind is not Kind.UPKEEP for step in up) and not _does_anything(script):
         message = "The down holds no statement, so going back undoes nothing"
         yield problem("empty-down", script.down.line - 1, message)

@@ -125,8 +125,10 @@ def execute(
         workspace, command, current, with_backup, seen.ledger.last_event, workspace.database
     )
     from ..engine.engine import Engine  # meanwhile the system writes what was copied
+    from ..way_back.keeper import WayBackKeeper
 
-    engine = Engine(workspace, done_by, signals, reporter, backup, seen.ledger)
+    ways_back = WayBackKeeper(workspace, seen.ledger.ways_back, with_backup)
+    engine = Engine(workspace, done_by, signals, reporter, backup, seen.ledger, ways_back)
     try:
         backup.commit()
     except BaseException:
@@ -146,6 +148,7 @@ def execute(
             backup.finish()
         else:
             backup.discard()
+        ways_back.prune()
     return Run(
         seen,
         plan,

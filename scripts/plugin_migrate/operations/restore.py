@@ -32,6 +32,7 @@ from ..storage.files import discard
 from ..storage.live_database import LiveDatabase, digest_of_closed, digest_of_live, pad_to_two_pages
 from ..storage.nodes import Node, observe_spelled
 from ..version import Version
+from ..way_back.keeper import WayBackKeeper
 from ..workspace import Workspace
 from .restore_chain import chain_of, refuse_damaged, refuse_edits, refuse_gaps, spans_of
 from .writing import settle_backups, settle_others, writing
@@ -142,6 +143,7 @@ def _go_back(workspace: Workspace, backup_id: str, done_by: str, force: bool) ->
         discard(workspace.scratch)
     recovery.refuse(recovery.recover(workspace, done_by))
     writer.finish()
+    WayBackKeeper(workspace, None).prune()
     paths = tuple(sorted([*files, *databases]))
     return Restored(chosen, paths, max(read_ledger(workspace).applied, default=None))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..storage import sqlite
 from ..storage.sqlite import quoted_name
-from .schema_text import folded, meaning_of
+from ..way_back.schema_text import folded, meaning_of
 
 _LONGEST_FILE = 4 << 20
 _ROWS_SHOWN = 5

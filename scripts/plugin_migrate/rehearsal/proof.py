@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..engine.engine import Engine
-from ..engine.prepare import Prepared
+from ..engine.prepare import Prepared, prepare
 from ..errors import Interrupted, MigrateError
+from ..ledger.read import read_ledger
+from ..plan import Entry, Plan, State, Step
 from ..sandbox.live_paths import name_live
 from ..values import NamedTuple
+from ..way_back.marks import why_none
 from ..workspace import Workspace
 from .databases import Databases, databases_among
 from .kept import Difference, Keeper, Kept, differences, state_differences
@@ -21,7 +24,8 @@ class Proof(NamedTuple):
 
     ``lost`` is what the down did not bring back, ``other`` what the second up made otherwise;
     ``unfilled`` how the rows differ of somebody who pulls the migrated files, where git brings
-    them without the databases; ``error`` is what stopped it.
+    them without the databases; ``error`` is what stopped it. ``is_kept`` tells that there is no
+    down, so that what was kept was taken back instead, and ``why_none`` why not even that was.
     """
 
     duration_ms: int | None = None
@@ -29,6 +33,8 @@ class Proof(NamedTuple):
     other: tuple[Difference, ...] | None = None
     unfilled: tuple[Difference, ...] | None = None
     error: MigrateError | None = None
+    is_kept: bool = False
+    why_none: str | None = None
 
 
 class Prover:
@@ -80,33 +86,47 @@ class Prover:
             self._forget_but(None)
 
     def prove(self, up: Prepared, down: Prepared | None) -> Proof:
-        """Run up, down, up and compare; without a down only up. The migration stays applied."""
-        if down is None and not self._is_divided:
-            error, duration = self._run([up])
-            self._moved()
-            self._forget_but(None)
-            return Proof(duration, error=error)
+        """Run up, down, up and compare; the migration stays applied.
+
+        Without a down, what the up had kept is taken back; where that is nothing, only up runs.
+        """
+        is_kept = down is None
         before = self._state or self._keeper.state()
         error, duration = self._run([up])
         if error is not None:
             return Proof(error=error)
         first, applied = self._moved(), self._keeper.state()
+        why_none = None
+        if down is None:
+            down, why_none = self._way_back(up)
         if down is None:
             unfilled = self._unfilled(up, before, applied, first)
             self._forget_but(applied)
-            return Proof(duration, unfilled=unfilled)
+            return Proof(duration, unfilled=unfilled, why_none=why_none)
         error, _ = self._run([down])
         if error is not None:
-            return Proof(duration, error=error)
+            return Proof(duration, error=error, is_kept=is_kept)
         back = self._moved()
         lost = self._differences(before, first, back)
         error, _ = self._run([up])
         if error is not None:
-            return Proof(duration, lost, error=error)
+            return Proof(duration, lost, error=error, is_kept=is_kept)
         other = self._differences(applied, back, self._moved())
         unfilled = None if other else self._unfilled(up, before, applied, first)
         self._forget_but(None if other else applied)
-        return Proof(duration, lost, other, unfilled)
+        return Proof(duration, lost, other, unfilled, is_kept=is_kept)
+
+    def _way_back(self, up: Prepared) -> tuple[Prepared | None, str | None]:
+        """Return what takes back a migration without a down, or why nothing does."""
+        ledger = read_ledger(self._workspace)
+        applied = ledger.applied[up.version]
+        mark = (ledger.ways_back or {}).get(str(up.version))
+        why = why_none(self._workspace, applied, mark)
+        if why is not None:
+            return None, why
+        entry = Entry(up.version, State.APPLIED, up.migration, applied)
+        (down,) = prepare(self._workspace, Plan("down", (Step("down", entry),)))
+        return down, None
 
     def _unfilled(
         self, up: Prepared, before: str | None, applied: str | None, first: _Moved

@@ -253,9 +253,11 @@ def rehearsing(
     """
     from ..engine.engine import Engine
     from ..report import Reporter
+    from ..way_back.keeper import WayBackKeeper
 
     with writing(workspace, command, 0) as signals:
         seen = recovered(workspace, done_by)
-        engine = Engine(workspace, done_by, signals, Reporter(), keeper, seen.ledger)
+        ways_back = WayBackKeeper(workspace, seen.ledger.ways_back)
+        engine = Engine(workspace, done_by, signals, Reporter(), keeper, seen.ledger, ways_back)
         with closing(engine):
             yield seen, engine

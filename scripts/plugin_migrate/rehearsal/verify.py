@@ -32,7 +32,7 @@ class Verified:
     ``keeps_rows`` is asked where git carries the files and not the databases: whether up makes the
     same rows once the files have arrived migrated. ``differences`` says what was not as it should
     be, ``error`` is what stopped the rehearsal, and ``unanswered`` why there is no answer, a
-    sentence each.
+    sentence each. ``way_back`` is by what it goes back: ``down``, ``kept`` or ``None``.
     """
 
     version: Version
@@ -46,6 +46,7 @@ class Verified:
     differences: tuple[Difference, ...]
     error: MigrateError | None = None
     unanswered: tuple[str, ...] = ()
+    way_back: str | None = None
 
     @property
     def has_failed(self) -> bool:
@@ -86,7 +87,7 @@ def verify(
         if not versions or one.version in versions:
             raise one.error
     chosen = _chosen(seen.entries, versions, everything)
-    results = {item.version: item for item in _only_linted(chosen, workspace, lint_only)}
+    results = {item.version: item for item in _only_linted(chosen, workspace)}
     if chosen and not lint_only:
         database = os.path.relpath(workspace.database, workspace.claude)
         with shadow_of(workspace) as shadow:
@@ -115,14 +116,11 @@ def _chosen(entries: Sequence[Entry], versions: Sequence[Version], everything: b
     return [entry for entry in with_file.values() if entry.state in UNAPPLIED]
 
 
-def _only_linted(
-    chosen: Sequence[Entry], workspace: Workspace, lint_only: bool
-) -> Iterator[Verified]:
+def _only_linted(chosen: Sequence[Entry], workspace: Workspace) -> Iterator[Verified]:
     names = os.listdir(workspace.migrations) if chosen else []
     siblings = frozenset(os.path.splitext(name)[0] for name in names)
     for entry in chosen:
         migration = file_of(entry)
-        has_down = lint_only or describe(migration).has_down
         yield Verified(
             entry.version,
             description_of(entry),
@@ -133,7 +131,7 @@ def _only_linted(
             duration_ms=None,
             findings=lint(migration, siblings),
             differences=(),
-            unanswered=() if has_down else ("it has no down",),
+            way_back="down" if describe(migration).has_down else None,
         )
 
 
@@ -263,12 +261,17 @@ def _with_proof(verified: Verified, proof: Proof) -> Verified:
         ),
         error=error,
     )
+    if proof.is_kept:
+        verified = replace(verified, way_back="kept")
+    if proof.why_none is not None:
+        verified = _unanswered(verified, f"it has no down, and {proof.why_none}")
     if error is None:
         return verified
     if proof.duration_ms is None:
         return _unanswered(verified, "its up failed")
     if lost is None:
-        return _unanswered(replace(verified, reversible=False), "its down failed")
+        what = "what was kept of it could not be taken back" if proof.is_kept else "its down failed"
+        return _unanswered(replace(verified, reversible=False), what)
     return _unanswered(replace(verified, repeatable=False), "its second up failed")
 
 

@@ -150,12 +150,17 @@ def _but(verified: Sequence[Verified]) -> str:
 
 
 def _legend(verified: Sequence[Verified]) -> list[str]:
-    """Return what each ``-`` of the table stands for."""
+    """Return what each ``-`` and ``kept`` of the table stands for."""
     reasons: dict[str, list[str]] = {}
     for item in verified:
         for why in item.unanswered:
             reasons.setdefault(why, []).append(str(item.version))
-    return [f"  -  no answer: {why} ({_some(versions)})" for why, versions in reasons.items()]
+    lines = [f"  -  no answer: {why} ({_some(versions)})" for why, versions in reasons.items()]
+    kept = [str(item.version) for item in verified if item.reversible and item.way_back == "kept"]
+    if kept:
+        what = "no down, but what is kept when it is applied brings everything back"
+        lines.append(f"  kept  {what} ({_some(kept)})")
+    return lines
 
 
 def _some(versions: Sequence[str], most: int = 5) -> str:
@@ -179,7 +184,7 @@ def _row(item: Verified) -> list[str]:
     return [
         str(item.version),
         one_line(item.description),
-        _answer(item.reversible),
+        "kept" if item.reversible and item.way_back == "kept" else _answer(item.reversible),
         _answer(item.repeatable),
         "files only" if item.idempotent and item.keeps_rows is False else _answer(item.idempotent),
         f"{item.duration_ms} ms" if item.duration_ms is not None else "-",
@@ -226,6 +231,7 @@ def verified_json(verified: Sequence[Verified], shown: Callable[[str], str]) -> 
                 "version": str(item.version),
                 "description": item.description,
                 "reversible": item.reversible,
+                "way_back": item.way_back,
                 "repeatable": item.repeatable,
                 "idempotent": item.idempotent,
                 "keeps_rows": item.keeps_rows,

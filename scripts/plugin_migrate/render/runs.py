@@ -250,7 +250,9 @@ def _next_steps(run: Run, style: Style) -> list[str]:
     lines = []
     if count:
         lines.append(f"Rolled back before it: {count} migration(s), which stay rolled back.")
-    if run.failed is not None and run.failed.action.atomic:
+    if run.error.code == "changed_since":
+        lines.append("The state is as before the step: nothing of it was taken back.")
+    elif run.failed is not None and run.failed.action.atomic:
         lines.append("The state is as before the failed step; its down may need a fix by hand.")
     else:
         lines.append("The state is left as it is, and manual work may be needed.")

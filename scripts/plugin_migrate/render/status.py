@@ -27,6 +27,8 @@ _CHECKSUM_DIGITS = 12
 _MISNAMED_SHOWN = 10
 _OFFSET = re.compile(r":\d\d(\.\d+)?[+-]\d\d:?\d\d$")
 _REFUSED = "refused"
+# By what an applied migration goes back.
+_DOWN, _KEPT, _NONE = "down", "kept", "none"
 
 _STATE_COLORS = {
     State.APPLIED.value: "green",
@@ -104,7 +106,7 @@ def _own_status(
     count = len(shown)
     if most_rows is not None and count > most_rows:
         shown = _most_telling(shown, most_rows)
-    rows = _rows(shown, refused)
+    rows = _rows(survey, shown, refused)
     if as_list:
         body = "\n".join(
             f"{row.version}  {row.status}  {one_line(row.description)}" for row in rows
@@ -114,6 +116,7 @@ def _own_status(
     lines += ["", _summary(survey)]
     if style.width is not None and any(entry.applied for entry in shown):
         lines.append("Times are in UTC.")
+    lines += _way_back_lines(survey, shown)
     lines += _remarks(survey, style)
     return "\n".join(lines)
 
@@ -124,9 +127,10 @@ class _Row(NamedTuple):
     status: str
     applied_at: str = "-"
     checksum: str = "-"
+    way_back: str = "-"
 
 
-def _rows(shown: Sequence[Entry], refused: Sequence[RefusedFile]) -> list[_Row]:
+def _rows(survey: Survey, shown: Sequence[Entry], refused: Sequence[RefusedFile]) -> list[_Row]:
     """Return the rows of a table in version order; without a version at its end."""
     rows = [
         (
@@ -137,6 +141,7 @@ def _rows(shown: Sequence[Entry], refused: Sequence[RefusedFile]) -> list[_Row]:
                 entry.state.value,
                 _moment(entry.applied.applied_at) if entry.applied else "-",
                 _short_checksum(entry),
+                _way_back(survey, entry) or "-",
             ),
         )
         for entry in shown
@@ -206,8 +211,48 @@ def _status_table(rows: Sequence[_Row], style: Style) -> str:
     headers = ["Version", "Description", "Status", "Applied At", "Checksum"]
     first_to_go = ("Checksum", "Applied At")
     colors = {"Status": {label.capitalize(): color for label, color in _STATE_COLORS.items()}}
-    cells = [row._replace(status=row.status.capitalize()) for row in rows]
+    cells: list[Sequence[str]] = [row._replace(status=row.status.capitalize()) for row in rows]
+    if {row.way_back for row in rows} <= {_DOWN, "-"}:
+        cells = [row[:-1] for row in cells]
+    else:
+        headers.append("Way Back")
+        colors["Way Back"] = {_NONE: "yellow"}
     return table_text(headers, cells, style, "Description", first_to_go, colors)
+
+
+def _way_back(survey: Survey, entry: Entry) -> str | None:
+    """Return by what an applied migration goes back: its down, what was kept, or nothing."""
+    if entry.applied is None:
+        return None
+    mark = (survey.ledger.ways_back or {}).get(str(entry.version))
+    if mark is None:
+        has_down = entry.migration is None or entry.migration.mentions_down
+        return _DOWN if has_down else _NONE
+    return _NONE if _why_none(survey, entry) else _KEPT
+
+
+def _why_none(survey: Survey, entry: Entry) -> str | None:
+    from ..way_back.marks import why_none  # seldom needed
+
+    assert entry.applied is not None
+    mark = (survey.ledger.ways_back or {}).get(str(entry.version))
+    return why_none(survey.workspace, entry.applied, mark)
+
+
+def _way_back_lines(survey: Survey, shown: Sequence[Entry]) -> list[str]:
+    """Return what the words in the column about the way back mean, if it is there."""
+    ways = {entry.version: _way_back(survey, entry) for entry in shown}
+    lines = []
+    if _KEPT in ways.values():
+        lines.append("Way back: kept = it has no down; what was kept is taken back instead.")
+    reasons: dict[str | None, list[str]] = {}
+    for entry in shown:
+        if ways[entry.version] == _NONE:
+            reasons.setdefault(_why_none(survey, entry), []).append(str(entry.version))
+    for why, versions in reasons.items():
+        names = ", ".join(versions[:5]) + (" and others" if len(versions) > 5 else "")
+        lines.append(f"Way back: none = {names} has no down, and {why}.")
+    return lines
 
 
 def _description(entry: Entry) -> str:
@@ -329,7 +374,10 @@ def status_json(
     """Return the keys of the ``status`` document; ``headers`` are those of what is applied."""
     return {
         "current_version": str(survey.current) if survey.current else None,
-        "migrations": [_entry_json(entry, survey.workspace, headers) for entry in shown],
+        "migrations": [
+            _entry_json(entry, survey.workspace, headers) | {"way_back": _way_back(survey, entry)}
+            for entry in shown
+        ],
         "plugins": [_attention_json(attention) for attention in plugins],
         "misnamed": misnamed_json(survey.misnamed),
         "refused": refused_json(survey.refused),

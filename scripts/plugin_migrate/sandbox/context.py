@@ -120,6 +120,17 @@ class Context:
         self._existing_database(relative).remove()
         self._moved[relative] = "removed"
 
+    def bring_database(self, path: str, write: Callable[[str], None]) -> None:
+        """Have a database stand at ``path`` after the step that ``write`` writes; for the engine.
+
+        Parameters:
+            path: relative to ``.claude/``; nothing stands there.
+            write: is given the path of a file to be made.
+        """
+        relative = self._relative(path)
+        write(self._copy_path())
+        self._side_database(relative)
+
     def database_in(self, failure: str) -> str | None:
         """Return the database that a failure names as if the copy of the files held it."""
         for path in self._staging.databases() if self._staging is not None else ():
@@ -212,5 +223,7 @@ class Context:
         live = os.path.join(self.workspace.claude, relative)
         # A new one's folder may be new as well.
         (self.claude / relative).parent.mkdir(parents=True, exist_ok=True)
-        copy = os.path.join(self._scratch, f"database-{len(self.side_databases)}.sqlite")
-        return self._open_database(relative, live, copy)
+        return self._open_database(relative, live, self._copy_path())
+
+    def _copy_path(self) -> str:
+        return os.path.join(self._scratch, f"database-{len(self.side_databases)}.sqlite")

@@ -8,7 +8,7 @@ from ..output import print_cause
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...plan import Entry, Plan
+    from ...plan import Entry, Plan, TakeBack
     from ...survey import Planner
     from ...workspace import Workspace
     from ..invocation import Invocation
@@ -55,21 +55,29 @@ def _upgrade_all(invocation: Invocation) -> int:
 
 def run_downgrade(invocation: Invocation) -> int:
     """Roll migrations back."""
-    from ...plan import plan_downgrade
+    from ...plan import TakeBack, plan_downgrade
     from ..options import step_count
 
     given = invocation.options.target
+    chosen = invocation.options.changed_since
+    if chosen == "all" and invocation.options.no_backup:
+        raise UsageError("--changed-since=all makes a backup first: leave --no-backup out")
+    take_back = TakeBack(chosen or "leave")
     target, count = None, None
     if given is not None and "." in given:
         target = Version.parse(given)
     elif given is not None:
         count = step_count(given, "downgrade")
     if invocation.options.all:
-        return _downgrade_all(invocation, target, count)
-    return _migrate_one(invocation, lambda entries: plan_downgrade(entries, target, count))
+        return _downgrade_all(invocation, target, count, take_back)
+    return _migrate_one(
+        invocation, lambda entries: plan_downgrade(entries, target, count, take_back)
+    )
 
 
-def _downgrade_all(invocation: Invocation, target: Version | None, count: int | None) -> int:
+def _downgrade_all(
+    invocation: Invocation, target: Version | None, count: int | None, take_back: TakeBack
+) -> int:
     from ...plan import NOTHING, plan_downgrade
     from .. import all_sources
 
@@ -82,7 +90,7 @@ def _downgrade_all(invocation: Invocation, target: Version | None, count: int | 
     def plan(entries: tuple[Entry, ...]) -> Plan:
         applied = sum(entry.applied is not None for entry in entries)
         steps = None if count is None else min(count, applied)
-        return plan_downgrade(entries, target, steps or None)
+        return plan_downgrade(entries, target, steps or None, take_back)
 
     sources = all_sources.all_sources(invocation)
     turns = all_sources.downgrade_turns(invocation, sources, plan)
@@ -149,7 +157,10 @@ def _concerns_others(workspace: Workspace, plan: Plan) -> bool:
     return any(migration and "requires" in (migration.text or "") for migration in migrations)
 
 
-def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> int:
+def _migrate(
+    invocation: Invocation, workspace: Workspace, planner: Planner, with_backup: bool = False
+) -> int:
+    """Migrate one source; ``with_backup`` also where the options say otherwise."""
     from ...operations.migrate import dry_run, run
     from ...render import runs
     from ..output import stdout_kept_clean
@@ -165,6 +176,8 @@ def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> 
         return 0
     if options.preview:
         return _preview(invocation, workspace, planner)
+    from .taking_back import planner_of_the_rest
+
     progress = RunProgress(invocation.aside, invocation.style_aside, options.verbose)
     with stdout_kept_clean(), progress:
         done = run(
@@ -174,7 +187,7 @@ def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> 
             invocation.done_by,
             progress,
             invocation.lock_timeout(workspace),
-            with_backup=not options.no_backup,
+            with_backup=with_backup or not options.no_backup,
         )
     is_named = progress.names_steps_on_screen
     if done.error is None:
@@ -192,6 +205,9 @@ def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> 
         lambda: runs.run_json(done),
         workspace.shown,
     )
+    rest = planner_of_the_rest(invocation, done)
+    if rest is not None:
+        return _migrate(invocation, workspace, rest, with_backup=True)
     return _failed(invocation, done.error)
 
 

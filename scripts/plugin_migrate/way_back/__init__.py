@@ -1,0 +1,1 @@
+"""The way back of migrations without a down: what their steps changed, kept, and taken back."""
