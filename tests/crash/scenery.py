@@ -31,7 +31,8 @@ def build(
 
     Parameters:
         journal_mode: ``delete`` leaves the state database to the first run; ``wal`` makes one.
-        language: what the steps that change files are written in, ``python`` or ``typescript``.
+        language: what the steps that change files are written in, ``python``, ``typescript`` or
+            ``python without downs``, where no step at all has one.
         source: whose migrations they are, the ``project``'s or a ``plugin``'s beside it.
     """
     claude = root / ".claude"
@@ -54,6 +55,10 @@ def build(
         for path in IN_TYPESCRIPT.iterdir():
             shutil.copy(path, migrations)
             (migrations / f"{path.stem}.py").unlink()
+    if language == "python without downs":
+        for path in migrations.iterdir():
+            text = path.read_text().partition("\n-- migrate:down")[0].partition("\n\ndef down")[0]
+            path.write_text(f"{text}\n")
     if source == "plugin":
         _write(
             root / PLUGIN / "migrations/plugin-migrate.yaml",
@@ -63,6 +68,25 @@ def build(
             path.rename(root / PLUGIN / "migrations" / path.name)
         _write(claude / "plugin-migrate.yaml", "database: .claude/own.db\n")
     return claude
+
+
+def own_ways_back(database: Path, folder: Path) -> None:
+    """Let a copied ledger take the copied ways back for its own, which no copy's are.
+
+    A crash test begins with a copy as if the project had come to stand there by its own runs.
+    """
+    for path in folder.iterdir() if folder.exists() else ():
+        status = path.stat()
+        with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+            ((name, mark),) = connection.execute(
+                "SELECT name, value FROM plugin_migrate_facts WHERE value LIKE ?",
+                (f"kept % {path.stem} %",),
+            ).fetchall()
+            *words, _inode, _changed = mark.split(" ")
+            words += [str(status.st_ino), str(status.st_ctime_ns)]
+            connection.execute(
+                "UPDATE plugin_migrate_facts SET value = ? WHERE name = ?", (" ".join(words), name)
+            )
 
 
 def _write(path: Path, text: str, mode: int = 0o644) -> None:

@@ -132,10 +132,28 @@ def is_inside(path: str, folder: str) -> bool:
     return path.startswith(folder + os.sep)
 
 
-def leftovers(claude: Path, with_backups: bool) -> list[str]:
+def ways_back_in(database: Path) -> set[str]:
+    """Return what a ledger says is kept of migrations without a down."""
+    if not database.exists():
+        return set()
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "copy.db")
+        for suffix in ("", "-wal"):
+            if os.path.exists(f"{database}{suffix}"):
+                shutil.copyfile(f"{database}{suffix}", f"{copy}{suffix}")
+        with closing(sqlite3.connect(copy)) as connection:
+            query = "SELECT 1 FROM sqlite_schema WHERE name = 'plugin_migrate_facts'"
+            if not connection.execute(query).fetchall():
+                return set()
+            marks = connection.execute("SELECT value FROM plugin_migrate_facts").fetchall()
+    return {mark.split(" ")[2] for (mark,) in marks if mark.count(" ") > 2}
+
+
+def leftovers(claude: Path, with_backups: bool, ways_back: set[str]) -> list[str]:
     """Return what a finished command should not have left in the bookkeeping folder.
 
-    ``with_backups`` looks into the backups too, which only a run that makes one cleans.
+    ``with_backups`` looks into the backups too, which only a run that makes one cleans;
+    ``ways_back`` are those that the ledger knows.
     """
     folder = claude / ".plugin-migrate"
     found = []
@@ -145,6 +163,8 @@ def leftovers(claude: Path, with_backups: bool) -> list[str]:
         parts = relative.parts[2:] if relative.parts[0] == "sources" else relative.parts
         # Where its ledger is, too, only a run of the plugin's own writes.
         is_backup = parts[:1] in [("backups",), ("source.json",), ("source.json.part",)]
+        if parts[0] == "ways-back" and path.stem in ways_back:
+            continue
         is_kept = str(relative) in ("lock.db", ".gitignore") or path.is_dir()
         is_half = is_backup and with_backups and relative.name.endswith(".part")
         if is_half or not (is_kept or is_backup):

@@ -107,6 +107,22 @@ def test_steps_in_typescript_killed_anywhere_are_finished_or_undone(
     scene.do("kill points", "kill", scene.points[first::_PART_IN_TYPESCRIPT])
 
 
+# Every how many-th point is tried where no step has a down.
+_PART_WITHOUT_DOWNS = 32
+
+
+@pytest.mark.parametrize(
+    "first", [0, *(pytest.param(n, marks=pytest.mark.crash) for n in range(4, 32, 4))]
+)
+@_main
+def test_without_downs_a_run_killed_anywhere_is_finished_or_undone(
+    scenes, command, journal_mode, first
+):
+    scene = scenes(command, journal_mode, language="python without downs")
+    points = scene.points[first::_PART_WITHOUT_DOWNS]
+    scene.do("kill points", "kill", points, and_back=command == "upgrade")
+
+
 @_main
 def test_a_typescript_migration_killed_at_any_call_is_undone(scenes, command, journal_mode):
     runtimes.node()

@@ -27,7 +27,15 @@ sys.path[:0] = [str(TESTS), str(SCRIPTS)]
 
 from crash import children, edits, patched, scenery, strace  # noqa: E402
 from crash.children import Output, Work  # noqa: E402
-from crash.state import State, difference, dump, fingerprint, leftovers, state_of  # noqa: E402
+from crash.state import (  # noqa: E402
+    State,
+    difference,
+    dump,
+    fingerprint,
+    leftovers,
+    state_of,
+    ways_back_in,
+)
 from crash.strace import Point  # noqa: E402
 from plugin_migrate.cli import main  # noqa: E402
 from plugin_migrate.engine import recovery  # noqa: E402
@@ -150,14 +158,18 @@ def prepare(
     return {"points": points}
 
 
-def kill(folder: str, point: Point, work: str) -> dict:
-    """Kill at ``point``; look, recover, compare, finish, compare."""
+def kill(folder: str, point: Point, work: str, and_back: bool = False) -> dict:
+    """Kill at ``point``; look, recover, compare, finish, compare; go back, and compare again."""
     scene = _Scene(folder)
     with _Copied(scene.begin, work) as site:
         _kill(scene, site.command(*scene.arguments), point)
         _check_status(site)
         _check_recovery(site, scene)
         _finish_run(site, scene)
+        if and_back:
+            _succeed(site.run("downgrade", "0.0.0"))
+            _expect(site.state(), scene.states[:1], "what was kept does not bring everything back")
+            _expect_tidy(site)
     return {"kills": 1}
 
 
@@ -444,7 +456,11 @@ class _Copied:
     def __enter__(self) -> Site:
         root = Path(self._folder, "project")
         shutil.copytree(self._source, root, symlinks=True)
-        return Site(root)
+        site = Site(root)
+        # What a killed run left is only looked at, and a journal there must stay.
+        if self._source.name == "begin":
+            scenery.own_ways_back(site.database, site.claude / ".plugin-migrate/ways-back")
+        return site
 
     def __exit__(self, *error: object) -> None:
         shutil.rmtree(self._folder)
@@ -542,7 +558,7 @@ def _expect(state: State, legal: list[State], otherwise: str) -> None:
 
 
 def _expect_tidy(site: Site, with_backups: bool = True) -> None:
-    left = leftovers(site.claude, with_backups)
+    left = leftovers(site.claude, with_backups, ways_back_in(site.database))
     if left:
         raise Wrong(f"left behind in the bookkeeping folder: {left}")
 

@@ -144,11 +144,12 @@ def execute(
                 backup.retract()
     finally:
         engine.close()
+        # Before the backup is finished: of a run that was killed here, the next one does this.
+        ways_back.prune()
         if engine.has_changed:
             backup.finish()
         else:
             backup.discard()
-        ways_back.prune()
     return Run(
         seen,
         plan,

@@ -116,8 +116,11 @@ def _has_unfinished_backups(workspace: Workspace) -> bool:
 
 
 def settle_backups(workspace: Workspace) -> None:
-    """Bring the backups of killed runs in line with what came of them; recovery must be done."""
+    """Bring what killed runs kept in line with what came of them; recovery must be done."""
     if _has_unfinished_backups(workspace):
         from ..engine.backup import settle_killed
+        from ..way_back.keeper import WayBackKeeper
 
+        # The other way round, a kill in between would leave nothing that asks for the second.
+        WayBackKeeper(workspace, None).prune()
         settle_killed(workspace)

@@ -27,8 +27,8 @@ _CHECKSUM_DIGITS = 12
 _MISNAMED_SHOWN = 10
 _OFFSET = re.compile(r":\d\d(\.\d+)?[+-]\d\d:?\d\d$")
 _REFUSED = "refused"
-# By what an applied migration goes back.
-_DOWN, _KEPT, _NONE = "down", "kept", "none"
+# By what most applied migrations go back.
+DOWN = "down"
 
 _STATE_COLORS = {
     State.APPLIED.value: "green",
@@ -116,7 +116,10 @@ def _own_status(
     lines += ["", _summary(survey)]
     if style.width is not None and any(entry.applied for entry in shown):
         lines.append("Times are in UTC.")
-    lines += _way_back_lines(survey, shown)
+    if any(row.way_back not in (DOWN, "-") for row in rows):
+        from .way_back import way_back_lines
+
+        lines += way_back_lines(survey, shown)
     lines += _remarks(survey, style)
     return "\n".join(lines)
 
@@ -141,7 +144,7 @@ def _rows(survey: Survey, shown: Sequence[Entry], refused: Sequence[RefusedFile]
                 entry.state.value,
                 _moment(entry.applied.applied_at) if entry.applied else "-",
                 _short_checksum(entry),
-                _way_back(survey, entry) or "-",
+                way_back(survey, entry) or "-",
             ),
         )
         for entry in shown
@@ -212,47 +215,24 @@ def _status_table(rows: Sequence[_Row], style: Style) -> str:
     first_to_go = ("Checksum", "Applied At")
     colors = {"Status": {label.capitalize(): color for label, color in _STATE_COLORS.items()}}
     cells: list[Sequence[str]] = [row._replace(status=row.status.capitalize()) for row in rows]
-    if {row.way_back for row in rows} <= {_DOWN, "-"}:
+    if {row.way_back for row in rows} <= {DOWN, "-"}:
         cells = [row[:-1] for row in cells]
     else:
         headers.append("Way Back")
-        colors["Way Back"] = {_NONE: "yellow"}
+        colors["Way Back"] = {"none": "yellow"}
     return table_text(headers, cells, style, "Description", first_to_go, colors)
 
 
-def _way_back(survey: Survey, entry: Entry) -> str | None:
+def way_back(survey: Survey, entry: Entry) -> str | None:
     """Return by what an applied migration goes back: its down, what was kept, or nothing."""
     if entry.applied is None:
         return None
-    mark = (survey.ledger.ways_back or {}).get(str(entry.version))
-    if mark is None:
-        has_down = entry.migration is None or entry.migration.mentions_down
-        return _DOWN if has_down else _NONE
-    return _NONE if _why_none(survey, entry) else _KEPT
+    has_mark = str(entry.version) in (survey.ledger.ways_back or ())
+    if not has_mark and (entry.migration is None or entry.migration.mentions_down):
+        return DOWN
+    from .way_back import kept_or_none  # seldom needed
 
-
-def _why_none(survey: Survey, entry: Entry) -> str | None:
-    from ..way_back.marks import why_none  # seldom needed
-
-    assert entry.applied is not None
-    mark = (survey.ledger.ways_back or {}).get(str(entry.version))
-    return why_none(survey.workspace, entry.applied, mark)
-
-
-def _way_back_lines(survey: Survey, shown: Sequence[Entry]) -> list[str]:
-    """Return what the words in the column about the way back mean, if it is there."""
-    ways = {entry.version: _way_back(survey, entry) for entry in shown}
-    lines = []
-    if _KEPT in ways.values():
-        lines.append("Way back: kept = it has no down; what was kept is taken back instead.")
-    reasons: dict[str | None, list[str]] = {}
-    for entry in shown:
-        if ways[entry.version] == _NONE:
-            reasons.setdefault(_why_none(survey, entry), []).append(str(entry.version))
-    for why, versions in reasons.items():
-        names = ", ".join(versions[:5]) + (" and others" if len(versions) > 5 else "")
-        lines.append(f"Way back: none = {names} has no down, and {why}.")
-    return lines
+    return kept_or_none(survey, entry)
 
 
 def _description(entry: Entry) -> str:
@@ -375,7 +355,7 @@ def status_json(
     return {
         "current_version": str(survey.current) if survey.current else None,
         "migrations": [
-            _entry_json(entry, survey.workspace, headers) | {"way_back": _way_back(survey, entry)}
+            _entry_json(entry, survey.workspace, headers) | {"way_back": way_back(survey, entry)}
             for entry in shown
         ],
         "plugins": [_attention_json(attention) for attention in plugins],
