@@ -205,7 +205,11 @@ def test_settings_are_all_shown_with_their_defaults(tmp_path):
         migrations=".claude/core/versioning/migrations",
     )
     keys = {line.split(":")[0].strip() for line in block.text.splitlines()}
-    renamed = {"backups_keep": "keep", "ways_back_keep": "ways_back", "ways_back_megabytes": "megabytes"}
+    renamed = {
+        "backups_keep": "keep",
+        "ways_back_keep": "ways_back",
+        "ways_back_megabytes": "megabytes",
+    }
     assert {renamed.get(name, name) for name in Config._fields} == keys - {"backups"}
 
 

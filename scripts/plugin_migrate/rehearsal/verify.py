@@ -12,7 +12,7 @@ from ..errors import Call, MigrateError, UnknownTarget
 from ..lint import Finding, lint
 from ..migration import describe
 from ..operations.repair import file_of
-from ..plan import UNAPPLIED, Entry, Plan, Step, plan_rehearsal
+from ..plan import UNAPPLIED, Entry, Plan, Step, TakeBack, plan_rehearsal
 from ..report import Reporter
 from ..survey import survey
 from ..version import Version
@@ -165,7 +165,9 @@ class _Rehearsal:
         self._keeper = keeper
         self._prover = prover
         self._chosen = chosen
-        self._back = prepare(shadow, Plan("down", plan.back))
+        # Of what was changed since nothing is lost here: it is a copy.
+        back = Plan("down", plan.back, take_back=TakeBack.EVERYTHING)
+        self._back = prepare(shadow, back)
         self._clone = _prepared(shadow, "up", plan.clone)
         self._forward = self._clone[len(plan.clone) - len(plan.forward) :]
         downs = [entry for entry in plan.forward if entry.version in chosen and _has_down(entry)]

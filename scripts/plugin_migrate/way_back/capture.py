@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from itertools import chain, islice
+from itertools import chain
 
 from ..errors import StateUnreadable
 from ..storage import sqlite
@@ -19,9 +19,10 @@ from ..storage.durable import sync_file
 from .images import PART, DatabaseImage, Images, ObjectImage, Parts, Structure, TableImage
 from .schema_text import folded
 from .tables import (
-    Finder,
     Row,
     Schema,
+    batches,
+    found_rows,
     hash_of,
     insert,
     kind_of,
@@ -276,7 +277,7 @@ class _Capture:
         earlier, later = _paired(f"before_{number}"), _paired(f"after_{number}")
         for name_of_rows, structure_of_rows in (earlier, later):
             self._file.add_rows(name_of_rows, structure_of_rows, (), width)
-        for batch in _batches_of(chain([first], pairs)):
+        for batch in batches(enumerate(chain([first], pairs))):
             self._file.append(earlier[0], width, ((n, *old) for n, (old, _) in batch if old))
             self._file.append(later[0], width, ((n, *new) for n, (_, new) in batch if new))
         return TableImage(made.name, number, structure, structure, False, self._is_part(name))
@@ -292,18 +293,14 @@ class _Capture:
     def _looked_up(self, table: str, structure: Structure) -> Iterator[_Pair]:
         """Do so by looking for each row on the other side: an order by collation is SQLite's."""
         width = len(structure.key)
-        with (
-            _another(self._old) as old_finding,
-            _another(self._new) as new_finding,
-        ):
-            there = Finder(new_finding, table, structure)
-            for row in rows_of(self._old, table, structure):
-                now = there.find(row[:width])
+        with _another(self._old) as old, _another(self._new) as new:
+            rows = ((row[:width], row) for row in rows_of(self._old, table, structure))
+            for now, row in found_rows(new, table, structure, rows):
                 if now is None or not same_row(row, now):
                     yield row, now
-            here = Finder(old_finding, table, structure)
-            for row in rows_of(self._new, table, structure):
-                if here.find(row[:width]) is None:
+            rows = ((row[:width], row) for row in rows_of(self._new, table, structure))
+            for earlier, row in found_rows(old, table, structure, rows):
+                if earlier is None:
                     yield None, row
 
     def _numbers(self, tables: Sequence[str]) -> Iterator[tuple[str, int | None, int | None]]:
@@ -328,12 +325,6 @@ def _columns(width: int) -> list[str]:
 def _paired(name: str) -> tuple[str, Structure]:
     """Return what rows are kept under that are numbered by what became of them."""
     return name, Structure((), ("pair",), True)
-
-
-def _batches_of(pairs: Iterable[_Pair]) -> Iterator[list[tuple[int, _Pair]]]:
-    numbered = enumerate(pairs)
-    while batch := list(islice(numbered, 256)):
-        yield batch
 
 
 def _sql(schema: Schema, key: tuple[str, str]) -> str | None:

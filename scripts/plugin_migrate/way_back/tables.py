@@ -10,11 +10,18 @@ import hashlib
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 from ..storage.sqlite import quoted_name
 from ..values import NamedTuple
 from .images import Structure
 from .schema_text import folded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 _BATCH = 256
 # Whatever a column is called, SQLite keeps one of these for the rowid
@@ -123,8 +130,12 @@ def structure_of(cursor: sqlite3.Cursor, table: str) -> Structure:
 
 def names_of(names: Iterable[str]) -> str:
     """Return column names as SQL lists them."""
+    return ", ".join(_quoted(names))
+
+
+def _quoted(names: Iterable[str]) -> list[str]:
     # A rowid in quotes would be a text where a table has none; none of its names needs them.
-    return ", ".join(name if name in _ROWID_NAMES else quoted_name(name) for name in names)
+    return [name if name in _ROWID_NAMES else quoted_name(name) for name in names]
 
 
 def rows_of(cursor: sqlite3.Cursor, table: str, structure: Structure) -> Iterator[Row]:
@@ -134,19 +145,35 @@ def rows_of(cursor: sqlite3.Cursor, table: str, structure: Structure) -> Iterato
     yield from cursor.execute(f"SELECT {selected} FROM main.{quoted_name(table)}{order}")
 
 
-class Finder:
-    """Finds the row that has a key."""
+def found_rows(
+    cursor: sqlite3.Cursor,
+    table: str,
+    structure: Structure,
+    wanted: Iterable[tuple[Sequence[object], T]],
+) -> Iterator[tuple[Row | None, T]]:
+    """Yield the row for each key, the key first, with what came with that key.
 
-    def __init__(self, cursor: sqlite3.Cursor, table: str, structure: Structure) -> None:
-        selected = names_of((*structure.key, *structure.columns))
-        wanted = " AND ".join(f"{names_of((name,))} IS ?" for name in structure.key)
-        self._cursor = cursor
-        self._query = f"SELECT {selected} FROM main.{quoted_name(table)} WHERE {wanted}"
+    Many at once: a guarded connection prepares every statement again.
 
-    def find(self, key: Sequence[object]) -> Row | None:
-        """Return the row, its key first, or ``None``."""
-        row: Row | None = self._cursor.execute(self._query, tuple(key)).fetchone()
-        return row
+    Parameters:
+        wanted: keys, each with anything.
+    """
+    names = [f"k{number}" for number in range(len(structure.key))]
+    selected = ", ".join(f"t.{name}" for name in _quoted((*structure.key, *structure.columns)))
+    # The table's column first: its collation counts.
+    equal = " AND ".join(
+        f"t.{column} = k.{name}" for column, name in zip(_quoted(structure.key), names, strict=True)
+    )
+    for batch in batches(wanted):
+        one = f"(?{', ?' * len(names)})"
+        query = (
+            f"WITH k (n, {', '.join(names)}) AS (VALUES {', '.join([one] * len(batch))})"
+            f" SELECT k.n, {selected} FROM k CROSS JOIN main.{quoted_name(table)} t WHERE {equal}"
+        )
+        values = [value for n, (key, _) in enumerate(batch) for value in (n, *key)]
+        rows = {row[0]: row[1:] for row in cursor.execute(query, values)}
+        for number, (_, what) in enumerate(batch):
+            yield rows.get(number), what
 
 
 def same_row(one: Row, other: Row) -> bool:
@@ -176,7 +203,7 @@ def insert(
     head = f"{how} INTO {table} ({names_of(columns)}) VALUES "
     plain = f"{head}({', '.join('?' * len(columns))})"
     done = 0
-    for batch in _batches(rows):
+    for batch in batches(rows):
         if any(type(value) is NotUtf8 for row in batch for value in row):
             for row in batch:
                 marks = ", ".join("CAST(? AS TEXT)" if type(v) is NotUtf8 else "?" for v in row)
@@ -187,12 +214,8 @@ def insert(
         yield done
 
 
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    batch: list[Row] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    if batch:
+def batches(things: Iterable[T]) -> Iterator[list[T]]:
+    """Yield lists of so many things that a statement for each list costs little."""
+    iterator = iter(things)
+    while batch := list(islice(iterator, _BATCH)):
         yield batch

@@ -12,10 +12,11 @@ from .capture import sequences_query
 from .images import DatabaseImage, ObjectImage, Structure, TableImage
 from .schema_text import folded, meaning_of
 from .tables import (
-    Finder,
     Row,
     Schema,
     Unkeepable,
+    batches,
+    found_rows,
     hash_of,
     insert,
     reading,
@@ -198,14 +199,14 @@ class DatabaseUndo:
     def _count_changed_pairs(
         self, table: TableImage, structure: Structure, now: sqlite3.Cursor, kept: sqlite3.Cursor
     ) -> int:
-        finder = Finder(now, table.name, structure)
         width = len(structure.key)
         blocked = self._blocked_pairs[table.number] = set()
         is_named = not structure.is_rowid or _names_rowid(now, table.name)
-        for pair, before, after in _pairs(kept, table, structure):
-            row = after or before
-            assert row is not None
-            found = finder.find(row[:width])
+        pairs = (
+            ((after or before or ())[:width], (pair, before, after))
+            for pair, before, after in _pairs(kept, table, structure)
+        )
+        for found, (pair, before, after) in found_rows(now, table.name, structure, pairs):
             is_back = found is not None and before is not None and same_row(found, before)
             if after is None:
                 # A rowid that nothing shows may have gone to another row.
@@ -285,24 +286,30 @@ class DatabaseUndo:
         blocked = self._blocked_pairs.get(table.number, set())
         place = f"main.{quoted_name(table.name)}"
         wanted = " AND ".join(f"{_key_name(name, structure)} IS ?" for name in structure.key)
+        delete = f"DELETE FROM {place} WHERE {wanted}"
         # All out first: two rows may have exchanged what must be unique.
-        for pair, before, after in _pairs(kept, table, structure):
-            if pair not in blocked:
-                for row in (after, before if everything else None):
-                    if row is not None:
-                        write.execute(f"DELETE FROM {place} WHERE {wanted}", row[:width])
-        finder = Finder(write, table.name, structure)
-        for pair, before, _ in _pairs(kept, table, structure):
-            if before is None or pair in blocked:
-                continue
-            columns, start = _written(structure)
-            found = finder.find(before[:width])
-            if found is not None:
-                if same_row(found, before):
-                    continue
-                if not everything and structure.is_rowid:
-                    columns, start = structure.columns, width
-            for _ in insert(write, place, columns, [before[start:]], how):
+        for batch in batches(_pairs(kept, table, structure)):
+            meant = [(before, after) for pair, before, after in batch if pair not in blocked]
+            write.executemany(delete, [after[:width] for _, after in meant if after])
+            if everything:
+                write.executemany(delete, [before[:width] for before, _ in meant if before])
+        columns, start = _written(structure)
+        rows = (
+            (before[:width], before)
+            for pair, before, _ in _pairs(kept, table, structure)
+            if before is not None and pair not in blocked
+        )
+        for put in batches(found_rows(write, table.name, structure, rows)):
+            free = [row[start:] for found, row in put if found is None or everything]
+            for _ in insert(write, place, columns, free, how):
+                pass
+            # Another row has got the rowid, which means nothing, or else it would be blocked.
+            taken = [
+                row[width:]
+                for found, row in put
+                if found is not None and not everything and not same_row(found, row)
+            ]
+            for _ in insert(write, place, structure.columns, taken, how):
                 pass
 
     def _set_numbers(self, write: sqlite3.Cursor) -> None:
