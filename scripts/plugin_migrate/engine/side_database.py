@@ -12,9 +12,9 @@ from ..errors import Conflict, ForbiddenStatement
 from ..ledger.schema import reserved_tables
 from ..sandbox.authorizer import RESERVED_SAVEPOINT, Authorizer, StepConnection
 from ..storage import sqlite
-from ..storage.exclusions import SIDE_SUFFIXES
 from ..storage.live_database import LiveDatabase, digest_of_closed, pad_to_two_pages
 from ..storage.nodes import Node, digest_of, observe
+from ..storage.state_tree import SIDE_SUFFIXES
 from .redo_log import DatabaseEntry
 from .staging import Change
 

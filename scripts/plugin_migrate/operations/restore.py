@@ -27,10 +27,10 @@ from ..ledger.write import LedgerWriter
 from ..storage import sqlite
 from ..storage.backups import Backup, Saved, read_shelf
 from ..storage.durable import make_folder, sync_file, sync_folder
-from ..storage.exclusions import SIDE_SUFFIXES
 from ..storage.files import discard
 from ..storage.live_database import LiveDatabase, digest_of_closed, digest_of_live, pad_to_two_pages
 from ..storage.nodes import Node, observe_spelled
+from ..storage.state_tree import SIDE_SUFFIXES
 from ..version import Version
 from ..workspace import Workspace
 from .restore_chain import chain_of, refuse_damaged, refuse_edits, refuse_gaps, spans_of

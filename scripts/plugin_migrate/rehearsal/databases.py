@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from ..engine.transaction import make_ledger
-from ..storage.exclusions import SIDE_SUFFIXES, holds_database
+from ..storage.state_tree import SIDE_SUFFIXES, holds_database
 from ..values import NamedTuple
 from ..workspace import Workspace
 from .kept import Kept

@@ -12,10 +12,10 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 
 from ..ledger.schema import ledger_tables
-from ..storage.exclusions import holds_database
 from ..storage.live_database import copy_live
 from ..storage.nodes import Node, observe, observe_spelled
 from ..storage.sqlite import unreadable
+from ..storage.state_tree import holds_database
 from ..values import NamedTuple
 from ..workspace import Workspace
 from .difference import DatabaseDifference, database_difference, read_text, text_difference

@@ -6,7 +6,6 @@ Migrations are applied once more to files that are migrated already. In the end 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
 
 from ..engine.engine import Engine
@@ -16,8 +15,8 @@ from ..errors import Interrupted, MigrateError
 from ..ledger.read import holds_ledger
 from ..sandbox.live_paths import name_live
 from ..storage.backups import backups_folder
-from ..storage.exclusions import Exclusions, holds_database
 from ..storage.files import discard
+from ..storage.state_tree import StateTree, holds_database
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
@@ -98,29 +97,12 @@ def renew_databases(workspace: Workspace) -> None:
 
 def _databases(workspace: Workspace) -> Iterator[str]:
     """Yield the paths of the databases among the files, but for the state database."""
-    exclusions = Exclusions(workspace)
-    folders = [""]
-    for prefix in folders:
-        with os.scandir(os.path.join(workspace.claude, prefix)) as listing:
-            entries = list(listing)
-        for entry in entries:
-            path = prefix + entry.name
-            if exclusions.reason(path, entry):
-                continue
-            status = entry.stat(follow_symlinks=False)
-            if stat.S_ISDIR(status.st_mode):
-                folders.append(path + "/")
-            elif (
-                stat.S_ISREG(status.st_mode)
-                and status.st_size % _SMALLEST_PAGE == 0
-                and _begins_as_database(entry, path, exclusions)
-            ):
-                yield entry.path
-
-
-def _begins_as_database(entry: os.DirEntry[str], path: str, exclusions: Exclusions) -> bool:
-    with open(entry.path, "rb", buffering=0) as file:
-        return exclusions.is_database(path, entry.name, file.read(100))
+    tree = StateTree(workspace)
+    for entry in tree.walk():
+        if entry.kind == "file" and os.path.getsize(entry.source) % _SMALLEST_PAGE == 0:
+            with open(entry.source, "rb", buffering=0) as file:
+                if tree.is_database(entry, file.read(100)):
+                    yield entry.source
 
 
 def _is_database(workspace: Workspace, path: str) -> bool:

@@ -14,8 +14,8 @@ from ..operations.migrate import Run
 from ..report import Reporter
 from ..sandbox.live_paths import name_live
 from ..storage.backups import Backup, Saved, list_backups
-from ..storage.exclusions import holds_database
 from ..storage.nodes import Node, observe_spelled
+from ..storage.state_tree import holds_database
 from ..survey import Planner
 from ..workspace import Workspace
 from .difference import DatabaseDifference, database_difference, read_text, text_difference
