@@ -135,7 +135,7 @@ def test_what_a_step_made_and_somebody_deleted_is_gone_from_the_next_step_s_copy
     Path(stage.live, "b.md").unlink()
     stage.staging.refresh()
     assert os.listdir(stage.staged) == []
-    assert stage.staging.changes() == ()
+    assert stage.staging.changes() == {}
 
 
 def _contents(root: str) -> dict[str, bytes | str | None]:

@@ -10,7 +10,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from ..errors import DatabaseReplaced, MigrateError, StateUnreadable, StepFailed, Unpublished
@@ -31,10 +31,11 @@ from .transaction import Transaction, in_own_transaction, make_ledger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..storage.nodes import PathChange
     from .backup import StepKeeper
     from .redo_log import Log, Manifest
     from .side_database import SideDatabase
-    from .staging import Change, Staging
+    from .staging import Staging
 
 
 # How long several database-only steps may share one transaction, in seconds. Long enough to save
@@ -270,7 +271,7 @@ class Engine:
         return frozenset(changed)
 
     def _write_log(
-        self, prepared: Prepared, changes: Sequence[Change], context: Context
+        self, prepared: Prepared, changes: Mapping[PathChange, str], context: Context
     ) -> tuple[Log, Manifest] | None:
         """Bring the redo log to the disk; ``None`` when the step changed the database only."""
         sides = [side for side in context.side_databases.values() if side.has_changed]
@@ -280,7 +281,7 @@ class Engine:
 
         return write_log(self._workspace, prepared, changes, sides)
 
-    def _back_up(self, changes: Sequence[Change], manifest: Manifest) -> None:
+    def _back_up(self, changes: Iterable[PathChange], manifest: Manifest) -> None:
         self._backup.add_files(changes)
         for entry in manifest.databases:
             self._backup.add_database(entry.path, entry.after)
@@ -414,13 +415,18 @@ class Engine:
             raise self._signals.as_error(str(prepared.version)) from None
 
 
-def _changes(staging: Staging | None, context: Context) -> list[Change]:
-    """Return what the step changed in files; databases that it made, moved or removed are such."""
+def _changes(staging: Staging | None, context: Context) -> dict[PathChange, str]:
+    """Return what the step changed in files, each with the file that holds its new content.
+
+    Databases that it made, moved or removed are such.
+    """
+    sides: dict[PathChange, str] = {}
     for side in context.side_databases.values():
         side.finish()
-    sides = [change for side in context.side_databases.values() for change in side.as_changes()]
+    for side in context.side_databases.values():
+        sides |= side.as_changes()
     gone = {change.path for change in sides if change.after is None}
-    return [*(staging.changes(gone) if staging else ()), *sides]
+    return (staging.changes(gone) if staging else {}) | sides
 
 
 def _open_database(path: str, live: str, copy: str) -> SideDatabase:

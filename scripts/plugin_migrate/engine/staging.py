@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from ..errors import Conflict, ForbiddenStatement, StateUnreadable
 from ..storage.files import copy_open, discard, original
 from ..storage.nodes import (
     RACY_NS,
     Node,
+    PathChange,
     Signature,
     digest_of,
     finds_one_of,
@@ -37,19 +37,6 @@ from ..workspace import Workspace, is_inside
 
 _COPY_ATTEMPTS = 5
 _A_DATABASE = "a database; use ctx.database(path)"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One path that a step created, changed or deleted.
-
-    ``path`` is relative to ``.claude/``; ``staged`` is the absolute path of the new content.
-    """
-
-    path: str
-    before: Node | None
-    after: Node | None
-    staged: str
 
 
 class _Baseline(NamedTuple):
@@ -129,8 +116,10 @@ class Staging:
                 hint="Make it readable, or add it to `exclude` in .claude/plugin-migrate.yaml.",
             ) from error
 
-    def changes(self, gone_beside: Collection[str] = ()) -> tuple[Change, ...]:
+    def changes(self, gone_beside: Collection[str] = ()) -> dict[PathChange, str]:
         """Return what differs from the state at the time of :meth:`refresh`, in path order.
+
+        Each comes with the absolute path of the new content.
 
         Parameters:
             gone_beside: paths of databases that go with the step, so that their folder may too.
@@ -149,17 +138,15 @@ class Staging:
             after = self._describe(path, signature[4], base)
             before = _node_before(base, after)
             if after != before:
-                changes.append(Change(path, before, after, os.path.join(self.claude, path)))
+                changes.append(PathChange(path, before, after))
             elif after.kind == "file" and signature[3] < now_ns:
                 self._trust(path, signature)
-        for path in gone:
-            before = _node_before(self._base(path), None)
-            changes.append(Change(path, before, None, os.path.join(self.claude, path)))
+        changes += [PathChange(path, _node_before(self._base(path), None), None) for path in gone]
         changes.sort(key=lambda change: change.path)
         self._refuse_conflicts(changes, gone_beside)
         for change in changes:
             self._look_again(change.path)
-        return tuple(changes)
+        return {change: os.path.join(self.claude, change.path) for change in changes}
 
     def databases(self) -> list[str]:
         """Return the databases of the live state, which the copy lacks."""
@@ -416,7 +403,7 @@ class Staging:
                 hint="Migrations change only what is below .claude/; use ctx.claude.",
             )
 
-    def _refuse_conflicts(self, changes: list[Change], gone_beside: Collection[str]) -> None:
+    def _refuse_conflicts(self, changes: list[PathChange], gone_beside: Collection[str]) -> None:
         """Compare the live side of every change with the baseline (clause 4)."""
         deleted = {change.path for change in changes if change.before and not change.after}
         deleted.update(gone_beside)
@@ -442,7 +429,7 @@ class Staging:
                     hint="Change only one of them: one is a link to the other.",
                 )
 
-    def _refuse_read_only(self, change: Change, base: _Baseline | None) -> None:
+    def _refuse_read_only(self, change: PathChange, base: _Baseline | None) -> None:
         folder = change.path
         while base is None and folder:
             folder = os.path.dirname(folder)
@@ -457,7 +444,7 @@ class Staging:
             )
 
     def _is_as_before(
-        self, live: str, change: Change, base: _Baseline | None, deleted: set[str]
+        self, live: str, change: PathChange, base: _Baseline | None, deleted: set[str]
     ) -> bool:
         if base is None:
             # A rename that changes the case only finds what it takes away.

@@ -10,13 +10,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..engine import recovery
 from ..engine.backup import BackupWriter
 from ..engine.redo_log import LogWriter, refuse_unpublishable
-from ..engine.staging import Change
 from ..engine.transaction import in_own_transaction, make_ledger
 from ..errors import Call, PlanRefused, StateUnreadable, UnknownTarget, UsageError, VersionExists
 from ..languages import language_of, load_language
@@ -34,7 +33,7 @@ from ..plan import Applied, State
 from ..sandbox.signals import Signals
 from ..storage.durable import make_folder
 from ..storage.files import discard
-from ..storage.nodes import observe
+from ..storage.nodes import PathChange, observe
 from ..survey import Survey
 from ..values import NamedTuple
 from ..version import Version
@@ -204,7 +203,7 @@ class _Staging:
         parse_name(new_name, self.old)
         if os.path.lexists(self.new):
             raise VersionExists("The file exists already", file=self.new)
-        self.changes: list[Change] = []
+        self.changes: dict[PathChange, str] = {}
         self.rewritten: list[str] = []
         self.still_naming: list[str] = []
         self._workspace = workspace
@@ -262,7 +261,7 @@ class _Staging:
         if before is not None and before.kind != "file":
             raise UsageError("The migration is a link, which cannot be renumbered", file=path)
         if content is None:
-            self.changes.append(Change(inside, before, None, ""))
+            self.changes[PathChange(inside, before, None)] = ""
             return
         make_folder(self._workspace.scratch)
         staged = os.path.join(self._workspace.scratch, f"renumbered-{len(self.changes)}")
@@ -271,7 +270,7 @@ class _Staging:
         like, after = observe(self.old if before is None else path), observe(staged)
         assert like is not None
         assert after is not None
-        self.changes.append(Change(inside, before, after._replace(mode=like.mode), staged))
+        self.changes[PathChange(inside, before, after._replace(mode=like.mode))] = staged
 
 
 def _read(path: str) -> str:
@@ -286,7 +285,7 @@ def _read(path: str) -> str:
 
 def _commit(
     seen: Survey,
-    changes: list[Change],
+    changes: Mapping[PathChange, str],
     version: Version,
     write: Callable[[LedgerWriter], None],
     done_by: str,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..ledger.schema import ledger_tables
 from ..storage.live_database import copy_live
@@ -22,7 +22,7 @@ from .difference import DatabaseDifference, database_difference, read_text, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..engine.staging import Change
+    from ..storage.nodes import PathChange
 
 _LINES_SHOWN = 60
 
@@ -56,7 +56,7 @@ class Keeper:
         self._kept: dict[str, Kept] = {}
         os.makedirs(folder, exist_ok=True)
 
-    def add_files(self, changes: Sequence[Change]) -> None:
+    def add_files(self, changes: Iterable[PathChange]) -> None:
         """Keep files as they are."""
         for change in changes:
             content = None

@@ -14,7 +14,7 @@ from ..operations.migrate import Run
 from ..report import Reporter
 from ..sandbox.live_paths import name_live
 from ..storage.backups import Backup, Saved, list_backups
-from ..storage.nodes import Node, observe_spelled
+from ..storage.nodes import PathChange, kind_of
 from ..storage.state_tree import holds_database
 from ..survey import Planner
 from ..workspace import Workspace
@@ -28,14 +28,11 @@ _LINES_SHOWN = 200
 class FileDifference:
     """What a plan does to one file.
 
-    ``what`` is ``created``, ``changed`` or ``deleted``; ``lines`` its unified diff, of which
-    ``cut`` further ones are not shown. A file that is not text has no lines, only nodes.
+    ``lines`` are its unified diff, of which ``cut`` further ones are not shown. A file that is not
+    text has no lines, only nodes.
     """
 
-    path: str
-    what: str
-    before: Node | None
-    after: Node | None
+    change: PathChange
     lines: tuple[str, ...]
     cut: int
 
@@ -95,29 +92,25 @@ def _file_differences(
     files, databases = [], []
     for saved in sorted(backup.files, key=lambda saved: saved.path):
         live = os.path.join(shadow.claude, saved.path)
-        if saved.before is None and os.path.isfile(live) and holds_database(live):
+        if saved.change.before is None and os.path.isfile(live) and holds_database(live):
             databases.append(database_difference(None, live, saved.path))
         else:
-            difference = _file_difference(saved, backup, live)
+            difference = _file_difference(shadow, saved, backup)
             if difference is not None:
                 files.append(difference)
     return tuple(files), databases
 
 
-def _file_difference(saved: Saved, backup: Backup, live: str) -> FileDifference | None:
-    is_link = "link" in {node.kind for node in (saved.before, saved.after) if node}
-    folder = live.removesuffix(f"/{saved.path}")
-    after = observe_spelled(folder, saved.path, through_links=not is_link)
-    if after == saved.before:
+def _file_difference(shadow: Workspace, saved: Saved, backup: Backup) -> FileDifference | None:
+    change = saved.change._replace(after=saved.change.observe(shadow))
+    if change.after == change.before:
         return None
-    what = "created" if saved.before is None else "deleted" if after is None else "changed"
     lines: tuple[str, ...] = ()
+    is_file = kind_of(change.after) == "file"
     old = read_text(backup.content(saved.content)) if saved.content else None
-    new = read_text(live) if after is not None and after.kind == "file" else None
-    is_text = (old is not None or saved.content is None) and (
-        new is not None or after is None or after.kind != "file"
-    )
+    new = read_text(os.path.join(shadow.claude, saved.path)) if is_file else None
+    is_text = (old is not None or saved.content is None) and (new is not None or not is_file)
     if is_text and old != new:
         lines = text_difference(old, new, saved.path)
     shown = lines[:_LINES_SHOWN]
-    return FileDifference(saved.path, what, saved.before, after, shown, len(lines) - len(shown))
+    return FileDifference(change, shown, len(lines) - len(shown))
