@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
 
 from .. import __version__
 from ..errors import StateUnreadable
@@ -40,6 +41,7 @@ from ..storage.durable import (
 from ..storage.files import discard
 from ..storage.live_database import copy_live
 from ..storage.nodes import PathChange, observe
+from ..storage.translation import explaining
 from ..workspace import Workspace
 
 TYPE_CHECKING = False
@@ -152,16 +154,11 @@ def _mark_finished(folder: str) -> None:
         pass
 
 
-@contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StateUnreadable(
-            f"The backup cannot be written: {error.strerror}",
-            file=error.filename,
-            hint="Free some space or correct the permissions, or run without one: --no-backup",
-        ) from error
+_writing = partial(
+    explaining,
+    "The backup cannot be written",
+    "Free some space or correct the permissions, or run without one: --no-backup",
+)
 
 
 class BackupWriter:

@@ -20,6 +20,7 @@ from ..errors import Call, NeedsRepair, StateUnreadable
 from ..plain_file import parse_json, read_plain
 from ..storage.durable import make_folder, sync_file, sync_folder, sync_open, write_atomically
 from ..storage.nodes import Node, PathChange, inside, kind_of, text_of
+from ..storage.translation import explaining
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
@@ -411,7 +412,7 @@ def write_log(
     Raises:
         StateUnreadable: it could not be written, or not be published later.
     """
-    try:
+    with explaining("The step's files cannot be written"):
         refuse_unpublishable(workspace, changes)
         writer = LogWriter(workspace)
         databases = tuple(
@@ -419,10 +420,4 @@ def write_log(
             for number, side in enumerate(sides)
         )
         manifest = writer.finish(prepared.version, prepared.direction, changes, databases)
-    except OSError as error:
-        raise StateUnreadable(
-            f"The step's files cannot be written: {error.strerror}",
-            file=error.filename,
-            hint="Free some space or correct the permissions, then run the command again.",
-        ) from error
     return writer.log, manifest

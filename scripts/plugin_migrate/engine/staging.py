@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Collection
 
-from ..errors import Conflict, ForbiddenStatement, StateUnreadable
+from ..errors import Conflict, ForbiddenStatement
 from ..storage.files import copy_open, discard, original
 from ..storage.nodes import (
     RACY_NS,
@@ -32,6 +32,7 @@ from ..storage.state_tree import (
     followed,
     holds_database,
 )
+from ..storage.translation import explaining
 from ..values import NamedTuple
 from ..workspace import Workspace, is_inside
 
@@ -101,7 +102,8 @@ class Staging:
             StateUnreadable: something cannot be read, or the disk is full.
             Conflict: a file is being rewritten without a pause.
         """
-        try:
+        hint = "Make it readable, or add it to `exclude` in .claude/plugin-migrate.yaml."
+        with explaining("The state cannot be copied", hint):
             os.makedirs(self.claude, mode=0o700, exist_ok=True)
             self._excluded = {}
             self._tree = StateTree(self._workspace)
@@ -109,12 +111,6 @@ class Staging:
             self._begun_ns = self._now_ns()
             self._copy_folder(self._tree.root, None)
             self._distrust_latest()
-        except OSError as error:
-            raise StateUnreadable(
-                f"The state cannot be copied: {error.strerror}",
-                file=error.filename,
-                hint="Make it readable, or add it to `exclude` in .claude/plugin-migrate.yaml.",
-            ) from error
 
     def changes(self, gone_beside: Collection[str] = ()) -> dict[PathChange, str]:
         """Return what differs from the state at the time of :meth:`refresh`, in path order.

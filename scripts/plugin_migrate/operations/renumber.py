@@ -34,6 +34,7 @@ from ..sandbox.signals import Signals
 from ..storage.durable import make_folder
 from ..storage.files import discard
 from ..storage.nodes import PathChange, observe
+from ..storage.translation import explaining
 from ..survey import Survey
 from ..values import NamedTuple
 from ..version import Version
@@ -91,24 +92,19 @@ def _renumber(
     file = _meant(seen, which)
     version = _new_version(seen, to)
     staging = _Staging(seen.workspace, file.name, version)
+
+    def write(ledger: LedgerWriter) -> None:
+        if file.applied is not None:
+            metadata = metadata_text(describe(migration))
+            ledger.renumber(file.applied.version, migration, metadata)
+        what = f"{file.name} is {os.path.basename(migration.path)} now"
+        ledger.log("renumber", "done", version, what)
+
     try:
-        migration = staging.move(file.applied)
-        staging.rename_in_others(seen)
-
-        def write(ledger: LedgerWriter) -> None:
-            if file.applied is not None:
-                metadata = metadata_text(describe(migration))
-                ledger.renumber(file.applied.version, migration, metadata)
-            what = f"{file.name} is {os.path.basename(migration.path)} now"
-            ledger.log("renumber", "done", version, what)
-
-        _commit(seen, staging.changes, version, write, done_by, signals)
-    except OSError as error:
-        raise StateUnreadable(
-            f"The migration cannot be renumbered: {error.strerror}",
-            file=error.filename,
-            hint="Free some space or correct the permissions, then run the command again.",
-        ) from error
+        with explaining("The migration cannot be renumbered"):
+            migration = staging.move(file.applied)
+            staging.rename_in_others(seen)
+            _commit(seen, staging.changes, version, write, done_by, signals)
     finally:
         discard(seen.workspace.scratch)
     return Renumbered(

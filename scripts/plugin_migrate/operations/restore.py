@@ -30,6 +30,7 @@ from ..storage.files import discard
 from ..storage.live_database import LiveDatabase, digest_of_closed, digest_of_live, pad_to_two_pages
 from ..storage.nodes import Node, PathChange
 from ..storage.state_tree import SIDE_SUFFIXES
+from ..storage.translation import explaining
 from ..version import Version
 from ..workspace import Workspace
 from .restore_chain import chain_of, refuse_damaged, refuse_edits, refuse_gaps, spans_of
@@ -129,14 +130,10 @@ def _go_back(workspace: Workspace, backup_id: str, done_by: str, force: bool) ->
     # Of a ledger that is lost or given up nothing can be recovered; their files are restored too.
     lost_logs = logs(workspace)
     writer = _writer(workspace, is_usable)
+    hint = "Free some space or correct the permissions, then try again."
     try:
-        _swap(workspace, chosen, files, databases, done_by, writer, is_usable, lost_logs)
-    except OSError as error:
-        raise StateUnreadable(
-            f"The backup could not be restored: {error.strerror}",
-            file=error.filename,
-            hint="Free some space or correct the permissions, then try again.",
-        ) from error
+        with explaining("The backup could not be restored", hint):
+            _swap(workspace, chosen, files, databases, done_by, writer, is_usable, lost_logs)
     finally:
         discard(workspace.scratch)
     recovery.refuse(recovery.recover(workspace, done_by))

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from ..errors import MigrateError, StateUnreadable
+from ..errors import MigrateError
 from ..ledger.read import read_ledger
 from ..operations.writing import recovered, writing
 from ..sandbox.live_paths import name_live
@@ -23,6 +23,7 @@ from ..storage.bookkeeping import refuse_links_and_special_files
 from ..storage.files import copy_open, discard, original
 from ..storage.live_database import copy_live
 from ..storage.state_tree import Found, StateTree, WalkedFolder, entries, followed
+from ..storage.translation import explaining
 from ..storage.unfinished import left_behind
 from ..survey import Survey
 from ..workspace import Workspace, is_inside
@@ -45,18 +46,16 @@ def shadow_of(workspace: Workspace) -> Iterator[Workspace]:
     folder = os.path.realpath(tempfile.mkdtemp(prefix="plugin-migrate-"))
     durable.declare_disposable(folder)
     copier = _Copier(workspace, folder)
+    hint = (
+        "Make it readable, or add it to `exclude` in .claude/plugin-migrate.yaml; for more room set"
+        " TMPDIR to a folder on a larger disk."
+    )
     try:
-        yield copier.copy()
+        with explaining("The state cannot be copied", hint):
+            yield copier.copy()
     except MigrateError as error:
         name_live(error, copier.as_workspace())
         raise
-    except OSError as error:
-        raise StateUnreadable(
-            f"The state cannot be copied: {error.strerror}",
-            file=error.filename,
-            hint="Make it readable, or add it to `exclude` in .claude/plugin-migrate.yaml; for more"
-            " room set TMPDIR to a folder on a larger disk.",
-        ) from error
     finally:
         discard(folder)
         durable.forget_disposable(folder)
