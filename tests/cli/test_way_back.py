@@ -36,6 +36,11 @@ The state is as before the step: nothing of it was taken back.
 """
 
 
+def in_newest_backup(project):
+    newest = project.bookkeeping / "backups" / project.json("restore")["backups"][0]["id"]
+    return [path.read_text() for path in sorted(newest.glob("file-*"))]
+
+
 def texts(project):
     return [(project.claude / f"{name}.txt").read_text() for name in "ab"]
 
@@ -69,8 +74,7 @@ def test_the_rest_is_taken_back_and_what_is_left_is_told(edited):
 def test_everything_is_taken_back(edited):
     edited.ok("downgrade", "0.0.0", "--changed-since=all")
     assert texts(edited) == ["before", "before"]
-    newest = max((edited.bookkeeping / "backups").iterdir())
-    assert [path.read_text() for path in sorted(newest.glob("file-*"))] == ["since", "1"]
+    assert in_newest_backup(edited) == ["since", "1"]
 
 
 def test_everything_is_not_taken_back_without_a_backup(edited):
@@ -119,8 +123,7 @@ def test_at_a_terminal_it_is_asked(edited, answer, code, left, applied):
     assert "take back the [r]est, or [a]ll of it, after a backup? [l]" in said
     assert (found, texts(edited), edited.applied()) == (code, left, applied)
     if answer == "All\n":
-        newest = max((edited.bookkeeping / "backups").iterdir())
-        assert [path.read_text() for path in sorted(newest.glob("file-*"))] == ["since", "1"]
+        assert in_newest_backup(edited) == ["since", "1"]
 
 
 @pytest.mark.parametrize("options", [["--changed-since=leave"], ["--format=json"], ["-q"]])

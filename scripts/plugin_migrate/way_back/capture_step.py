@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, closing
 
 from ..errors import StateUnreadable
 from ..ledger.schema import ledger_tables
 from ..storage import sqlite
+from ..storage.nodes import PathChange
 from ..workspace import Workspace, is_inside
 from . import marks
 from .capture import TooLarge, WayBackFile, capture_database, empty_database
@@ -20,7 +21,6 @@ from .tables import Unkeepable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..engine.side_database import SideDatabase
-    from ..engine.staging import Change
     from ..engine.transaction import Transaction
 
 
@@ -29,7 +29,7 @@ def keep_step(
     path: str,
     largest: int,
     transaction: Transaction,
-    changes: Sequence[Change],
+    changes: Iterable[PathChange],
     sides: Collection[SideDatabase],
 ) -> Images | str:
     """Keep what a step is about to change in a new file, and bring that to the disk.
@@ -72,7 +72,7 @@ def _capture(
     workspace: Workspace,
     file: WayBackFile,
     transaction: Transaction,
-    changes: Sequence[Change],
+    changes: Iterable[PathChange],
     sides: Collection[SideDatabase],
 ) -> Images:
     databases = [image for side in sides for image in _side_images(file, side)]
@@ -101,7 +101,7 @@ def _capture_state(
         )
 
 
-def _image_of(workspace: Workspace, file: WayBackFile, change: Change) -> FileImage:
+def _image_of(workspace: Workspace, file: WayBackFile, change: PathChange) -> FileImage:
     before = change.before
     live = os.path.join(workspace.claude, change.path)
     if before is not None and before.kind == "link":
@@ -112,7 +112,7 @@ def _image_of(workspace: Workspace, file: WayBackFile, change: Change) -> FileIm
         # The copy of a step holds what the link leads to: nobody could take the link away.
         raise Unkeepable(f"{change.path} became a link")
     if before is None or before.kind != "file":
-        return FileImage(change.path, before, change.after)
+        return FileImage(change)
     first = file.next_part
     digest = hashlib.sha256()
     with open(live, "rb") as original:
@@ -124,7 +124,7 @@ def _image_of(workspace: Workspace, file: WayBackFile, change: Change) -> FileIm
             file=live,
             hint="Nothing was changed. Run the command again.",
         )
-    return FileImage(change.path, before, change.after, file.parts_since(first))
+    return FileImage(change, file.parts_since(first))
 
 
 def _side_images(file: WayBackFile, side: SideDatabase) -> Iterator[DatabaseImage]:

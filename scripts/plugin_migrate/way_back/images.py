@@ -11,7 +11,7 @@ from contextlib import closing
 
 from ..plain_file import parse_json
 from ..storage import sqlite
-from ..storage.nodes import Node, inside, node_from_json, nodes_as_json, text_of
+from ..storage.nodes import Node, PathChange, inside, text_of
 from ..values import NamedTuple
 
 TYPE_CHECKING = False
@@ -30,12 +30,25 @@ class Parts(NamedTuple):
 
 
 class FileImage(NamedTuple):
-    """A file, folder or link that a step changed; ``parts`` is its earlier content."""
+    """A path that a step changed; ``parts`` is the earlier content of a file."""
 
-    path: str
-    before: Node | None
-    after: Node | None
+    change: PathChange
     parts: Parts | None = None
+
+    @property
+    def path(self) -> str:
+        """The path, relative to ``.claude/``."""
+        return self.change.path
+
+    @property
+    def before(self) -> Node | None:
+        """What stood there before the step."""
+        return self.change.before
+
+    @property
+    def after(self) -> Node | None:
+        """What the step put there."""
+        return self.change.after
 
 
 class ObjectImage(NamedTuple):
@@ -125,7 +138,7 @@ class Images(NamedTuple):
         """Return them as the text of the manifest."""
         import json
 
-        files = [image._asdict() | nodes_as_json(image.before, image.after) for image in self.files]
+        files = [image.change.as_json() | {"parts": image.parts} for image in self.files]
         databases = [
             database._asdict() | {"tables": [table._asdict() for table in database.tables]}
             for database in self.databases
@@ -186,12 +199,7 @@ def _parts(value: Any) -> Parts | None:
 
 
 def _file(item: dict[str, Any]) -> FileImage:
-    return FileImage(
-        inside(item["path"]),
-        node_from_json(item["before"]),
-        node_from_json(item["after"]),
-        _parts(item["parts"]),
-    )
+    return FileImage(PathChange.from_json(item), _parts(item["parts"]))
 
 
 def _structure(value: Any) -> Structure | None:

@@ -24,8 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..engine.prepare import Prepared
     from ..engine.side_database import SideDatabase
-    from ..engine.staging import Change
     from ..engine.transaction import Transaction
+    from ..storage.nodes import PathChange
 
 
 class WayBackKeeper:
@@ -66,7 +66,7 @@ class WayBackKeeper:
         self,
         prepared: Prepared,
         transaction: Transaction,
-        changes: Sequence[Change] = (),
+        changes: Collection[PathChange] = (),
         sides: Collection[SideDatabase] = (),
     ) -> None:
         """Keep the way back of a step that has run, if it needs one, and mark it in the ledger.
@@ -135,7 +135,7 @@ class WayBackKeeper:
         prepared: Prepared,
         row: int,
         transaction: Transaction,
-        changes: Sequence[Change],
+        changes: Collection[PathChange],
         sides: Collection[SideDatabase],
     ) -> Mark:
         why = _why_not(prepared)
@@ -154,7 +154,7 @@ class WayBackKeeper:
         prepared: Prepared,
         row: int,
         transaction: Transaction,
-        changes: Sequence[Change],
+        changes: Collection[PathChange],
         sides: Collection[SideDatabase],
     ) -> Mark:
         from .capture_step import keep_step  # seldom needed, and much comes with it
@@ -183,7 +183,7 @@ class WayBackKeeper:
         version: str,
         direction: str,
         transaction: Transaction,
-        changes: Sequence[Change],
+        changes: Collection[PathChange],
         sides: Collection[SideDatabase],
     ) -> None:
         """Note of each earlier step which of its changes this one changed again."""

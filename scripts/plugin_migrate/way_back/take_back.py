@@ -213,8 +213,7 @@ class _Undoing:
     def _now(self, image: FileImage) -> Node | None:
         if "link" in {node.kind for node in (image.before, image.after) if node}:
             # The copy holds what a link leads to. Who changes it in this instant is seen later.
-            live = os.path.join(self._context.workspace.claude, image.path)
-            return observe(live, through_links=False)
+            return image.change.observe(self._context.workspace)
         return observe(self._staged(image.path))
 
     def _take_back_files(self) -> None:

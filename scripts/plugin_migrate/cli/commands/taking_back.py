@@ -27,7 +27,7 @@ def planner_of_the_rest(invocation: Invocation, done: Run) -> Planner | None:
     options = invocation.options
     is_in_question = (
         isinstance(done.error, ChangedSince)
-        and getattr(options, "changed_since", None) is None
+        and getattr(options, "changed_since", "leave") is None  # a redo does not know it
         and not (invocation.output.is_json or options.quiet)
         and sys.stdin.isatty()
         and sys.stderr.isatty()
