@@ -233,6 +233,12 @@ class ForeignDatabase(MigrateError):
     code = "foreign_database"
 
 
+class TakeoverRefused(MigrateError):
+    """Another tool's ledger or folder cannot be taken over as it is."""
+
+    code = "takeover_refused"
+
+
 class Busy(MigrateError):
     """Somebody else holds what the command needs."""
 
