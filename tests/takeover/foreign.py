@@ -27,7 +27,7 @@ LEDGERS = {
         CREATE UNIQUE INDEX IF NOT EXISTS version_unique ON schema_migrations (version);
         INSERT INTO schema_migrations VALUES (2, 0);
     """,
-    # knex/knex 3.1, lib/migrations/migrate/table-creator.js, through its SQLite dialect
+    # knex/knex 3.3, lib/migrations/migrate/table-creator.js, through its SQLite dialect
     "knex": """
         CREATE TABLE `knex_migrations` (`id` integer not null primary key autoincrement,
             `name` varchar(255), `batch` integer, `migration_time` datetime);

@@ -150,6 +150,14 @@ def test_a_statement_without_its_semicolon_ends_where_goose_ends_it(project):
     assert "CREATE INDEX by_name ON users (name)" in schema(project)
 
 
+def test_drizzles_breakpoints_end_statements(project):
+    text = "CREATE TABLE a (x) -- one\n--> statement-breakpoint\nCREATE TABLE b (x);"
+    fill(project, {"0000_odd_hulk.sql": f"{text}--> statement-breakpoint\nCREATE TABLE c (x)"})
+    convert(project.look(), "drizzle", str(project.root / "db/migrations"))
+    project.upgrade()
+    assert schema(project) == {f"CREATE TABLE {name} (x)" for name in "abc"}
+
+
 def test_what_drizzles_ledger_calls_a_file_is_the_digest_of_its_content(project):
     fill(project, {"0000_odd_hulk.sql": "CREATE TABLE a (x);"})
     (made,) = project.json("create", "--from=drizzle", "db/migrations")["converted"]

@@ -1,13 +1,17 @@
 """What each tool's ledger says is applied; and that one which was made to do harm does none."""
 
 import os
+import re
 import sqlite3
 import time
 from contextlib import closing
 
 import pytest
 
+from launcher_tree import ROOT
+from plugin_migrate.cli.options import CONVERTIBLE, READABLE
 from plugin_migrate.errors import MigrateError, StateUnreadable, TakeoverRefused
+from plugin_migrate.takeover.formats import FORMATS
 from plugin_migrate.takeover.ledgers import read_database
 from plugin_migrate.takeover.origin import TOOLS, Origin, parse_origin
 from plugin_migrate.takeover.state_file import read_state
@@ -55,8 +59,12 @@ def test_a_ledger_says_what_its_tool_has_applied(folder, tool):
     assert [one.name for one in folder.iterdir()] == ["app.db"]
 
 
-def test_every_tool_is_read_here_or_is_a_file():
-    assert set(SAYS) | {"json"} == set(TOOLS)
+def test_every_tool_is_read_completed_and_explained():
+    assert set(SAYS) | {"json"} == set(TOOLS) == {word.rstrip(":") for word in READABLE}
+    assert tuple(FORMATS) == CONVERTIBLE
+    page = (ROOT / "docs/taking-over.md").read_text()
+    listed = re.findall(r"^\| `([a-z_-]+)(?::PATH#KEY)?` \|", page, re.MULTILINE)
+    assert listed == [*TOOLS, *FORMATS]
 
 
 def test_a_drizzle_that_keeps_names_is_read_by_them(folder):

@@ -18,7 +18,7 @@ from ..languages.sql_text import Section
 from ..migration import decode_source
 from ..plain_file import read_plain, size_of
 from ..values import NamedTuple
-from .goose_text import goose_sections
+from .goose_text import ended, goose_sections
 from .record import quotable
 
 TYPE_CHECKING = False
@@ -35,6 +35,7 @@ _OUR_MARKER = re.compile(r"^[^\S\n]*--+[^\S\n]*migrate[^\S\n]*:", re.MULTILINE)
 _ANY_MARKER = re.compile(
     r"^[^\S\n]*--+[^\S\n]*(migrate[^\S\n]*:|\+goose\b|\+migrate\b)", re.MULTILINE
 )
+_BREAKPOINT = "--> statement-breakpoint"
 _OURS = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+-")
 _ENDS_TRANSACTION = frozenset({"COMMIT", "END"})
 
@@ -240,6 +241,12 @@ def _plain(text: str, path: str) -> tuple[Section, Section | None]:
     return Section(text, 1), None
 
 
+def _drizzle(text: str, path: str) -> tuple[Section, Section | None]:
+    """Split at Drizzle's breakpoints, each of which ends a statement, with a `;` or without."""
+    *parts, last = text.split(_BREAKPOINT)
+    return _plain("".join(f"{ended(part)}\n" for part in parts) + last, path)
+
+
 def _broken(path: str, message: str, hint: str | None = None) -> MigrateError:
     return TakeoverRefused(message, file=path, hint=hint or "Correct the file, or remove it.")
 
@@ -322,7 +329,11 @@ FORMATS: MappingProxyType[str, Format] = MappingProxyType(
             _plain,
         ),
         "drizzle": Format(
-            re.compile(r"(?P<number>[0-9]{4,19})_(?P<title>.+)\.sql"), _NEVER, True, _digest, _plain
+            re.compile(r"(?P<number>[0-9]{4,19})_(?P<title>.+)\.sql"),
+            _NEVER,
+            True,
+            _digest,
+            _drizzle,
         ),
         "sql": Format(
             re.compile(

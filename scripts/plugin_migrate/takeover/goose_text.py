@@ -71,7 +71,7 @@ class _GooseFile:
         elif annotation == "STATEMENTEND":
             if self._way is None or self._block is None:
                 raise self._refused("`-- +goose StatementEnd` has no StatementBegin")
-            self._lines[self._way] += _ended(self._block)
+            self._lines[self._way].append(ended("\n".join(self._block)))
             self._block = None
         elif annotation == "NO TRANSACTION":
             self._has_transaction = False
@@ -105,7 +105,7 @@ class _GooseFile:
         )
 
 
-def _ended(block: list[str]) -> list[str]:
-    """Return a block's lines, with the `;` that StatementEnd stands for where it has none."""
-    statements = list(sql_text.statements(Section("\n".join(block), 1)))
-    return block if not statements or statements[-1].text.endswith(";") else [*block, ";"]
+def ended(text: str) -> str:
+    """Return some statements with the `;` that their end stands for, where the last has none."""
+    statements = list(sql_text.statements(Section(text, 1)))
+    return text if not statements or statements[-1].text.endswith(";") else f"{text}\n;"

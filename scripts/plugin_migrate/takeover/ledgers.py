@@ -187,7 +187,7 @@ def _golang_migrate(source: _Source) -> Recorded:
 
 
 def _knex(source: _Source) -> Recorded:
-    """Tables as of knex 3.1, lib/migrations/migrate/table-creator.js."""
+    """Tables as of knex 3.3, lib/migrations/migrate/table-creator.js."""
     table, lock = "knex_migrations", "knex_migrations_lock"
     rows = source.rows(table, ("id", "name"), "id")
     has_lock = source.connection.execute(
