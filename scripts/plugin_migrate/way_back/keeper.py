@@ -10,11 +10,12 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
-from ..errors import MigrateError, StateUnreadable
+from ..errors import MigrateError
 from ..ledger.read import read_ledger
 from ..storage.durable import make_folder, sync_folder
+from ..storage.translation import explaining
 from ..workspace import Workspace
 from . import marks
 from .images import item_of_file, item_of_table, read_images
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from ..engine.side_database import SideDatabase
     from ..engine.transaction import Transaction
     from ..storage.nodes import PathChange
+
+
+_CANNOT = "The migration's way back cannot be kept"
+_HINT = "Free some space or correct the permissions, or run without one: --no-backup"
 
 
 class WayBackKeeper:
@@ -146,7 +151,7 @@ class WayBackKeeper:
             why = marks.SWITCHED_OFF if is_off else marks.TOO_MANY
         if why is not None:
             return Mark(row, why=why)
-        with _writing():
+        with explaining(_CANNOT, _HINT):
             return self._keep(prepared, row, transaction, changes, sides)
 
     def _keep(
@@ -232,15 +237,3 @@ def _mark_of(path: str, row: int, name: str) -> Mark:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         status = os.fstat(file.fileno())
     return Mark(row, name, digest, status.st_ino, status.st_ctime_ns)
-
-
-@contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StateUnreadable(
-            f"The migration's way back cannot be kept: {error.strerror}",
-            file=error.filename,
-            hint="Free some space or correct the permissions, or run without one: --no-backup",
-        ) from error
