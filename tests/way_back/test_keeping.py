@@ -124,6 +124,13 @@ def test_they_take_no_more_room_than_the_settings_say(project: Project) -> None:
     assert len(kept_files(project)) == 2
 
 
+def test_nobody_else_may_read_what_is_kept(project: Project) -> None:
+    project.write("secret", "secret", 0o600)
+    project.python("1.0.0", "(ctx.claude / 'secret').unlink()")
+    project.upgrade()
+    assert (project.bookkeeping / "ways-back").stat().st_mode & 0o777 == 0o700
+
+
 def test_with_its_step_a_way_back_goes(project: Project) -> None:
     project.sql("1.0.0", UP)
     project.upgrade()

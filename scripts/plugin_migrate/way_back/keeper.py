@@ -164,7 +164,7 @@ class WayBackKeeper:
     ) -> Mark:
         from .capture_step import keep_step  # seldom needed, and much comes with it
 
-        make_folder(self._folder)
+        self._make_folder()
         kept = keep_step(
             self._workspace,
             path_of(self._folder, name := secrets.token_hex(8)),
@@ -180,6 +180,13 @@ class WayBackKeeper:
         sync_folder(self._folder)
         self._known_items()[str(prepared.version)] = kept.items()
         return _mark_of(path_of(self._folder, name), row, name)
+
+    def _make_folder(self) -> None:
+        """Make the folder; what is kept may come from files that nobody else may read."""
+        if not os.path.isdir(self._folder):
+            make_folder(os.path.dirname(self._folder))
+            os.mkdir(self._folder, 0o700)
+            sync_folder(os.path.dirname(self._folder))
 
     # --- who changed what since ------------------------------------------------------------------
 
