@@ -5,7 +5,8 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from io import FileIO
+from typing import Any
 
 from ...errors import StateUnreadable
 from .. import damage
@@ -13,7 +14,8 @@ from ..files import missing
 from .json_line import JsonLine, JsonStyle, NotJson
 from .rewriting import Rewriting
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
+_LITTLE = 1 << 16  # less than this is not worth a system call of its own
 _LEARNED = 1 << 16  # as much of the first line as tells the habits of the file
 _ENCODING = ("utf-8", "surrogateescape")
 _ONCE = (
@@ -141,22 +143,23 @@ class Lines:
     What the loop does not come to stays as it is, and so does every byte of an unchanged line.
     """
 
-    def __init__(self, file: IO[bytes], path: str, shown: str) -> None:
+    def __init__(self, file: FileIO, path: str, shown: str) -> None:
         self._file = file
         self._path = path
         self._shown = shown
-        self._new = Rewriting(path, shown)
-        self._block = b""
+        self._new = Rewriting(file, path, shown)
+        self._block = bytearray(_BLOCK)
         self._at = 0  # where the block begins in the file
-        self._kept = 0  # from where in the block nothing is written yet
+        self._until = 0  # and where ends what is read of it
+        self._kept = 0  # from where in the file nothing is written yet
         self._held: list[Line] = []
         self._appended: list[str] = []
         self._is_read = False
         self.json = JsonStyle()
-        first = self._file.readline(_LEARNED)
-        damage.refuse_utf_16(first[:4].decode(*_ENCODING), shown)
-        self.ending = b"\r\n" if first.endswith(b"\r\n") else b"\n"
-        self._learn(first)
+        first = self._file.read(_LEARNED).partition(b"\n")
+        damage.refuse_utf_16(first[0][:4].decode(*_ENCODING), shown)
+        self.ending = b"\r\n" if first[0].endswith(b"\r") and first[1] else b"\n"
+        self._learn(first[0])
         self._file.seek(0)
 
     def __iter__(self) -> Iterator[Line]:
@@ -212,15 +215,15 @@ class Lines:
 
     def finish(self) -> None:
         """Write what has changed, and all else as it is."""
-        self._next_block(b"")
+        self._settle()
         if self._appended and not self._new.has_begun:
-            self._new.begin(self._at)
+            self._new.begin()
         if self._new.has_begun:
-            while piece := self._file.read(_BLOCK):
-                self._new.write(piece)
+            size = self._file.seek(0, 2)
+            self._keep(size)
             for text in self._appended:
                 self._write(text.encode(*_ENCODING) + self.ending)
-            if self._is_open_ended():
+            if self._is_open_ended(size):
                 self._new.drop_last_end()
             self._new.finish()
 
@@ -244,14 +247,27 @@ class Lines:
             raise ValueError("the text to look for is empty")
         self._is_read = True
         sought = _checked(wanted or "").encode(*_ENCODING)
-        while block := self._file.read(_BLOCK):
-            block += self._file.readline()
-            self._next_block(block)
-            first = len(BOM_UTF8) if self._at == 0 and block.startswith(BOM_UTF8) else 0
-            yield _spans(block, sought, first)
+        filled = 0
+        is_last = False
+        while not is_last:
+            size = self._file.readinto(memoryview(self._block)[filled:])
+            filled += size or 0
+            self._until = self._at + filled
+            is_last = not size
+            end = filled if is_last else self._block.rfind(b"\n", 0, filled) + 1
+            if end:
+                first = len(BOM_UTF8) if not self._at and self._block.startswith(BOM_UTF8) else 0
+                yield _spans(self._block, sought, first, end)
+                self._settle()
+                # What is left of the last line begins the next block.
+                self._block[: filled - end] = self._block[end:filled]
+                self._at += end
+                filled -= end
+            elif filled == len(self._block):
+                self._block += bytes(filled)
 
     def _hand_out(self, start: int, end: int) -> Line:
-        line = Line(self, self._at + start, self._block[start:end])
+        line = Line(self, self._at + start, bytes(memoryview(self._block)[start:end]))
         self._held.append(line)
         return line
 
@@ -262,17 +278,20 @@ class Lines:
             changed = line.settle()
             if changed is not None:
                 if not self._new.has_begun:
-                    self._new.begin(self._at)
-                self._write(self._block[self._kept : line.at - self._at])
+                    self._new.begin()
+                self._keep(line.at)
                 self._write(changed)
-                self._kept = line.end - self._at
+                self._kept = line.end
 
-    def _next_block(self, block: bytes) -> None:
-        self._settle()
-        if self._new.has_begun:
-            self._write(self._block[self._kept :])
-        self._at += len(self._block)
-        self._block, self._kept = block, 0
+    def _keep(self, end: int) -> None:
+        """Keep what stands in the file up to ``end``."""
+        start, self._kept = self._kept, end
+        if start >= self._at and end <= self._until and end - start < _LITTLE:
+            self._write(bytes(memoryview(self._block)[start - self._at : end - self._at]))
+        elif start < end:
+            if self._new.is_open_ended:
+                self._new.write(self.ending)
+            self._new.copy(start, end)
 
     def _write(self, content: bytes) -> None:
         if content:
@@ -280,9 +299,8 @@ class Lines:
                 self._new.write(self.ending)
             self._new.write(content)
 
-    def _is_open_ended(self) -> bool:
+    def _is_open_ended(self, size: int) -> bool:
         """Tell whether the file's last line has no end."""
-        size = self._file.seek(0, 2)
         mark = self._file.seek(max(0, size - len(BOM_UTF8)))
         last = self._file.read()
         return bool(last) and not last.endswith(b"\n") and not (mark == 0 and last == BOM_UTF8)
@@ -290,7 +308,7 @@ class Lines:
     def _learn(self, first: bytes) -> None:
         """Learn from the first line how the file writes JSON, if it does."""
         try:
-            self.json.read(first.removeprefix(BOM_UTF8).decode(*_ENCODING).rstrip("\r\n"))
+            self.json.read(first.removeprefix(BOM_UTF8).decode(*_ENCODING).rstrip("\r"))
         except NotJson:
             pass
 
@@ -308,7 +326,7 @@ class Lines:
 def editing(path: str, shown: str) -> Iterator[Lines]:
     """Open a file of lines; see `lines.edit`."""
     try:
-        file = open(path, "rb")  # noqa: SIM115 - closed below, and only this may say that it misses
+        file = FileIO(path)
     except FileNotFoundError:
         raise missing(shown) from None
     with file:
@@ -320,15 +338,15 @@ def editing(path: str, shown: str) -> Iterator[Lines]:
             lines.discard()
 
 
-def _spans(block: bytes, wanted: bytes, start: int) -> Iterator[tuple[int, int]]:
+def _spans(block: bytearray, wanted: bytes, start: int, stop: int) -> Iterator[tuple[int, int]]:
     """Yield begin and end of each line of a block that holds ``wanted``, which may be nothing."""
-    while start < len(block):
+    while start < stop:
         if wanted:
-            found = block.find(wanted, start)
+            found = block.find(wanted, start, stop)
             if found < 0:
                 return
             start = max(start, block.rfind(b"\n", start, found) + 1)
-        end = block.find(b"\n", start) + 1 or len(block)
+        end = block.find(b"\n", start, stop) + 1 or stop
         yield start, end
         start = end
 
