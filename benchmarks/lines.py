@@ -1,6 +1,6 @@
 """What `ctx.edit_lines` costs on a large JSONL file, beside `cp` of the same file.
 
-    python3 benchmarks/lines.py [--quick] [--markdown docs/performance.md]
+    python3 benchmarks/lines.py [--quick]
 
 A file of JSON lines: one line in a thousand is found by its text and changed, a line is added,
 every line is looked at as text, every value is read, every value is changed; and the whole
@@ -17,7 +17,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from document import fill_in
 from measuring import Case, Taken, measure
 from states import write_migration
 from tools import LAUNCHER
@@ -54,10 +53,7 @@ def main() -> None:
         kept = folder / "kept.jsonl"
         count = _write(kept, megabytes << 20)
         taken = measure([*_edits(folder, kept), _migration(folder, kept)], options.runs)
-    text = _table(megabytes, count, taken)
-    print(text)
-    if options.markdown:
-        fill_in(options.markdown, "lines", text)
+    print(_table(megabytes, count, taken))
 
 
 def _options() -> argparse.Namespace:
@@ -67,7 +63,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="64 MiB instead of 1 GiB")
     parser.add_argument("--runs", type=int, default=5, help="of each command, at most")
     parser.add_argument("--folder", type=Path, help="where the files are: a disk, no tmpfs")
-    parser.add_argument("--markdown", type=Path, help="put the table between this file's marks")
     return parser.parse_args()
 
 

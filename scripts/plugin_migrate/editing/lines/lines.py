@@ -169,7 +169,7 @@ class Lines:
     def containing(self, text: str) -> Iterator[Line]:
         """Go through those lines only that hold ``text``, and pass over the others at once.
 
-        That is as fast as copying the file, whatever its size; a loop over all its lines is not.
+        That costs not much more than copying the file; a loop over all of its lines does.
 
         Raises:
             ValueError: the text is empty, or holds a line end.
