@@ -124,6 +124,23 @@ def test_a_backup_of_the_database_takes_four_syncs(project: Project) -> None:
 
 
 @needs_strace
+def test_of_many_without_a_down_only_those_cost_syncs_that_are_kept(project: Project) -> None:
+    project.config("keep: {ways_back: 2}\n")
+    project.sql("0.1.0", "CREATE TABLE first (x);")
+    project.upgrade()
+    counts = []
+    for major, number in ((1, 4), (2, 24)):
+        for minor in range(number):
+            project.sql(f"{major}.{minor}.0", f"CREATE TABLE t{major}_{minor} (x);")
+        counts.append(syncs(project, "upgrade", "--verbose"))
+    assert counts[0] == counts[1]
+    project.sql("3.0.0", "CREATE TABLE a (x);", "DROP TABLE a;")
+    with_down = syncs(project, "upgrade")
+    project.sql("4.0.0", "CREATE TABLE b (x);")
+    assert syncs(project, "upgrade") <= with_down + 2
+
+
+@needs_strace
 def test_nothing_is_synced_when_nothing_is_pending(project: Project) -> None:
     add_tables(project, 2)
     project.upgrade()

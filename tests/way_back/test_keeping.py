@@ -157,6 +157,23 @@ def test_a_failing_step_leaves_none(project: Project) -> None:
     assert project.leftovers() == set()
 
 
+def test_a_file_that_somebody_saves_while_it_is_kept_stops_the_step(project: Project) -> None:
+    file = project.write("a", "before")
+    project.python("1.0.0", "(ctx.claude / 'a').write_text('after')")
+    saving = f"""
+import sys
+def save(event, arguments):
+    if event == "sqlite3.connect" and "/ways-back/" in str(arguments[0]):
+        with open({str(file)!r}, "w") as file:
+            file.write("mine")
+sys.addaudithook(save)
+"""
+    done = project.cli("upgrade", before=saving)
+    assert "a was changed by somebody else while it was kept" in done.stderr
+    assert file.read_text() == "mine"
+    assert project.leftovers() == set()
+
+
 # --- what is not used ----------------------------------------------------------------------------
 
 
