@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -225,6 +226,32 @@ def test_one_that_is_damaged_is_not_used(project: Project) -> None:
     project.query("UPDATE plugin_migrate_facts SET value = ?", " ".join(words))
     with pytest.raises(StateUnreadable, match=r"What was kept of 1\.0\.0 is damaged"):
         project.run(plan_downgrade)
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "",
+        "kept",
+        "kept 1 ../../../etc/passwd 0 0 0",
+        f"kept 1 {'0' * 16} {'0' * 64} 1 1",
+        f"kept {'9' * 40}",
+        "none 1 " + "x" * 100_000,
+        "none 1 nobody-knows",
+        b"kept 1",
+        7,
+    ],
+    ids=lambda mark: str(mark)[:20],
+)
+def test_a_forged_mark_is_no_way_back(project: Project, mark: object) -> None:
+    project.sql("1.0.0", UP)
+    project.upgrade()
+    project.query("UPDATE plugin_migrate_facts SET value = ?", mark)
+    project.setup("UPDATE migrations SET id = 1")
+    done = project.cli("status", "--format=json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["migrations"][0]["way_back"] == "none"
+    refused(project)
 
 
 def test_a_renumbered_migration_keeps_its_way_back(project: Project) -> None:
