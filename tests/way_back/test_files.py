@@ -119,6 +119,36 @@ def test_everything_is_taken_back_where_that_is_wanted_and_a_backup_has_the_rest
     assert [path.read_text() for path in newest.glob("file-*")] == ["mine"] * 3
 
 
+def test_what_has_no_folder_any_more_to_come_back_to_is_left(filled: Project) -> None:
+    filled.python("1.0.0", f"(ctx.claude / 'deep/x/y.md').unlink(); {STEPS['changes']}")
+    filled.upgrade()
+    shutil.rmtree(filled.claude / "deep")
+    filled.write("deep", "mine")
+    with pytest.raises(ChangedSince) as caught:
+        down(filled)
+    (told,) = caught.value.details
+    assert told.startswith(
+        ".claude/deep/x/y.md: .claude/deep was put in its folder's place outside"
+    )
+    with pytest.raises(ChangedSince, match="cannot be taken back whole"):
+        down(filled, TakeBack.EVERYTHING)
+    down(filled, TakeBack.REST)
+    assert filled.read("deep") == "mine"
+    assert filled.read("a.txt") == "content\n"
+
+
+def test_what_was_below_a_folder_that_is_left_is_left_too(filled: Project) -> None:
+    filled.python("1.0.0", f"{STEPS['renames']}; {STEPS['changes']}")
+    filled.upgrade()
+    filled.write("deep", "mine")
+    with pytest.raises(ChangedSince) as caught:
+        down(filled)
+    assert caught.value.details == (".claude/deep: made outside of these migrations",)
+    down(filled, TakeBack.REST)
+    assert filled.read("deep") == "mine"
+    assert filled.read("a.txt") == "content\n"
+
+
 def test_a_folder_that_the_step_made_stays_with_what_others_put_there(filled: Project) -> None:
     filled.python("1.0.0", STEPS["creates"])
     filled.upgrade()

@@ -205,10 +205,26 @@ class _Undoing:
             now = self._now(image)
             if _is_same(now, image.after) or _is_same(now, image.before):
                 continue
-            # A folder's own mode says little; what somebody put into it keeps it.
             what = "deleted" if now is None else "made" if image.after is None else "changed"
             self._left.add(image.path)
             yield _Changed(f".claude/{image.path}", what, item_of_file(image.path))
+        ours = {image.path for image in self._way.images.files}
+        for image in self._way.images.files:
+            obstacle = self._obstacle(image)
+            if obstacle is None or (obstacle in ours and self._is_everything):
+                continue
+            if obstacle not in ours:
+                what = f".claude/{obstacle} was put in its folder's place"
+                yield _Changed(f".claude/{image.path}", what, item_of_file(obstacle), is_lost=True)
+            if obstacle not in ours or obstacle in self._left:
+                self._left.add(image.path)
+
+    def _obstacle(self, image: FileImage) -> str | None:
+        """Return the path of what is no folder, and stands where one has to be for a path."""
+        folder = os.path.dirname(image.path) if image.before is not None else ""
+        while folder and not os.path.lexists(self._staged(folder)):
+            folder = os.path.dirname(folder)
+        return folder if folder and not os.path.isdir(self._staged(folder)) else None
 
     def _now(self, image: FileImage) -> Node | None:
         if "link" in {node.kind for node in (image.before, image.after) if node}:
