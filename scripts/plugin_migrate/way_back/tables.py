@@ -50,7 +50,7 @@ def _as_text(content: bytes) -> str | NotUtf8:
         return NotUtf8(content)
 
 
-class Definition(NamedTuple):
+class SchemaEntry(NamedTuple):
     """A row of ``sqlite_schema`` that has an SQL; ``order`` grows as they were made."""
 
     kind: str
@@ -61,7 +61,7 @@ class Definition(NamedTuple):
 
 
 # By kind and lower-case name: SQLite folds the letters of ASCII only, and so does `folded`.
-Schema = dict[tuple[str, str], Definition]
+Schema = dict[tuple[str, str], SchemaEntry]
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def schema_of(cursor: sqlite3.Cursor, ignored: Collection[str]) -> Schema:
     ).fetchall():
         if any(type(value) is NotUtf8 for value in row):
             raise Unkeepable("a part of its schema is not UTF-8")
-        made = Definition(*row)
+        made = SchemaEntry(*row)
         if not made.name.startswith("sqlite_") and folded(made.table) not in ignored:
             schema[made.kind, folded(made.name)] = made
     return schema
