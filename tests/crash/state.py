@@ -163,7 +163,7 @@ def leftovers(claude: Path, with_backups: bool, ways_back: set[str]) -> list[str
         parts = relative.parts[2:] if relative.parts[0] == "sources" else relative.parts
         # Where its ledger is, too, only a run of the plugin's own writes.
         is_backup = parts[:1] in [("backups",), ("source.json",), ("source.json.part",)]
-        if parts[0] == "ways-back" and path.stem in ways_back:
+        if parts[:1] == ("ways-back",) and path.stem in ways_back:
             continue
         is_kept = str(relative) in ("lock.db", ".gitignore") or path.is_dir()
         is_half = is_backup and with_backups and relative.name.endswith(".part")
