@@ -214,6 +214,8 @@ class Engine:
             self._signals.check()
             # 4. Compare.
             changes = _changes(staging, context)
+            if staging is not None:
+                changes += transaction.record_beside_files(prepared, staging, changes)
             transaction.record(prepared, duration)
             transaction.require_recorded()
             transaction.check_foreign_keys(prepared.action.foreign_keys)

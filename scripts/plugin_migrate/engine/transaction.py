@@ -26,13 +26,14 @@ from ..sandbox.signals import Signals
 from ..storage import sqlite
 from ..storage.durable import make_folder
 from ..version import Version
-from ..workspace import Workspace
+from ..workspace import Workspace, is_inside
 from .foreign_keys import ForeignKeys
 from .prepare import Prepared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..sandbox.context import Context
+    from .staging import Change, Staging
 
 # Virtual machine instructions between two looks at a waiting signal: about a millisecond.
 _INSTRUCTIONS_PER_LOOK = 50_000
@@ -126,6 +127,22 @@ class Transaction:
         self.ledger.log(
             prepared.direction, "done", prepared.version, prepared.description, duration_ms
         )
+
+    def record_beside_files(
+        self, prepared: Prepared, staging: Staging, changes: Sequence[Change]
+    ) -> list[Change]:
+        """Return what becomes of the step's committed record (design, "The record").
+
+        Before the rows are written, because those of a rollback take the record's name with them.
+        """
+        from ..ledger.record import record_step
+        from .staging import Change
+
+        # Databases that come or go are what git does not carry.
+        files = [change for change in changes if is_inside(change.staged, staging.claude)]
+        direction, migration = prepared.direction, prepared.migration
+        found = record_step(self._workspace, self.ledger, direction, migration, files)
+        return [Change(*one) for one in found]
 
     def require_recorded(self) -> None:
         """Make sure that the rows of all steps are as they were written.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from ..errors import Call, InvalidVersion, LedgerLost, NotALedger, Place
+from ..errors import Call, InvalidVersion, LedgerLost, NotALedger, Place, StateUnreadable
 from ..plan import Applied
 from ..storage import sqlite
 from ..values import NamedTuple
@@ -14,6 +14,7 @@ from ..version import Version
 from ..workspace import Workspace
 from .schema import (
     COLUMNS,
+    FACTS,
     MARK,
     SOURCES,
     has_table,
@@ -62,10 +63,11 @@ class Header(NamedTuple):
 class Ledger(NamedTuple):
     """What the state database says, read in one transaction.
 
-    ``started`` holds the versions whose ``transaction:false`` step began and never ended, with
-    its direction. ``is_ours`` is false while the database lacks our tables, ``is_ready``
-    while :func:`ensure_ledger` has anything to do. ``last_event`` is the number of the history's
-    last row.
+    ``recorded`` holds the names of the committed records that stood with the files once, by version
+    (see ``record.py``). ``started`` holds the versions whose ``transaction:false`` step began and
+    never ended, with its direction. ``is_ours`` is false while the database lacks our tables,
+    ``is_ready`` while :func:`ensure_ledger` has anything to do. ``last_event`` is the number of the
+    history's last row.
     """
 
     applied: dict[Version, Applied]
@@ -74,6 +76,7 @@ class Ledger(NamedTuple):
     is_ours: bool = False
     is_ready: bool = False
     last_event: int = 0
+    recorded: Mapping[Version, str] = {}
 
     @property
     def interrupted(self) -> frozenset[Version]:
@@ -154,7 +157,39 @@ def load_ledger(connection: sqlite3.Connection, workspace: Workspace) -> Ledger:
         is_ours=is_ours,
         is_ready=is_ours and is_current(connection, workspace),
         last_event=_last_event(connection) if is_ours else 0,
+        recorded=_load_recorded(connection, workspace) if is_ours else {},
     )
+
+
+def _load_recorded(connection: sqlite3.Connection, workspace: Workspace) -> dict[Version, str]:
+    # A range, which the index of names answers.
+    rows = connection.execute(
+        f"SELECT substr(name, 8), value FROM main.{FACTS}"
+        " WHERE name > 'record ' AND name < 'record!'"
+    )
+    return {
+        _version(workspace, FACTS, version): name
+        for version, name in rows
+        if require_texts(workspace, FACTS, (name,))
+    }
+
+
+def names_of_records(workspace: Workspace) -> frozenset[str]:
+    """Return the names of the committed records that stand with the files now.
+
+    Raises:
+        StateUnreadable: their folder cannot be read.
+    """
+    try:
+        return frozenset(os.listdir(workspace.records))
+    except FileNotFoundError:
+        return frozenset()
+    except OSError as error:
+        raise StateUnreadable(
+            f"The records of applied migrations cannot be read: {error.strerror}",
+            file=workspace.records,
+            hint="Make it a folder that you may read; git has it as it was.",
+        ) from None
 
 
 def _last_event(connection: sqlite3.Connection) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..engine.transaction import in_own_transaction, make_ledger
 from ..ledger.write import LedgerWriter
-from ..plan import Entry, plan_upgrade
+from ..plan import Entry, State, plan_upgrade
 from ..version import Version
 from ..workspace import Workspace
 from .repair import add_row, file_of
@@ -26,10 +26,13 @@ def baseline(
         seen = recovered(workspace, done_by)
         steps = seen.plan(lambda entries: plan_upgrade(entries, target)).steps
         migrations = [file_of(step.entry) for step in steps]
+        recorded = {step.version for step in steps if step.entry.state is State.FILES_ONLY}
 
         def write(ledger: LedgerWriter) -> None:
             for migration in migrations:
                 add_row(ledger, migration)
+                if migration.version in recorded:
+                    ledger.note_record(migration.version, migration.stem)
                 ledger.log("baseline", "done", migration.version)
 
         if steps:

@@ -20,6 +20,7 @@ from ..engine.staging import Change
 from ..engine.transaction import in_own_transaction, make_ledger
 from ..errors import Call, PlanRefused, StateUnreadable, UnknownTarget, UsageError, VersionExists
 from ..languages import language_of, load_language
+from ..ledger.record import renamed
 from ..ledger.write import LedgerWriter
 from ..migration import (
     Migration,
@@ -95,11 +96,15 @@ def _renumber(
     try:
         migration = staging.move(file.applied)
         staging.rename_in_others(seen)
+        record = renamed(seen.workspace, file.name.rpartition(".")[0], migration)
+        staging.changes += [Change(*change) for change in record]
 
         def write(ledger: LedgerWriter) -> None:
             if file.applied is not None:
                 metadata = metadata_text(describe(migration))
                 ledger.renumber(file.applied.version, migration, metadata)
+                if record:
+                    ledger.note_record(version, migration.stem)
             what = f"{file.name} is {os.path.basename(migration.path)} now"
             ledger.log("renumber", "done", version, what)
 

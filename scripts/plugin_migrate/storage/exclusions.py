@@ -6,13 +6,13 @@ import fnmatch
 import os
 
 from ..plain_file import open_plainly
-from ..workspace import BOOKKEEPING_NAME, Workspace
+from ..workspace import BOOKKEEPING_NAME, RECORDS_NAME, Workspace
 
 SIDE_SUFFIXES = ("-wal", "-shm", "-journal")
 _SQLITE_MAGIC = b"SQLite format 3\0"
 _DATABASE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
 _NEVER_STAGED = frozenset({".git", "node_modules"})
-_NEVER_STAGED_AT_TOP = frozenset({BOOKKEEPING_NAME, "worktrees"})
+_NEVER_STAGED_AT_TOP = frozenset({BOOKKEEPING_NAME, RECORDS_NAME, "worktrees"})
 
 
 class Exclusions:

@@ -1,0 +1,209 @@
+"""The files that a step needs whose own half git has brought or taken: from which commit they are.
+
+Nothing is guessed: files that history does not hold only the user can name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from ..errors import Call, HistoryLacksTree, StateUnreadable, UsageError
+from ..git import history
+from ..git.command import NoAnswer, Repository
+from ..git.trees import write_tree
+from ..ledger.record import Record, from_text, read_text
+from ..values import NamedTuple
+from ..workspace import Workspace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..engine.prepare import Prepared
+
+# What a user says who wants the files as they are here.
+HERE = "here"
+
+
+class Tree(NamedTuple):
+    """The files that a step gets.
+
+    ``commit`` has them, or ``None`` for those that are here; ``with_files_of`` is a second one
+    whose files are added, of a stash the untracked ones. ``brought_by`` is the commit that carries
+    the step's record.
+    """
+
+    commit: str | None
+    with_files_of: str | None = None
+    brought_by: str | None = None
+
+
+class Chooser:
+    """Finds the files for one step after the other.
+
+    Parameters:
+        workspace: the live state.
+        given: what the user named: a commit, ``here``, or nothing.
+
+    Raises:
+        UsageError: ``given`` is no commit.
+    """
+
+    def __init__(self, workspace: Workspace, given: str | None) -> None:
+        self._workspace = workspace
+        self.repository = Repository(workspace.live_claude or workspace.claude)
+        self._given: Tree | None = None
+        if given == HERE:
+            self._given = Tree(None)
+        elif given is not None:
+            commit = history.resolved(self.repository, given)
+            if commit is None:
+                raise UsageError(
+                    f"Git knows no commit {given}",
+                    hint=f"Name a commit, or say {HERE!r} for the files as they are here.",
+                )
+            self._given = Tree(commit)
+
+    def tree_for(self, prepared: Prepared, name: str, now: Tree | None, claude: str) -> Tree:
+        """Return the files that a step gets; ``now`` itself when it is to go on with its.
+
+        Parameters:
+            name: the step's record.
+            now: the files that the step before got, if there was one.
+            claude: where they stand, as that step left them.
+
+        Raises:
+            HistoryLacksTree: they cannot be found.
+            StateUnreadable: the record is damaged.
+        """
+        if self._given is not None:
+            return now or self._given
+        find = self._before if prepared.direction == "up" else self._with
+        try:
+            return find(prepared, name, now, claude)
+        except NoAnswer as error:
+            raise _lacking(prepared, f"Git cannot be asked for them: {error}") from None
+
+    def write(self, tree: Tree, prepared: Prepared, claude: str) -> None:
+        """Write files into a folder.
+
+        Raises:
+            HistoryLacksTree: git does not have all of them.
+        """
+        try:
+            for commit in filter(None, (tree.commit, tree.with_files_of)):
+                write_tree(self.repository, commit, claude)
+        except NoAnswer as error:
+            why = f"Those of {(tree.commit or '')[:12]} cannot be read: {error}"
+            raise _lacking(prepared, why) from None
+
+    def record_of(self, name: str) -> Record:
+        """Return a record that stands with the files; else, as it was last in any commit.
+
+        Raises:
+            StateUnreadable: there is none, or it is damaged.
+        """
+        return from_text(self._text_of(name))
+
+    def _text_of(self, name: str) -> str:
+        if os.path.lexists(os.path.join(self._workspace.records, name)):
+            return read_text(self._workspace, name)
+        try:
+            commit = history.latest_with(self.repository, self._path_of(name))
+            named = f"{commit}:./{self._path_of(name)}"
+            content = history.contents(self.repository, [named])[named] if commit else None
+            text = (content or b"").decode()
+            from_text(text)
+        except (NoAnswer, ValueError):
+            raise StateUnreadable(f"No commit has the record {name}") from None
+        return text
+
+    def _before(self, prepared: Prepared, name: str, now: Tree | None, claude: str) -> Tree:
+        """Return the files as they were before the step that git has brought the files of."""
+        text = self._text_of(name)
+        record = from_text(text)
+        if record.checksum != prepared.migration.checksum:
+            raise _other_text(prepared)
+        commits = history.commits_with(self.repository, self._path_of(name), text.encode())
+        if now is not None and now.brought_by in commits and _are(claude, record.before):
+            return now
+        commit = history.commit_before(self.repository, commits, record.before)
+        if commit is None:
+            raise _lacking(prepared, self._why(commits, record.before))
+        return Tree(commit, brought_by=commits[0])
+
+    def _with(self, prepared: Prepared, name: str, now: Tree | None, claude: str) -> Tree:
+        """Return the files that the step stood with which git has taken back."""
+        path = self._path_of(name)
+        if now is not None and os.path.lexists(os.path.join(claude, path)):
+            return now
+        commit = history.latest_with(self.repository, path)
+        if commit is None:
+            raise _lacking(prepared, "No commit has its record")
+        stash = history.stashed_with(self.repository, commit)
+        return Tree(commit) if stash is None else Tree(stash, commit)
+
+    def _path_of(self, name: str) -> str:
+        records = os.path.join(self._workspace.records, name)
+        return os.path.relpath(records, self.repository.folder)
+
+    def _why(self, commits: tuple[str, ...], before: Mapping[str, str | None]) -> str:
+        if not commits:
+            return "Its record is in no commit: commit what is here, or take it back"
+        if history.is_shallow(self.repository):
+            return "This clone is shallow: its history ends before them"
+        if not any(history.parents_of(self.repository, commit) for commit in commits):
+            return "They came with the first commit, and nothing is before that"
+        files = ", ".join(sorted(before)[:5])
+        return f"No commit before {commits[0][:12]} has {files} as the migration found it"
+
+
+def _are(claude: str, files: Mapping[str, str | None]) -> bool:
+    return all(
+        history.is_of(_content(os.path.join(claude, path)), digest)
+        for path, digest in files.items()
+    )
+
+
+def _content(path: str) -> bytes | None:
+    if not os.path.isfile(path):
+        return None
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _lacking(prepared: Prepared, why: str) -> HistoryLacksTree:
+    command = "upgrade" if prepared.direction == "up" else "sync"
+    version = prepared.version
+    half = "brought" if prepared.direction == "up" else "took back"
+    settled = (
+        (Call("baseline", str(version)), "   mark it as applied, without its rows")
+        if prepared.direction == "up"
+        else (Call("repair", str(version)), "   keep the database as it is")
+    )
+    return HistoryLacksTree(
+        f"Git {half} the files of {version}, and its history does not hold those that its"
+        " database half needs",
+        details=(why,),
+        hint=(
+            "Nothing was changed. Get the history (git fetch --unshallow), or decide:\n  ",
+            Call(command, "--files-from COMMIT"),
+            "   take the files of that commit\n  ",
+            Call(command, f"--files-from {HERE}"),
+            "   take them as they are here; they stay so\n  ",
+            *settled,
+        ),
+    )
+
+
+def _other_text(prepared: Prepared) -> HistoryLacksTree:
+    return HistoryLacksTree(
+        f"The file of {prepared.version} is not the one that was applied to the files here",
+        file=prepared.migration.path,
+        hint=(
+            "Take the edit back (git restore, for instance), or decide:\n  ",
+            Call("upgrade", f"--files-from {HERE}"),
+            "   apply it as it is now to a copy of the files; they stay so\n  ",
+            Call("baseline", str(prepared.version)),
+            "   mark it as applied, without its rows",
+        ),
+    )

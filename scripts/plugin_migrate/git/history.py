@@ -1,0 +1,184 @@
+"""Which commit has the files that are asked for, found by what stands in them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+
+from .command import NoAnswer, Repository
+
+# How far back is looked for a file as it once was. Whoever goes further names the commit.
+_MOST_COMMITS = 500
+_LOG = (
+    "log",
+    "--no-show-signature",
+    "--no-notes",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-renames",
+    "--full-history",
+    "-m",
+    "--diff-filter=AM",
+    "--format=%H",
+    f"--max-count={_MOST_COMMITS}",
+)
+_HERE = ("HEAD",)
+# Also what a rebase left, and what is stashed.
+_ANYWHERE = ("--all", "--reflog")
+
+
+def commits_with(repository: Repository, path: str, content: bytes) -> tuple[str, ...]:
+    """Return the commits that brought ``path`` with this content, the oldest first.
+
+    Those of the present branch; where it has none, those of any.
+
+    Raises:
+        NoAnswer: git cannot be asked.
+    """
+    for where in (_HERE, _ANYWHERE):
+        try:
+            said = repository.ask(*_LOG, *where, "--", literal(path))
+        except NoAnswer:
+            if where is _HERE:  # nothing is committed yet
+                continue
+            raise
+        commits = tuple(dict.fromkeys(said.decode().split()))
+        held = contents(repository, [f"{commit}:./{path}" for commit in commits])
+        found = [commit for commit in commits if held[f"{commit}:./{path}"] == content]
+        if found:
+            return tuple(reversed(found))
+    return ()
+
+
+def literal(path: str) -> str:
+    """Return how git is asked for this very path, whatever characters it has."""
+    return f":(literal){path}"
+
+
+def latest_with(repository: Repository, path: str) -> str | None:
+    """Return the last commit of any branch that brought or changed ``path``.
+
+    Raises:
+        NoAnswer: git cannot be asked.
+    """
+    said = repository.ask(*_LOG, *_ANYWHERE, "--", literal(path)).split()
+    return said[0].decode() if said else None
+
+
+def parents_of(repository: Repository, commit: str) -> tuple[str, ...]:
+    """Return a commit's parents; none of the first, and of the last that a shallow clone has."""
+    said = repository.ask("rev-list", "--parents", "--no-walk", commit)
+    return tuple(said.decode().split()[1:])
+
+
+def commit_before(
+    repository: Repository, commits: Iterable[str], files: Mapping[str, str | None]
+) -> str | None:
+    """Return the commit before one of ``commits`` in which files stand as they are known.
+
+    That is the parent; or, where the files were committed before that, the nearest one above.
+
+    Parameters:
+        commits: the first that has an answer counts.
+        files: SHA-256 of their contents by path; ``None`` where there was none.
+
+    Raises:
+        NoAnswer: git cannot be asked.
+    """
+    for commit in commits:
+        brought_by = stashed_with(repository, commit) or commit
+        for parent in parents_of(repository, brought_by):
+            if not files:
+                return parent
+            paths = map(literal, sorted(files))
+            said = repository.ask("rev-list", f"--max-count={_MOST_COMMITS}", parent, "--", *paths)
+            tried = list(dict.fromkeys([parent, *said.decode().split()]))
+            for one in _holding(repository, tried, files):
+                return one
+    return None
+
+
+def _holding(
+    repository: Repository, commits: Sequence[str], files: Mapping[str, str | None]
+) -> list[str]:
+    names = {(commit, path): f"{commit}:./{path}" for commit in commits for path in files}
+    held = contents(repository, list(names.values()))
+    return [
+        commit
+        for commit in commits
+        if all(is_of(held[names[commit, path]], digest) for path, digest in files.items())
+    ]
+
+
+def is_of(content: bytes | None, digest: str | None) -> bool:
+    """Return whether a digest is that of a content, as it is or with the line ends of Windows."""
+    if content is None or digest is None:
+        return content is None and digest is None
+    return digest in (_digest(content), _digest(content.replace(b"\n", b"\r\n")))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def contents(repository: Repository, names: Sequence[str]) -> dict[str, bytes | None]:
+    """Return the contents of files by git's names for them; ``None`` where there is none.
+
+    Raises:
+        NoAnswer: git cannot be asked.
+    """
+    ids = _ids(repository, names)
+    texts: dict[str, bytes] = {}
+    wanted = sorted({one for one in ids if one is not None})
+    if wanted:
+        said = repository.ask("cat-file", "--batch", given="\n".join(wanted).encode() + b"\n")
+        at = 0
+        for one in wanted:
+            end = said.index(b"\n", at)
+            size = int(said[at:end].split()[-1])
+            texts[one] = said[end + 1 : end + 1 + size]
+            at = end + 1 + size + 1
+    return {
+        name: texts[one] if one is not None else None for name, one in zip(names, ids, strict=True)
+    }
+
+
+def _ids(repository: Repository, names: Sequence[str]) -> list[str | None]:
+    """Return the names of blobs; a path with a line end in it is nothing that can be asked for."""
+    if any("\n" in name for name in names):
+        raise NoAnswer("a path has a line end in it")
+    if not names:
+        return []
+    said = repository.ask("cat-file", "--batch-check", given="\n".join(names).encode() + b"\n")
+    lines = said.decode(errors="replace").splitlines()
+    words = [line.rsplit(" ", 2) for line in lines]
+    return [word[0] if len(word) == 3 and word[1] == "blob" else None for word in words]
+
+
+def stashed_with(repository: Repository, commit: str) -> str | None:
+    """Return the stash whose untracked files ``commit`` holds, if it is such a commit."""
+    try:
+        said = repository.ask("log", "-g", "--format=%H %P", "refs/stash", "--")
+    except NoAnswer:  # nothing is stashed
+        return None
+    for line in said.decode().splitlines():
+        stash, *parents = line.split()
+        if parents[2:] == [commit]:
+            return stash
+    return None
+
+
+def resolved(repository: Repository, name: str) -> str | None:
+    """Return the commit that a user's text names, if it names one."""
+    if name.startswith("-"):
+        return None
+    try:
+        said = repository.ask("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    except NoAnswer:
+        return None
+    return said.decode().strip()
+
+
+def is_shallow(repository: Repository) -> bool:
+    """Return whether the clone was cut off from its older history."""
+    return repository.ask("rev-parse", "--is-shallow-repository").strip() == b"true"

@@ -1,0 +1,288 @@
+"""The committed record: a small text beside the files for each migration that changed them.
+
+Git carries the files of the state and not its databases, so the ledger cannot say what a checkout
+has brought or taken back. The record can: it comes and goes with the files, in one commit (design,
+"The record"). It holds nothing that differs between two people who apply the same migration to the
+same files, and no line that two migrations share, so that git merges it by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+
+from ..errors import InvalidVersion, Place, StateUnreadable
+from ..git.command import NoAnswer, Repository
+from ..migration import Migration
+from ..plain_file import read_plain
+from ..storage.durable import make_folder
+from ..storage.nodes import Node, inside, observe
+from ..values import NamedTuple
+from ..version import Version
+from ..workspace import Workspace
+from .write import LedgerWriter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Changed(Protocol):
+        """A path that a step changed; see :class:`plugin_migrate.engine.staging.Change`."""
+
+        @property
+        def path(self) -> str:
+            """Relative to ``.claude/``."""
+
+        @property
+        def before(self) -> Node | None:
+            """What stood there."""
+
+        @property
+        def after(self) -> Node | None:
+            """What is to stand there."""
+
+
+_HEAD = "# plugin-migrate: applied to the files here. Commit it with them.\n"
+# Of a step that changes 10,000 files.
+_LARGEST = 2 * 1024 * 1024
+_NONE = "-"
+_UNMERGED = (
+    "If git could not merge it, two people applied it to different files: keep the record of those"
+    " files\nthat you keep. Else bring it back: git checkout -- "
+)
+
+
+class Record(NamedTuple):
+    """What is known of one applied migration where only the files are.
+
+    ``version`` and ``checksum`` are those of the migration. ``before`` holds the SHA-256 of each
+    file that it changed, as it was before, by its path below ``.claude/``; ``None`` where there was
+    none. Only of files that git carries. ``was`` are the names of the record before the migration
+    got another version.
+    """
+
+    version: Version
+    checksum: str
+    before: dict[str, str | None]
+    was: tuple[str, ...] = ()
+
+
+class RecordChange(NamedTuple):
+    """What becomes of a path with a step; as :class:`plugin_migrate.engine.staging.Change`."""
+
+    path: str
+    before: Node | None
+    after: Node | None
+    staged: str
+
+
+def is_followed(workspace: Workspace) -> bool:
+    """Return whether git may carry the state's files; by what stands there, without asking git.
+
+    A shadow copy is not followed: what becomes of a record is no part of what it shows.
+    """
+    if workspace.live_claude is not None:
+        return False
+    folder = workspace.claude
+    while (parent := os.path.dirname(folder)) != folder:
+        folder = parent
+        if os.path.lexists(os.path.join(folder, ".git")):
+            return True
+    return False
+
+
+def to_text(record: Record) -> str:
+    """Return the text of a record."""
+    lines = [f"version {record.version}\n", f"checksum {record.checksum}\n"]
+    lines += [f"was {name}\n" for name in record.was]
+    lines += [
+        f"before {digest or _NONE} {json.dumps(path)}\n"
+        for path, digest in sorted(record.before.items())
+    ]
+    return _HEAD + "".join(lines)
+
+
+def from_text(text: str) -> Record:
+    """Return the record that ``text`` holds.
+
+    Raises:
+        ValueError: it is none: damaged, or two versions of it that git could not merge.
+    """
+    said: dict[str, str] = {}
+    before: dict[str, str | None] = {}
+    was = []
+    for line in text.splitlines():
+        word, _, rest = line.partition(" ")
+        if word in ("version", "checksum") and word not in said:
+            said[word] = rest
+        elif word == "before":
+            digest, _, path = rest.partition(" ")
+            before[inside(json.loads(path))] = None if digest == _NONE else digest
+        elif word == "was":
+            was.append(inside(rest))
+        elif word not in ("#", ""):
+            raise ValueError(f"a line that no record has: {line!r:.60}")
+    if len(said) < 2:
+        raise ValueError("it has no version and checksum")
+    return Record(Version.parse(said["version"]), said["checksum"], before, tuple(was))
+
+
+def read_text(workspace: Workspace, name: str) -> str:
+    """Return the text of the record ``name``.
+
+    Raises:
+        StateUnreadable: it cannot be read, or is none.
+    """
+    path = os.path.join(workspace.records, name)
+    try:
+        text = read_plain(path, _LARGEST).decode()
+        from_text(text)
+    except (OSError, ValueError, RecursionError, InvalidVersion) as error:
+        raise StateUnreadable(
+            f"A migration's record cannot be read: {getattr(error, 'strerror', None) or error}",
+            file=path,
+            hint=(_UNMERGED, Place(path)),
+        ) from None
+    return text.replace("\r\n", "\n")
+
+
+def record_step(
+    workspace: Workspace,
+    ledger: LedgerWriter,
+    direction: str,
+    migration: Migration,
+    changes: Iterable[Changed],
+) -> list[RecordChange]:
+    """Note in the ledger what becomes of a migration's record, and return it as changes of files.
+
+    They belong to the step's own: the record comes and goes with what it tells of.
+
+    Parameters:
+        ledger: writes in the step's transaction.
+        changes: what the step does to files.
+
+    Raises:
+        OSError: the new text cannot be staged.
+    """
+    if direction == "down":
+        name = ledger.recorded(migration.version)
+        return _take_away(workspace, ledger, name, migration, changes) if name is not None else []
+    if not is_followed(workspace):
+        return []
+    record = Record(migration.version, migration.checksum, _before(workspace, changes))
+    ledger.note_record(migration.version, migration.stem)
+    return [
+        *_folders(workspace),
+        _written(workspace, migration.stem, _as_before(ledger, record) or record),
+    ]
+
+
+def _as_before(ledger: LedgerWriter, record: Record) -> Record | None:
+    """Return the record that the migration had before it was rolled back, if nothing came between.
+
+    Then the step finds what it found the first time, as far as it matters, and git's history holds
+    that; what the rollback has made instead, with later edits in it, may be in no commit.
+    """
+    undone = ledger.undone(record.version)
+    if undone is None:
+        return None
+    said = json.loads(undone)
+    earlier = from_text(said["text"])
+    is_same = said["after"] == record.before and earlier.checksum == record.checksum
+    return earlier if is_same else None
+
+
+def _take_away(
+    workspace: Workspace,
+    ledger: LedgerWriter,
+    name: str,
+    migration: Migration,
+    changes: Iterable[Changed],
+) -> list[RecordChange]:
+    gone = _gone(workspace, name)
+    if gone:
+        after = _carried(workspace, ((one.path, one.after) for one in changes))
+        said = {"text": read_text(workspace, name), "after": after}
+        ledger.note_undone(migration.version, json.dumps(said))
+    return gone
+
+
+def _before(workspace: Workspace, changes: Iterable[Changed]) -> dict[str, str | None]:
+    """Return what git carries of what a step changed, as it was."""
+    return _carried(
+        workspace, ((one.path, one.before) for one in changes if _is_file(one.before or one.after))
+    )
+
+
+def _carried(
+    workspace: Workspace, nodes: Iterable[tuple[str, Node | None]]
+) -> dict[str, str | None]:
+    """Return the digests of files by path, but for folders, links and what git ignores."""
+    files = {
+        path: node.sha256 if node is not None else None
+        for path, node in nodes
+        if node is None or _is_file(node)
+    }
+    try:
+        ignored = Repository(workspace.claude).ignored(files)
+    except NoAnswer:  # whoever has no git here has one elsewhere
+        return files
+    return {path: digest for path, digest in files.items() if path not in ignored}
+
+
+def _is_file(node: Node | None) -> bool:
+    return node is not None and node.kind == "file" and node.link is None
+
+
+def _inside(workspace: Workspace, name: str) -> str:
+    """Return a record's path below ``.claude/``."""
+    return os.path.relpath(os.path.join(workspace.records, name), workspace.claude)
+
+
+def _folders(workspace: Workspace) -> list[RecordChange]:
+    parts = _inside(workspace, "").split("/")
+    paths = ["/".join(parts[: count + 1]) for count in range(len(parts))]
+    return [
+        RecordChange(path, None, Node("dir", 0o755), "")
+        for path in paths
+        if not os.path.lexists(os.path.join(workspace.claude, path))
+    ]
+
+
+def _written(workspace: Workspace, name: str, record: Record) -> RecordChange:
+    path = _inside(workspace, name)
+    make_folder(workspace.scratch)
+    staged = os.path.join(workspace.scratch, "record")
+    with open(staged, "w", encoding="utf-8", newline="") as file:
+        file.write(to_text(record))
+    after = observe(staged)
+    assert after is not None
+    before = observe(os.path.join(workspace.claude, path), through_links=False)
+    return RecordChange(path, before, after._replace(mode=0o644), staged)
+
+
+def _gone(workspace: Workspace, name: str) -> list[RecordChange]:
+    path = _inside(workspace, name)
+    before = observe(os.path.join(workspace.claude, path), through_links=False)
+    return [] if before is None else [RecordChange(path, before, None, "")]
+
+
+def renamed(workspace: Workspace, old: str, migration: Migration) -> list[RecordChange]:
+    """Return what becomes of a record, if there is one, when its migration gets another version.
+
+    Parameters:
+        old: the record's name.
+        migration: as it is called now.
+
+    Raises:
+        StateUnreadable: it cannot be read.
+        OSError: the new one cannot be staged.
+    """
+    if not os.path.lexists(os.path.join(workspace.records, old)):
+        return []
+    record = from_text(read_text(workspace, old))
+    new = record._replace(
+        version=migration.version, checksum=migration.checksum, was=(*record.was, old)
+    )
+    return [*_gone(workspace, old), _written(workspace, migration.stem, new)]
