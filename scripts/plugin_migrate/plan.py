@@ -50,24 +50,32 @@ class Applied(NamedTuple):
     checksum: str
 
 
+class KnownRecord(NamedTuple):
+    """A committed record that the ledger knows: its file's name, and the checksum of its text."""
+
+    name: str
+    checksum: str
+
+
 class Records(NamedTuple):
     """Which migrations' effect the files carry, by the committed records.
 
-    ``standing`` are the names of those that stand with the files; ``known``, by version, those
-    that stood there once.
+    ``standing`` holds the checksums of those that stand with the files by their names, ``None``
+    for one that the ledger does not know; ``known``, by version, those that stood there with what
+    is applied.
     """
 
-    standing: frozenset[str] = frozenset()
-    known: Mapping[Version, str] = {}
+    standing: Mapping[str, str | None] = {}
+    known: Mapping[Version, KnownRecord] = {}
 
     def stands_for(self, migration: Migration) -> bool:
         """Return whether a migration's record is there."""
         return migration.stem in self.standing
 
     def is_gone(self, version: Version) -> bool:
-        """Return whether a migration's record was there and is not any more."""
-        name = self.known.get(version)
-        return name is not None and name not in self.standing
+        """Return whether a migration's record was there and is not any more, or is another."""
+        known = self.known.get(version)
+        return known is not None and self.standing.get(known.name) != known.checksum
 
 
 class Entry(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .ledger.read import Ledger, names_of_records, read_ledger, read_sources
+from .ledger.read import Ledger, read_ledger, read_sources, standing_records
 from .migration import Misnamed, RefusedFile, misnamed_in, read_folder
 from .plan import (
     Entry,
@@ -86,6 +86,6 @@ def _survey(workspace: Workspace, ledger: Ledger, interrupted: frozenset[Version
     migrations, refused = read_folder(workspace.migrations, known)
     stored = read_sources(workspace, doubtful(migrations, ledger.applied))
     texts = {version: source.text for version, source in stored.items()}
-    records = Records(names_of_records(workspace), ledger.recorded)
+    records = Records(standing_records(workspace, ledger), ledger.recorded)
     entries = entries_from(migrations, ledger.applied, interrupted, texts, records)
     return Survey(workspace, entries, ledger, misnamed_in(workspace.migrations), refused)

@@ -597,3 +597,37 @@ def test_a_step_that_fails_on_its_files_changes_nothing(team: Team) -> None:
     assert bob.is_clean()
     assert bob.query("SELECT outcome, action FROM plugin_migrate_history") == [("failed", "up")]
     assert alice.is_clean()
+
+
+def test_another_record_of_the_same_migration_brings_other_rows(team: Team) -> None:
+    alice = team.alice
+    alice.git("checkout -q -b short")
+    applied(team)
+    alice.git("checkout -q main")
+    alice.sync()
+    alice.write("settings.json", '{"model": "opus", "todo": ["write tests", "more", "and more"]}\n')
+    alice.commit("A longer list")
+    alice.upgrade()
+    alice.commit("Apply it")
+    alice.git("checkout -q short")
+    assert alice.state() is State.DATABASE_ONLY  # it is another half
+    alice.sync()
+    settled(alice)
+    alice.git("checkout -q main")
+    alice.sync()
+    settled(alice, ["write tests", "more", "and more"])
+
+
+def test_rehearsals_leave_the_records_and_everything_else(team: Team) -> None:
+    alice = applied(team)
+    for arguments in (("verify", "--all"), ("downgrade", "--preview"), ("redo", "--dry-run")):
+        done = alice.cli(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert alice.is_clean()
+    bob = team.clone("bob")
+    assert "would apply 1 migration(s)" in bob.cli("upgrade", "--dry-run").stdout
+    shown = bob.cli("upgrade", "--preview").stdout
+    assert "write tests" in shown
+    assert "settings.json" not in shown
+    assert bob.state() is State.FILES_ONLY
+    assert bob.is_clean()

@@ -6,13 +6,15 @@ Nothing is guessed: files that history does not hold only the user can name.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..errors import Call, HistoryLacksTree, StateUnreadable, UsageError
 from ..git import history
 from ..git.command import NoAnswer, Repository
 from ..git.trees import write_tree
-from ..ledger.record import Record, from_text, read_text
+from ..ledger.record import Record, from_text, known_of, read_text
+from ..migration import checksum_of
+from ..plan import KnownRecord
 from ..values import NamedTuple
 from ..workspace import Workspace
 
@@ -63,11 +65,13 @@ class Chooser:
                 )
             self._given = Tree(commit)
 
-    def tree_for(self, prepared: Prepared, name: str, now: Tree | None, claude: str) -> Tree:
+    def tree_for(
+        self, prepared: Prepared, record: KnownRecord, now: Tree | None, claude: str
+    ) -> Tree:
         """Return the files that a step gets; ``now`` itself when it is to go on with its.
 
         Parameters:
-            name: the step's record.
+            record: the step's.
             now: the files that the step before got, if there was one.
             claude: where they stand, as that step left them.
 
@@ -79,7 +83,7 @@ class Chooser:
             return now or self._given
         find = self._before if prepared.direction == "up" else self._with
         try:
-            return find(prepared, name, now, claude)
+            return find(prepared, record, now, claude)
         except NoAnswer as error:
             raise _lacking(prepared, f"Git cannot be asked for them: {error}") from None
 
@@ -96,54 +100,58 @@ class Chooser:
             why = f"Those of {(tree.commit or '')[:12]} cannot be read: {error}"
             raise _lacking(prepared, why) from None
 
-    def record_of(self, name: str) -> Record:
-        """Return a record that stands with the files; else, as it was last in any commit.
+    def read(self, record: KnownRecord) -> Record:
+        """Return what a record says: that stands with the files, or is in any commit.
 
         Raises:
             StateUnreadable: there is none, or it is damaged.
         """
-        return from_text(self._text_of(name))
-
-    def _text_of(self, name: str) -> str:
-        if os.path.lexists(os.path.join(self._workspace.records, name)):
-            return read_text(self._workspace, name)
+        if os.path.lexists(os.path.join(self._workspace.records, record.name)):
+            text = read_text(self._workspace, record.name)
+            if known_of(record.name, text) == record:
+                return from_text(text)
+        path = self._path_of(record)
         try:
-            commit = history.latest_with(self.repository, self._path_of(name))
-            named = f"{commit}:./{self._path_of(name)}"
-            content = history.contents(self.repository, [named])[named] if commit else None
-            text = (content or b"").decode()
-            from_text(text)
+            commits = history.commits_anywhere(self.repository, path, _fits(record))
+            named = [f"{commit}:./{path}" for commit in commits[:1]]
+            found = history.contents(self.repository, named)
+            return from_text(((found[named[0]] if named else None) or b"").decode())
         except (NoAnswer, ValueError):
-            raise StateUnreadable(f"No commit has the record {name}") from None
-        return text
+            raise StateUnreadable(f"No commit has the record {record.name}") from None
 
-    def _before(self, prepared: Prepared, name: str, now: Tree | None, claude: str) -> Tree:
+    def _before(
+        self, prepared: Prepared, record: KnownRecord, now: Tree | None, claude: str
+    ) -> Tree:
         """Return the files as they were before the step that git has brought the files of."""
-        text = self._text_of(name)
-        record = from_text(text)
-        if record.checksum != prepared.migration.checksum:
+        said = self.read(record)
+        if said.checksum != prepared.migration.checksum:
             raise _other_text(prepared)
-        commits = history.commits_with(self.repository, self._path_of(name), text.encode())
-        if now is not None and now.brought_by in commits and _are(claude, record.before):
+        path, fits = self._path_of(record), _fits(record)
+        commits = history.commits_here(self.repository, path, fits) or history.commits_anywhere(
+            self.repository, path, fits
+        )
+        if now is not None and now.brought_by in commits and _are(claude, said.before):
             return now
-        commit = history.commit_before(self.repository, commits, record.before)
+        oldest_first = commits[::-1]
+        commit = history.commit_before(self.repository, oldest_first, said.before)
         if commit is None:
-            raise _lacking(prepared, self._why(commits, record.before))
-        return Tree(commit, brought_by=commits[0])
+            raise _lacking(prepared, self._why(oldest_first, said.before))
+        return Tree(commit, brought_by=oldest_first[0])
 
-    def _with(self, prepared: Prepared, name: str, now: Tree | None, claude: str) -> Tree:
+    def _with(self, prepared: Prepared, record: KnownRecord, now: Tree | None, claude: str) -> Tree:
         """Return the files that the step stood with which git has taken back."""
-        path = self._path_of(name)
-        if now is not None and os.path.lexists(os.path.join(claude, path)):
+        path = self._path_of(record)
+        content = _content(os.path.join(claude, path))
+        if now is not None and content is not None and _fits(record)(content):
             return now
-        commit = history.latest_with(self.repository, path)
-        if commit is None:
+        commits = history.commits_anywhere(self.repository, path, _fits(record))
+        if not commits:
             raise _lacking(prepared, "No commit has its record")
-        stash = history.stashed_with(self.repository, commit)
-        return Tree(commit) if stash is None else Tree(stash, commit)
+        stash = history.stashed_with(self.repository, commits[0])
+        return Tree(commits[0]) if stash is None else Tree(stash, commits[0])
 
-    def _path_of(self, name: str) -> str:
-        records = os.path.join(self._workspace.records, name)
+    def _path_of(self, record: KnownRecord) -> str:
+        records = os.path.join(self._workspace.records, record.name)
         return os.path.relpath(records, self.repository.folder)
 
     def _why(self, commits: tuple[str, ...], before: Mapping[str, str | None]) -> str:
@@ -155,6 +163,10 @@ class Chooser:
             return "They came with the first commit, and nothing is before that"
         files = ", ".join(sorted(before)[:5])
         return f"No commit before {commits[0][:12]} has {files} as the migration found it"
+
+
+def _fits(record: KnownRecord) -> Callable[[bytes], bool]:
+    return lambda content: checksum_of(content) == record.checksum
 
 
 def _are(claude: str, files: Mapping[str, str | None]) -> bool:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 from ..engine import recovery
 from ..engine.transaction import in_own_transaction, make_ledger
 from ..errors import HistoryLacksTree, MigrateError, StateUnreadable, Unpublished
+from ..ledger.record import standing
 from ..report import Reporter, StepResult
 from ..sandbox.live_paths import name_live
 from ..storage.live_database import LiveDatabase
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..engine.backup import StepKeeper
     from ..engine.prepare import Prepared
     from ..ledger.read import Ledger
+    from ..plan import KnownRecord
     from ..sandbox.signals import Signals
 
 
@@ -108,32 +110,36 @@ class Follower:
             made = shadow_for(self._workspace, self._chooser.repository)
             self._walk = self._new_walk(self._open.enter_context(made))
         walk = self._walk
-        named = [(prepared, self._record_of(prepared)) for prepared in steps]
+        known = [(prepared, self._record_of(prepared)) for prepared in steps]
         state = LiveDatabase(self._workspace.database)
         try:
             walk.begin(state)
-            results = [self._step(walk, prepared, name) for prepared, name in named]
+            results = [self._step(walk, prepared, record) for prepared, record in known]
             if steps[0].direction == "down" and not self._may_drop:
-                refuse_loss(walk, named, self._chooser, self._new_walk)
-            notes = {} if steps[0].direction == "down" else {p.version: name for p, name in named}
+                refuse_loss(walk, known, self._chooser, self._new_walk)
+            notes = (
+                {}
+                if steps[0].direction == "down"
+                else {one.version: record for one, record in known}
+            )
             publish(walk, state, steps[-1], notes, self._done_by, self._backup, self._signals)
         finally:
             state.close()
         return [result._replace(is_half=True) for result in results]
 
-    def _step(self, walk: Walk, prepared: Prepared, name: str) -> StepResult:
+    def _step(self, walk: Walk, prepared: Prepared, record: KnownRecord) -> StepResult:
         self._signals.release()
         if self._signals.received is not None:
             raise self._signals.as_error(None)
         self.failed = prepared
-        return walk.run(prepared, name, _Waiting(self._reporter))
+        return walk.run(prepared, record, _Waiting(self._reporter))
 
     def _new_walk(self, shadow: Shadow) -> Walk:
         return Walk(shadow, self._chooser, self._done_by, self._signals)
 
-    def _record_of(self, prepared: Prepared) -> str:
+    def _record_of(self, prepared: Prepared) -> KnownRecord:
         if prepared.direction == "up":
-            return prepared.migration.stem
+            return standing(self._workspace, prepared.migration.stem)
         return self._recorded[prepared.version]
 
     def _explain(self, error: MigrateError) -> None:

@@ -13,11 +13,14 @@ from collections.abc import Iterable, Sequence
 from ..engine.prepare import Prepared
 from ..errors import Call, Interrupted, MigrateError, WouldDropRows
 from ..languages import load_language
+from ..plan import KnownRecord
 from ..storage.nodes import observe
 from .files import Chooser
 from .shadow import Shadow, shadow_for
 from .walk import NewWalk, Walk
 
+# A step, and the record that git took back.
+Step = tuple[Prepared, KnownRecord]
 _LINES_SHOWN = 20
 _LARGEST_SHOWN = 1 << 20
 _LET_GO = (
@@ -26,14 +29,12 @@ _LET_GO = (
 )
 
 
-def refuse_loss(
-    walk: Walk, steps: Sequence[tuple[Prepared, str]], chooser: Chooser, new_walk: NewWalk
-) -> None:
+def refuse_loss(walk: Walk, steps: Sequence[Step], chooser: Chooser, new_walk: NewWalk) -> None:
     """Refuse a rollback that took more from the databases than git's files give back.
 
     Parameters:
         walk: has taken the steps.
-        steps: with the names of the records that git took back.
+        steps: with the records that git took back.
 
     Raises:
         WouldDropRows: it did, or nothing can tell.
@@ -47,7 +48,7 @@ def refuse_loss(
             shadow_for(walk.shadow.live, chooser.repository) as back,
         ):
             forth.take_ours_of(walk.shadow)
-            _take(new_walk(forth), [(_opposite(one), name) for one, name in reversed(steps)])
+            _take(new_walk(forth), [(_opposite(one), record) for one, record in reversed(steps)])
             back.take_ours_of(forth)
             expected = _take(new_walk(back), steps)
             paths = _carried(walk) | _carried(expected)
@@ -63,17 +64,17 @@ def refuse_loss(
         raise _would_drop(steps, why) from error
 
 
-def _is_as_before(walk: Walk, steps: Sequence[tuple[Prepared, str]], chooser: Chooser) -> bool:
+def _is_as_before(walk: Walk, steps: Sequence[Step], chooser: Chooser) -> bool:
     """Return whether the files came out as they were before the first of the migrations."""
     before: dict[str, str | None] = {}
-    for _, name in steps:
-        before |= chooser.record_of(name).before
+    for _, record in steps:
+        before |= chooser.read(record).before
     return all(_digest(walk, path) == before.get(path, "") for path in _carried(walk))
 
 
-def _take(walk: Walk, steps: Iterable[tuple[Prepared, str]]) -> Walk:
-    for prepared, name in steps:
-        walk.run(prepared, name)
+def _take(walk: Walk, steps: Iterable[Step]) -> Walk:
+    for prepared, record in steps:
+        walk.run(prepared, record)
     return walk
 
 
@@ -119,7 +120,7 @@ def _lines(path: str) -> list[str] | None:
             return None
 
 
-def _would_drop(steps: Sequence[tuple[Prepared, str]], details: Iterable[str]) -> WouldDropRows:
+def _would_drop(steps: Sequence[Step], details: Iterable[str]) -> WouldDropRows:
     versions = ", ".join(str(prepared.version) for prepared, _ in steps)
     return WouldDropRows(
         f"Git took back the files of {versions}, and the database half has what is in no commit",

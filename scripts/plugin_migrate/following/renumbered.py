@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..engine.transaction import in_own_transaction
-from ..ledger.record import from_text, read_text
+from ..ledger.record import from_text, known_of, read_text, to_text
 from ..ledger.write import LedgerWriter
 from ..migration import Migration, describe, metadata_text, with_text
-from ..plan import State
+from ..plan import KnownRecord, State
 from ..survey import Survey
 from ..version import Version
 
@@ -24,7 +24,7 @@ def take_over(seen: Survey, done_by: str) -> bool:
         StateUnreadable, Busy: a record cannot be read, or the ledger not be written.
     """
     gone = {
-        seen.ledger.recorded[entry.version]: entry.version
+        seen.ledger.recorded[entry.version].name: entry.version
         for entry in seen.entries
         if entry.state is State.DATABASE_ONLY
     }
@@ -35,15 +35,18 @@ def take_over(seen: Survey, done_by: str) -> bool:
         record = from_text(read_text(seen.workspace, entry.migration.stem))
         old = next((gone.pop(name) for name in record.was if name in gone), None)
         if old is not None and record.checksum == entry.migration.checksum:
-            _renumber(seen, old, with_text(entry.migration), done_by)
+            known = known_of(entry.migration.stem, to_text(record))
+            _renumber(seen, old, with_text(entry.migration), known, done_by)
             found = True
     return found
 
 
-def _renumber(seen: Survey, old: Version, migration: Migration, done_by: str) -> None:
+def _renumber(
+    seen: Survey, old: Version, migration: Migration, known: KnownRecord, done_by: str
+) -> None:
     def write(ledger: LedgerWriter) -> None:
         ledger.renumber(old, migration, metadata_text(describe(migration)))
-        ledger.note_record(migration.version, migration.stem)
+        ledger.note_record(migration.version, known)
         ledger.log("renumber", "done", migration.version, f"{old} is {migration.stem} now")
 
     in_own_transaction(seen.workspace, done_by, write)

@@ -16,6 +16,7 @@ from ..engine.redo_log import DatabaseEntry, LogWriter, Manifest, refuse_unpubli
 from ..engine.staging import Change
 from ..errors import Conflict, StateUnreadable
 from ..ledger.write import LedgerWriter
+from ..plan import KnownRecord
 from ..storage import sqlite
 from ..storage.files import discard
 from ..storage.live_database import LiveDatabase, copy_live, digest_of_closed, pad_to_two_pages
@@ -37,7 +38,7 @@ def publish(
     walk: Walk,
     state: LiveDatabase,
     last: Prepared,
-    notes: Mapping[Version, str],
+    notes: Mapping[Version, KnownRecord],
     done_by: str,
     backup: StepKeeper,
     signals: Signals,
@@ -48,7 +49,7 @@ def publish(
         walk: has taken the steps.
         state: the live state database since it was copied; closed afterwards.
         last: the last of the steps.
-        notes: the names of the records that stand with the files from now on.
+        notes: the records that stand with the files from now on.
         backup: keeps what is changed here.
 
     Raises:
@@ -149,7 +150,7 @@ def _back_up(backup: StepKeeper, manifest: Manifest) -> None:
 
 def _complete(
     shadow: Shadow,
-    notes: Mapping[Version, str],
+    notes: Mapping[Version, KnownRecord],
     done_by: str,
     log: tuple[Log, Manifest] | None,
 ) -> None:
@@ -160,8 +161,8 @@ def _complete(
         connection.execute("PRAGMA journal_mode=DELETE").fetchall()
         connection.execute("BEGIN IMMEDIATE")
         ledger = LedgerWriter(connection, shadow.live.config.ledger_table, done_by)
-        for version, name in notes.items():
-            ledger.note_record(version, name)
+        for version, record in notes.items():
+            ledger.note_record(version, record)
         if log is not None:
             ledger.add_publish(recovery.publish_row(shadow.live, log[1]))
         connection.execute("COMMIT")

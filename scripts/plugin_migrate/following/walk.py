@@ -13,6 +13,7 @@ from .shadow import Noted, Shadow
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..engine.prepare import Prepared
+    from ..plan import KnownRecord
     from ..sandbox.signals import Signals
     from ..storage.live_database import LiveDatabase
 
@@ -53,18 +54,20 @@ class Walk:
         """Have the next step get files of its own: what a failed one left of them is unknown."""
         self._tree = None
 
-    def run(self, prepared: Prepared, name: str, reporter: Reporter | None = None) -> StepResult:
+    def run(
+        self, prepared: Prepared, record: KnownRecord, reporter: Reporter | None = None
+    ) -> StepResult:
         """Run a step on the files that it needs.
 
         Parameters:
-            name: the step's record.
+            record: the step's.
 
         Raises:
             HistoryLacksTree: the files cannot be found.
             StepFailed and other MigrateErrors: as for the engine.
         """
         workspace = self.shadow.workspace
-        tree = self._chooser.tree_for(prepared, name, self._tree, workspace.claude)
+        tree = self._chooser.tree_for(prepared, record, self._tree, workspace.claude)
         if tree is not self._tree:
             is_here = tree.commit is None
             self.shadow.take_files(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from .command import NoAnswer, Repository
 
@@ -22,47 +22,47 @@ _LOG = (
     "--format=%H",
     f"--max-count={_MOST_COMMITS}",
 )
-_HERE = ("HEAD",)
 # Also what a rebase left, and what is stashed.
 _ANYWHERE = ("--all", "--reflog")
 
 
-def commits_with(repository: Repository, path: str, content: bytes) -> tuple[str, ...]:
-    """Return the commits that brought ``path`` with this content, the oldest first.
+def commits_here(
+    repository: Repository, path: str, fits: Callable[[bytes], bool]
+) -> tuple[str, ...]:
+    """Return the commits of the present branch that brought ``path`` like this, the newest first.
 
-    Those of the present branch; where it has none, those of any.
+    Parameters:
+        path: relative to the repository's folder.
+        fits: tells from a content whether it is meant.
 
     Raises:
         NoAnswer: git cannot be asked.
     """
-    for where in (_HERE, _ANYWHERE):
-        try:
-            said = repository.ask(*_LOG, *where, "--", literal(path))
-        except NoAnswer:
-            if where is _HERE:  # nothing is committed yet
-                continue
-            raise
-        commits = tuple(dict.fromkeys(said.decode().split()))
-        held = contents(repository, [f"{commit}:./{path}" for commit in commits])
-        found = [commit for commit in commits if held[f"{commit}:./{path}"] == content]
-        if found:
-            return tuple(reversed(found))
-    return ()
+    if resolved(repository, "HEAD") is None:  # nothing is committed yet
+        return ()
+    return _commits(repository, ("HEAD",), path, fits)
+
+
+def commits_anywhere(
+    repository: Repository, path: str, fits: Callable[[bytes], bool]
+) -> tuple[str, ...]:
+    """Return the same of all branches, of what is stashed, and of what the reflog still has."""
+    return _commits(repository, _ANYWHERE, path, fits)
+
+
+def _commits(
+    repository: Repository, where: Sequence[str], path: str, fits: Callable[[bytes], bool]
+) -> tuple[str, ...]:
+    said = repository.ask(*_LOG, *where, "--", literal(path))
+    commits = tuple(dict.fromkeys(said.decode().split()))
+    held = contents(repository, [f"{commit}:./{path}" for commit in commits])
+    pairs = ((commit, held[f"{commit}:./{path}"]) for commit in commits)
+    return tuple(commit for commit, content in pairs if content is not None and fits(content))
 
 
 def literal(path: str) -> str:
     """Return how git is asked for this very path, whatever characters it has."""
     return f":(literal){path}"
-
-
-def latest_with(repository: Repository, path: str) -> str | None:
-    """Return the last commit of any branch that brought or changed ``path``.
-
-    Raises:
-        NoAnswer: git cannot be asked.
-    """
-    said = repository.ask(*_LOG, *_ANYWHERE, "--", literal(path)).split()
-    return said[0].decode() if said else None
 
 
 def parents_of(repository: Repository, commit: str) -> tuple[str, ...]:

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..errors import InvalidVersion, Place, StateUnreadable
 from ..git.command import NoAnswer, Repository
-from ..migration import Migration
+from ..migration import Migration, checksum_of
 from ..plain_file import read_plain
+from ..plan import KnownRecord
 from ..storage.durable import make_folder
 from ..storage.nodes import Node, inside, observe
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
+from .read import LARGEST_RECORD
 from .write import LedgerWriter
 
 TYPE_CHECKING = False
@@ -44,8 +46,6 @@ if TYPE_CHECKING:
 
 
 _HEAD = "# plugin-migrate: applied to the files here. Commit it with them.\n"
-# Of a step that changes 10,000 files.
-_LARGEST = 2 * 1024 * 1024
 _NONE = "-"
 _UNMERGED = (
     "If git could not merge it, two people applied it to different files: keep the record of those"
@@ -78,12 +78,7 @@ class RecordChange(NamedTuple):
 
 
 def is_followed(workspace: Workspace) -> bool:
-    """Return whether git may carry the state's files; by what stands there, without asking git.
-
-    A shadow copy is not followed: what becomes of a record is no part of what it shows.
-    """
-    if workspace.live_claude is not None:
-        return False
+    """Return whether git may carry the state's files; by what stands there, without asking git."""
     folder = workspace.claude
     while (parent := os.path.dirname(folder)) != folder:
         folder = parent
@@ -136,7 +131,7 @@ def read_text(workspace: Workspace, name: str) -> str:
     """
     path = os.path.join(workspace.records, name)
     try:
-        text = read_plain(path, _LARGEST).decode()
+        text = read_plain(path, LARGEST_RECORD).decode()
         from_text(text)
     except (OSError, ValueError, RecursionError, InvalidVersion) as error:
         raise StateUnreadable(
@@ -165,17 +160,31 @@ def record_step(
     Raises:
         OSError: the new text cannot be staged.
     """
+    if workspace.live_claude is not None:  # a shadow copy, whose records are the live ones
+        return []
     if direction == "down":
-        name = ledger.recorded(migration.version)
-        return _take_away(workspace, ledger, name, migration, changes) if name is not None else []
+        known = ledger.recorded(migration.version)
+        return _take_away(workspace, ledger, known.name, migration, changes) if known else []
     if not is_followed(workspace):
         return []
     record = Record(migration.version, migration.checksum, _before(workspace, changes))
-    ledger.note_record(migration.version, migration.stem)
-    return [
-        *_folders(workspace),
-        _written(workspace, migration.stem, _as_before(ledger, record) or record),
-    ]
+    record = _as_before(ledger, record) or record
+    ledger.note_record(migration.version, known_of(migration.stem, to_text(record)))
+    return [*_folders(workspace), _written(workspace, migration.stem, record)]
+
+
+def known_of(name: str, text: str) -> KnownRecord:
+    """Return how the ledger knows a record."""
+    return KnownRecord(name, checksum_of(text.encode()))
+
+
+def standing(workspace: Workspace, name: str) -> KnownRecord:
+    """Return a record that stands with the files.
+
+    Raises:
+        StateUnreadable: it cannot be read, or is none.
+    """
+    return known_of(name, read_text(workspace, name))
 
 
 def _as_before(ledger: LedgerWriter, record: Record) -> Record | None:
@@ -286,3 +295,12 @@ def renamed(workspace: Workspace, old: str, migration: Migration) -> list[Record
         version=migration.version, checksum=migration.checksum, was=(*record.was, old)
     )
     return [*_gone(workspace, old), _written(workspace, migration.stem, new)]
+
+
+def known_in(changes: Sequence[RecordChange]) -> KnownRecord | None:
+    """Return how the ledger knows the record that changes bring, if they bring one."""
+    for change in changes:
+        if change.after is not None and change.after.kind == "file":
+            with open(change.staged, encoding="utf-8") as file:
+                return known_of(os.path.basename(change.path), file.read())
+    return None

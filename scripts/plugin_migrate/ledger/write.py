@@ -7,8 +7,9 @@ from collections.abc import Collection
 
 from .. import __version__
 from ..migration import Migration
+from ..plan import KnownRecord
 from ..version import Version
-from .read import Publish
+from .read import Publish, known_record
 from .schema import FACTS, SOURCES, record_fact
 
 
@@ -93,17 +94,18 @@ class LedgerWriter:
         """Note that nothing is known of a migration's record."""
         self._cursor.execute(f"DELETE FROM main.{FACTS} WHERE name = ?", (record_fact(version),))
 
-    def note_record(self, version: Version, name: str) -> None:
-        """Note that a migration's record, a file of this name, stands with the files."""
+    def note_record(self, version: Version, record: KnownRecord) -> None:
+        """Note that a migration's record stands with the files."""
         self._cursor.execute(
-            f"INSERT OR REPLACE INTO main.{FACTS} VALUES (?, ?)", (record_fact(version), name)
+            f"INSERT OR REPLACE INTO main.{FACTS} VALUES (?, ?)",
+            (record_fact(version), " ".join(record)),
         )
 
-    def recorded(self, version: Version) -> str | None:
-        """Return the name of a migration's record, if it has one."""
+    def recorded(self, version: Version) -> KnownRecord | None:
+        """Return a migration's record, if it has one."""
         query = f"SELECT value FROM main.{FACTS} WHERE name = ?"
         found = self._cursor.execute(query, (record_fact(version),)).fetchone()
-        return found and str(found[0])
+        return known_record(str(found[0])) if found is not None else None
 
     def log(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..engine.transaction import in_own_transaction, make_ledger
+from ..ledger.record import standing
 from ..ledger.write import LedgerWriter
 from ..plan import Entry, State, plan_upgrade
 from ..version import Version
@@ -26,13 +27,17 @@ def baseline(
         seen = recovered(workspace, done_by)
         steps = seen.plan(lambda entries: plan_upgrade(entries, target)).steps
         migrations = [file_of(step.entry) for step in steps]
-        recorded = {step.version for step in steps if step.entry.state is State.FILES_ONLY}
+        recorded = {
+            one.version: standing(workspace, one.migration.stem)
+            for one in (step.entry for step in steps)
+            if one.state is State.FILES_ONLY and one.migration is not None
+        }
 
         def write(ledger: LedgerWriter) -> None:
             for migration in migrations:
                 add_row(ledger, migration)
                 if migration.version in recorded:
-                    ledger.note_record(migration.version, migration.stem)
+                    ledger.note_record(migration.version, recorded[migration.version])
                 ledger.log("baseline", "done", migration.version)
 
         if steps:

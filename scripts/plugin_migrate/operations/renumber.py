@@ -20,7 +20,7 @@ from ..engine.staging import Change
 from ..engine.transaction import in_own_transaction, make_ledger
 from ..errors import Call, PlanRefused, StateUnreadable, UnknownTarget, UsageError, VersionExists
 from ..languages import language_of, load_language
-from ..ledger.record import renamed
+from ..ledger.record import known_in, renamed
 from ..ledger.write import LedgerWriter
 from ..migration import (
     Migration,
@@ -98,13 +98,14 @@ def _renumber(
         staging.rename_in_others(seen)
         record = renamed(seen.workspace, file.name.rpartition(".")[0], migration)
         staging.changes += [Change(*change) for change in record]
+        known = known_in(record)
 
         def write(ledger: LedgerWriter) -> None:
             if file.applied is not None:
                 metadata = metadata_text(describe(migration))
                 ledger.renumber(file.applied.version, migration, metadata)
-                if record:
-                    ledger.note_record(version, migration.stem)
+                if known is not None:
+                    ledger.note_record(version, known)
             what = f"{file.name} is {os.path.basename(migration.path)} now"
             ledger.log("renumber", "done", version, what)
 
