@@ -23,6 +23,29 @@ IGNORED = ".claude/orchestration/\n.claude/cache.json\n.claude/*.db*\n"
 MOVE_TODO = re.search(r"```python [^\n]*move-todo\.py\n(.*?)```", README.read_text(), re.DOTALL)[1]
 
 
+# Both halves of what git does not carry, beside what it does: a further database, an ignored file.
+MOVE_MODEL = """
+import json
+
+def up(ctx):
+    cache = json.loads((ctx.claude / "cache.json").read_text())
+    (ctx.claude / "cache.json").write_text(json.dumps({"entries": cache}))
+    with ctx.edit_json("settings.json") as settings:
+        model = settings.pop("model")
+    memory = ctx.database("memory.db")
+    memory.execute("CREATE TABLE model (title)")
+    memory.execute("INSERT INTO model VALUES (?)", (model,))
+
+def down(ctx):
+    cache = json.loads((ctx.claude / "cache.json").read_text())
+    (ctx.claude / "cache.json").write_text(json.dumps(cache["entries"]))
+    memory = ctx.database("memory.db")
+    with ctx.edit_json("settings.json") as settings:
+        settings["model"] = memory.execute("SELECT title FROM model").fetchone()[0]
+    memory.execute("DROP TABLE model")
+"""
+
+
 class Person(Project):
     """Somebody's clone or worktree of the project.
 
@@ -110,6 +133,13 @@ class Team:
         self.alice.add_migration("1.0.0", MOVE_TODO, "move-todo")
         self.base = self.alice.commit("Write a migration")
         self.alice.git("push -q origin main")
+
+    def apply(self) -> Person:
+        """Have Alice apply the migration, commit and push; return her."""
+        self.alice.upgrade()
+        self.alice.commit("Apply it")
+        self.alice.git("push -q origin HEAD")
+        return self.alice
 
     def clone(self, name: str, *options: str) -> Person:
         """Return another clone."""

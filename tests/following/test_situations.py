@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from people import MOVE_TODO, Git, Person, Team
+from people import MOVE_MODEL, MOVE_TODO, Person, Team
 from plugin_migrate.errors import HistoryLacksTree, MigrateError, PlanRefused, WouldDropRows
 from plugin_migrate.following.choices import Choices
 from plugin_migrate.operations.baseline import baseline
@@ -22,19 +22,9 @@ TODO = ["write tests", "cut a release"]
 RECORD = "plugin-migrate.applied/1.0.0-move-todo"
 
 
-@pytest.fixture
-def team(folder: Path, git: Git) -> Team:
-    """Alice's clone, with a migration that is not applied yet."""
-    return Team(folder, git)
-
-
 def applied(team: Team) -> Person:
     """Return Alice, who has applied the migration, committed and pushed."""
-    alice = team.alice
-    alice.upgrade()
-    alice.commit("Apply it")
-    alice.git("push -q origin HEAD")
-    return alice
+    return team.apply()
 
 
 def settled(person: Person, todo: list[str] = TODO) -> None:
@@ -492,27 +482,7 @@ def test_steps_on_the_database_take_their_turn(team: Team) -> None:
 
 def test_what_git_ignores_is_each_persons_own_half(team: Team) -> None:
     alice = team.alice
-    alice.add_migration(
-        "1.1.0",
-        """
-import json
-def up(ctx):
-    cache = json.loads((ctx.claude / "cache.json").read_text())
-    (ctx.claude / "cache.json").write_text(json.dumps({"entries": cache}))
-    with ctx.edit_json("settings.json") as settings:
-        model = settings.pop("model")
-    memory = ctx.database("memory.db")
-    memory.execute("CREATE TABLE model (title)")
-    memory.execute("INSERT INTO model VALUES (?)", (model,))
-def down(ctx):
-    cache = json.loads((ctx.claude / "cache.json").read_text())
-    (ctx.claude / "cache.json").write_text(json.dumps(cache["entries"]))
-    memory = ctx.database("memory.db")
-    with ctx.edit_json("settings.json") as settings:
-        settings["model"] = memory.execute("SELECT title FROM model").fetchone()[0]
-    memory.execute("DROP TABLE model")
-""",
-    )
+    alice.add_migration("1.1.0", MOVE_MODEL)
     bob = team.clone("bob")
     alice.write("cache.json", '["of Alice"]')
     bob.write("cache.json", '["of Bob"]')

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from ..errors import InvalidVersion, Place, StateUnreadable
 from ..git.command import NoAnswer, Repository
+from ..git.history import contents
 from ..migration import Migration, checksum_of
 from ..plain_file import read_plain
 from ..plan import KnownRecord
@@ -168,7 +169,7 @@ def record_step(
     if not is_followed(workspace):
         return []
     record = Record(migration.version, migration.checksum, _before(workspace, changes))
-    record = _as_before(ledger, record) or record
+    record = _as_before(workspace, ledger, record) or record
     ledger.note_record(migration.version, known_of(migration.stem, to_text(record)))
     return [*_folders(workspace), _written(workspace, migration.stem, record)]
 
@@ -187,19 +188,28 @@ def standing(workspace: Workspace, name: str) -> KnownRecord:
     return known_of(name, read_text(workspace, name))
 
 
-def _as_before(ledger: LedgerWriter, record: Record) -> Record | None:
-    """Return the record that the migration had before it was rolled back, if nothing came between.
+def _as_before(workspace: Workspace, ledger: LedgerWriter, record: Record) -> Record | None:
+    """Return the record that the migration had before it was rolled back, if git knows of neither.
 
-    Then the step finds what it found the first time, as far as it matters, and git's history holds
-    that; what the rollback has made instead, with later edits in it, may be in no commit.
+    Then the step finds the files as the rollback left them, and nothing was committed between: for
+    everybody else nothing has happened. What the rollback made of them may be in no commit.
     """
     undone = ledger.undone(record.version)
     if undone is None:
         return None
     said = json.loads(undone)
     earlier = from_text(said["text"])
-    is_same = said["after"] == record.before and earlier.checksum == record.checksum
-    return earlier if is_same else None
+    if said["after"] != record.before or earlier.checksum != record.checksum:
+        return None
+    name = f"HEAD:./{_inside(workspace, said['name'])}"
+    try:
+        committed = contents(Repository(workspace.claude), [name])[name]
+    except NoAnswer:
+        return None
+    is_committed = committed is not None and checksum_of(committed) == checksum_of(
+        said["text"].encode()
+    )
+    return earlier if is_committed else None
 
 
 def _take_away(
@@ -212,7 +222,7 @@ def _take_away(
     gone = _gone(workspace, name)
     if gone:
         after = _carried(workspace, ((one.path, one.after) for one in changes))
-        said = {"text": read_text(workspace, name), "after": after}
+        said = {"name": name, "text": read_text(workspace, name), "after": after}
         ledger.note_undone(migration.version, json.dumps(said))
     return gone
 
