@@ -1,7 +1,9 @@
 """What people decide where git's history does not say it, and what they are told."""
 
 import json
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -160,3 +162,35 @@ def test_what_a_rollback_needs_is_in_no_commit(team: Team) -> None:
         alice.sync()
     assert caught.value.details == ("No commit has its record",)
     assert len(alice.rows()) == 2
+
+
+@pytest.mark.parametrize("kind", ["link", "file", "folder"])
+def test_what_stands_in_a_records_place_is_named_and_kept(
+    team: Team, folder: Path, kind: str
+) -> None:
+    alice = team.alice
+    records = alice.claude / "plugin-migrate.applied"
+    if kind == "link":
+        records.symlink_to(folder)
+    elif kind == "file":
+        records.write_text("mine")
+    else:
+        (alice.claude / RECORD / "mine").mkdir(parents=True)
+    with pytest.raises(StateUnreadable):
+        alice.upgrade()
+    assert os.path.lexists(records)
+    assert not alice.database.exists() or alice.tables() == set()
+    assert alice.git("diff --stat") == ""
+
+
+@pytest.mark.parametrize(
+    "line", ['before - "../outside"', "before - nothing", "before", "checksum", "version 1"]
+)
+def test_a_record_that_somebody_made_up_is_refused(team: Team, line: str) -> None:
+    team.apply()
+    bob = team.clone("bob")
+    record = bob.claude / RECORD
+    record.write_text(f"{line}\n" + ("version 1.0.0\nchecksum x\n" if "before" in line else ""))
+    with pytest.raises(StateUnreadable, match="A migration's record cannot be read"):
+        bob.upgrade()
+    assert bob.tables() == set()

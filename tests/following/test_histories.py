@@ -5,9 +5,11 @@ when it was applied, files as git has them, and nothing of their own rows may go
 ``PLUGIN_MIGRATE_HISTORIES=500`` runs so many; else a few with fixed seeds.
 """
 
+import hashlib
 import json
 import os
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -121,10 +123,11 @@ class History:
         )
 
     def _holds_before(self, person: Person, name: str) -> bool:
-        wanted = self.rows[self.record(person, name) or ""]
+        record = self.record(person, name) or ""
+        (digest,) = re.findall(r'^before (\w+) "settings.json"$', record, re.MULTILINE)
         for commit in person.git("rev-list HEAD").split():
-            settings = json.loads(person.git("show", f"{commit}:.claude/settings.json"))
-            if settings.get(name) == wanted:
+            content = person.git("show", f"{commit}:.claude/settings.json").encode()
+            if hashlib.sha256(content).hexdigest() == digest:
                 return True
         return False
 

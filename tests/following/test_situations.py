@@ -601,3 +601,34 @@ def test_rehearsals_leave_the_records_and_everything_else(team: Team) -> None:
     assert "settings.json" not in shown
     assert bob.state() is State.FILES_ONLY
     assert bob.is_clean()
+
+
+def test_migrations_of_a_plugin_are_followed_too(team: Team, folder: Path) -> None:
+    plugin = folder / "keeper"
+    (plugin / ".claude-plugin").mkdir(parents=True)
+    (plugin / ".claude-plugin/plugin.json").write_text('{"name": "keeper", "version": "1.0.0"}')
+    (plugin / "migrations").mkdir()
+    (plugin / "migrations/plugin-migrate.yaml").write_text("")
+    (plugin / "migrations/1.0.0-take.py").write_text(MOVE_TODO)
+    alice = team.alice
+    (alice.migrations / "1.0.0-move-todo.py").unlink()
+    (alice.root / ".gitignore").write_text("*.db\n")
+    alice.commit("A plugin moves the list")
+    assert alice.cli("upgrade", "--plugin-dir", str(plugin)).returncode == 0
+    assert (alice.claude / "plugin-migrate.applied/plugins/keeper/1.0.0-take").exists()
+    alice.commit("Apply it")
+    alice.git("push -q origin main")
+    bob = team.clone("bob")
+
+    done = bob.cli("sync", "--plugin-dir", str(plugin))
+
+    assert "(the database only: git brought its files)" in done.stdout, done.stderr
+    database = bob.claude / "keeper/state.db"
+    assert bob.query("SELECT title FROM todo", database=database) == [(one,) for one in TODO]
+    assert bob.is_clean()
+    bob.git("checkout -q HEAD~1")
+    # The plugin is installed here all the same: what it ships is applied to these files too.
+    done = bob.cli("sync", "--plugin-dir", str(plugin))
+    assert "git took back its files" in done.stdout, done.stderr
+    assert "todo" not in bob.read("settings.json")
+    assert bob.query("SELECT title FROM todo", database=database) == [(one,) for one in TODO]

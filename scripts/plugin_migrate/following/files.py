@@ -6,9 +6,9 @@ Nothing is guessed: files that history does not hold only the user can name.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
-from ..errors import Call, HistoryLacksTree, StateUnreadable, UsageError
+from ..errors import Call, HistoryLacksTree, InvalidVersion, StateUnreadable, UsageError
 from ..git import history
 from ..git.command import NoAnswer, Repository
 from ..git.trees import write_tree
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # What a user says who wants the files as they are here.
 HERE = "here"
+# Of the commits that have a record, the newest.
+_MOST_COMPARED = 50
 
 
 class Tree(NamedTuple):
@@ -45,13 +47,17 @@ class Chooser:
     Parameters:
         workspace: the live state.
         given: what the user named: a commit, ``here``, or nothing.
+        applied: the records of what is applied here, whether they stand or not.
 
     Raises:
         UsageError: ``given`` is no commit.
     """
 
-    def __init__(self, workspace: Workspace, given: str | None) -> None:
+    def __init__(
+        self, workspace: Workspace, given: str | None, applied: Collection[KnownRecord]
+    ) -> None:
         self._workspace = workspace
+        self._applied = applied
         self.repository = Repository(workspace.live_claude or workspace.claude)
         self._given: Tree | None = None
         if given == HERE:
@@ -116,7 +122,7 @@ class Chooser:
             named = [f"{commit}:./{path}" for commit in commits[:1]]
             found = history.contents(self.repository, named)
             return from_text(((found[named[0]] if named else None) or b"").decode())
-        except (NoAnswer, ValueError):
+        except (NoAnswer, ValueError, InvalidVersion):
             raise StateUnreadable(f"No commit has the record {record.name}") from None
 
     def _before(
@@ -127,16 +133,15 @@ class Chooser:
         if said.checksum != prepared.migration.checksum:
             raise _other_text(prepared)
         path, fits = self._path_of(record), _fits(record)
-        commits = history.commits_here(self.repository, path, fits) or history.commits_anywhere(
-            self.repository, path, fits
-        )
-        if now is not None and now.brought_by in commits and _are(claude, said.before):
+        anywhere = history.commits_anywhere(self.repository, path, fits)[::-1]
+        if now is not None and now.brought_by in anywhere and _are(claude, said.before):
             return now
-        oldest_first = commits[::-1]
-        commit = history.commit_before(self.repository, oldest_first, said.before)
-        if commit is None:
-            raise _lacking(prepared, self._why(oldest_first, said.before))
-        return Tree(commit, brought_by=oldest_first[0])
+        here = history.commits_here(self.repository, path, fits)[::-1]
+        for commits in (here, anywhere):
+            commit = history.commit_before(self.repository, commits, said.before)
+            if commit is not None:
+                return Tree(commit, brought_by=commits[0])
+        raise _lacking(prepared, self._why(here or anywhere, said.before))
 
     def _with(self, prepared: Prepared, record: KnownRecord, now: Tree | None, claude: str) -> Tree:
         """Return the files that the step stood with which git has taken back."""
@@ -145,14 +150,31 @@ class Chooser:
         if now is not None and content is not None and _fits(record)(content):
             return now
         commits = history.commits_anywhere(self.repository, path, _fits(record))
-        if not commits:
+        stashed = history.stashes(self.repository)
+        trees = [
+            Tree(stashed[commit], commit) if commit in stashed else Tree(commit)
+            for commit in commits[:_MOST_COMPARED]
+        ]
+        if not trees:
             raise _lacking(prepared, "No commit has its record")
-        stash = history.stashed_with(self.repository, commits[0])
-        return Tree(commits[0]) if stash is None else Tree(stash, commits[0])
+        return next(filter(self._has_all, trees), trees[0])
+
+    def _has_all(self, tree: Tree) -> bool:
+        """Return whether all that is applied here stood in a commit: it was in step then."""
+        commits = [one for one in (tree.commit, tree.with_files_of) if one is not None]
+        names = {
+            record: [f"{commit}:./{self._path_of(record)}" for commit in commits]
+            for record in self._applied
+        }
+        held = history.contents(self.repository, [one for many in names.values() for one in many])
+        return all(
+            any((content := held[name]) is not None and _fits(record)(content) for name in many)
+            for record, many in names.items()
+        )
 
     def _path_of(self, record: KnownRecord) -> str:
         records = os.path.join(self._workspace.records, record.name)
-        return os.path.relpath(records, self.repository.folder)
+        return os.path.relpath(records, self.repository.folder).replace(os.sep, "/")
 
     def _why(self, commits: tuple[str, ...], before: Mapping[str, str | None]) -> str:
         if not commits:

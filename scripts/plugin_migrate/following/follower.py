@@ -8,7 +8,13 @@ from contextlib import ExitStack, suppress
 
 from ..engine import recovery
 from ..engine.transaction import in_own_transaction, make_ledger
-from ..errors import HistoryLacksTree, MigrateError, StateUnreadable, Unpublished
+from ..errors import (
+    HistoryLacksTree,
+    MigrateError,
+    StateUnreadable,
+    Unpublished,
+    WouldDropRows,
+)
 from ..ledger.record import standing
 from ..report import Reporter, StepResult
 from ..sandbox.live_paths import name_live
@@ -64,7 +70,7 @@ class Follower:
         self._backup = backup
         self._recorded = ledger.recorded
         self._may_drop = choices.may_drop
-        self._chooser = Chooser(workspace, choices.files_from)
+        self._chooser = Chooser(workspace, choices.files_from, ledger.recorded.values())
         self._open = ExitStack()
         self._walk: Walk | None = None
 
@@ -150,7 +156,7 @@ class Follower:
         if (
             error.file is None
             and self.failed is not None
-            and not isinstance(error, HistoryLacksTree)
+            and not isinstance(error, HistoryLacksTree | WouldDropRows)
         ):
             error.file = self.failed.migration.path
 

@@ -215,7 +215,7 @@ def _files(claude: str) -> list[str]:
         links = [name for name in names if os.path.islink(os.path.join(folder, name))]
         names[:] = [name for name in names if name != BOOKKEEPING_NAME and name not in links]
         found += [os.path.relpath(os.path.join(folder, name), claude) for name in (*files, *links)]
-    return found
+    return [path.replace(os.sep, "/") for path in found]
 
 
 def _put(source: str, target: str) -> None:

@@ -85,9 +85,9 @@ def commit_before(
     Raises:
         NoAnswer: git cannot be asked.
     """
+    stashed = stashes(repository)
     for commit in commits:
-        brought_by = stashed_with(repository, commit) or commit
-        for parent in parents_of(repository, brought_by):
+        for parent in parents_of(repository, stashed.get(commit, commit)):
             if not files:
                 return parent
             paths = map(literal, sorted(files))
@@ -155,17 +155,14 @@ def _ids(repository: Repository, names: Sequence[str]) -> list[str | None]:
     return [word[0] if len(word) == 3 and word[1] == "blob" else None for word in words]
 
 
-def stashed_with(repository: Repository, commit: str) -> str | None:
-    """Return the stash whose untracked files ``commit`` holds, if it is such a commit."""
+def stashes(repository: Repository) -> dict[str, str]:
+    """Return what is stashed, by the commit that holds its untracked files."""
     try:
         said = repository.ask("log", "-g", "--format=%H %P", "refs/stash", "--")
-    except NoAnswer:  # nothing is stashed
-        return None
-    for line in said.decode().splitlines():
-        stash, *parents = line.split()
-        if parents[2:] == [commit]:
-            return stash
-    return None
+    except NoAnswer:  # nothing is
+        return {}
+    lines = (line.split() for line in said.decode().splitlines())
+    return {commits[3]: commits[0] for commits in lines if len(commits) == 4}
 
 
 def resolved(repository: Repository, name: str) -> str | None:

@@ -16,7 +16,7 @@ from ..errors import InvalidVersion, Place, StateUnreadable
 from ..git.command import NoAnswer, Repository
 from ..git.history import contents
 from ..migration import Migration, checksum_of
-from ..plain_file import read_plain
+from ..plain_file import parse_json, read_plain
 from ..plan import KnownRecord
 from ..storage.durable import make_folder
 from ..storage.nodes import Node, inside, observe
@@ -103,7 +103,7 @@ def from_text(text: str) -> Record:
     """Return the record that ``text`` holds.
 
     Raises:
-        ValueError: it is none: damaged, or two versions of it that git could not merge.
+        ValueError, InvalidVersion: it is none: damaged, or two that git could not merge.
     """
     said: dict[str, str] = {}
     before: dict[str, str | None] = {}
@@ -114,7 +114,7 @@ def from_text(text: str) -> Record:
             said[word] = rest
         elif word == "before":
             digest, _, path = rest.partition(" ")
-            before[inside(json.loads(path))] = None if digest == _NONE else digest
+            before[inside(parse_json(path))] = None if digest == _NONE else digest
         elif word == "was":
             was.append(inside(rest))
         elif word not in ("#", ""):
@@ -134,7 +134,7 @@ def read_text(workspace: Workspace, name: str) -> str:
     try:
         text = read_plain(path, LARGEST_RECORD).decode()
         from_text(text)
-    except (OSError, ValueError, RecursionError, InvalidVersion) as error:
+    except (OSError, ValueError, InvalidVersion) as error:
         raise StateUnreadable(
             f"A migration's record cannot be read: {getattr(error, 'strerror', None) or error}",
             file=path,
@@ -159,6 +159,7 @@ def record_step(
         changes: what the step does to files.
 
     Raises:
+        StateUnreadable: something else stands where the record belongs.
         OSError: the new text cannot be staged.
     """
     if workspace.live_claude is not None:  # a shadow copy, whose records are the live ones
@@ -256,17 +257,29 @@ def _is_file(node: Node | None) -> bool:
 
 def _inside(workspace: Workspace, name: str) -> str:
     """Return a record's path below ``.claude/``."""
-    return os.path.relpath(os.path.join(workspace.records, name), workspace.claude)
+    inside = os.path.relpath(os.path.join(workspace.records, name), workspace.claude)
+    return inside.replace(os.sep, "/")
 
 
 def _folders(workspace: Workspace) -> list[RecordChange]:
-    parts = _inside(workspace, "").split("/")
+    parts = _inside(workspace, "").rstrip("/").split("/")
     paths = ["/".join(parts[: count + 1]) for count in range(len(parts))]
-    return [
-        RecordChange(path, None, Node("dir", 0o755), "")
-        for path in paths
-        if not os.path.lexists(os.path.join(workspace.claude, path))
-    ]
+    missing = []
+    for path in paths:
+        node = observe(os.path.join(workspace.claude, path), through_links=False)
+        if node is None:
+            missing.append(RecordChange(path, None, Node("dir", 0o755), ""))
+        elif node.kind != "dir":
+            raise _in_the_way(workspace, path)
+    return missing
+
+
+def _in_the_way(workspace: Workspace, path: str) -> StateUnreadable:
+    return StateUnreadable(
+        f"{path} is where the records of applied migrations belong, and it is something else",
+        file=os.path.join(workspace.claude, path),
+        hint="Nothing was changed. Move it away, then run the command again.",
+    )
 
 
 def _written(workspace: Workspace, name: str, record: Record) -> RecordChange:
@@ -278,6 +291,8 @@ def _written(workspace: Workspace, name: str, record: Record) -> RecordChange:
     after = observe(staged)
     assert after is not None
     before = observe(os.path.join(workspace.claude, path), through_links=False)
+    if before is not None and before.kind != "file":
+        raise _in_the_way(workspace, path)
     return RecordChange(path, before, after._replace(mode=0o644), staged)
 
 

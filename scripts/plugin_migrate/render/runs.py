@@ -255,6 +255,8 @@ def _body(text: str) -> list[str]:
 def _next_steps(run: Run, style: Style) -> list[str]:
     assert run.error is not None
     count = len(run.results)
+    if run.error.code in ("history_lacks_tree", "would_drop_rows"):
+        return [f"{_steps(count)} of this run finished before it."]
     if run.error.code == "needs_repair":
         return [f"{_steps(count)} of this run finished before it."]
     if run.plan.direction == "up":
