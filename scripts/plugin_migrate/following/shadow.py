@@ -10,17 +10,22 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 
-from ..engine.staging import Change, Staging
 from ..errors import StateUnreadable
 from ..git.command import NoAnswer, Repository
+from ..sandbox.staging import Staging
 from ..storage import durable, sqlite
-from ..storage.exclusions import SIDE_SUFFIXES, holds_database
 from ..storage.files import discard
 from ..storage.live_database import LiveDatabase, copy_live, digest_of_closed
+from ..storage.nodes import PathChange
+from ..storage.state_tree import SIDE_SUFFIXES, WalkedFolder, entries, holds_database, walk
 from ..workspace import BOOKKEEPING_NAME, Workspace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..storage.state_tree import Found
 
 
 class Shadow:
@@ -190,11 +195,11 @@ class Noted:
     """
 
     def __init__(self) -> None:
-        self.files: dict[str, Change] = {}
-        self.first: dict[str, Change] = {}
+        self.files: dict[str, PathChange] = {}
+        self.first: dict[str, PathChange] = {}
         self.databases: list[str] = []
 
-    def add_files(self, changes: Sequence[Change]) -> None:
+    def add_files(self, changes: Iterable[PathChange]) -> None:
         """Note files, and databases that come or go."""
         for change in changes:
             self.first.setdefault(change.path, change)
@@ -210,12 +215,12 @@ class Noted:
 
 def _files(claude: str) -> list[str]:
     """Return the paths of files and links below a folder, but for our own folder's."""
-    found = []
-    for folder, names, files in os.walk(claude):
-        links = [name for name in names if os.path.islink(os.path.join(folder, name))]
-        names[:] = [name for name in names if name != BOOKKEEPING_NAME and name not in links]
-        found += [os.path.relpath(os.path.join(folder, name), claude) for name in (*files, *links)]
-    return [path.replace(os.sep, "/") for path in found]
+
+    def list_folder(place: WalkedFolder) -> Iterable[Found]:
+        return entries(place, () if place.prefix else (BOOKKEEPING_NAME,))
+
+    found = walk(WalkedFolder.root(claude), list_folder)
+    return [one.path for one in found if one.kind in ("file", "link")]
 
 
 def _put(source: str, target: str) -> None:

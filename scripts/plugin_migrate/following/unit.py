@@ -12,15 +12,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 
 from ..engine import recovery
-from ..engine.redo_log import DatabaseEntry, LogWriter, Manifest, refuse_unpublishable
-from ..engine.staging import Change
+from ..engine.compare import refuse_unpublishable
+from ..engine.redo_log import DatabaseEntry, LogWriter, Manifest
 from ..errors import Conflict, StateUnreadable
 from ..ledger.write import LedgerWriter
 from ..plan import KnownRecord
 from ..storage import sqlite
 from ..storage.files import discard
 from ..storage.live_database import LiveDatabase, copy_live, digest_of_closed, pad_to_two_pages
-from ..storage.nodes import Node, observe
+from ..storage.nodes import Node, PathChange, observe
 from ..version import Version
 from ..workspace import Workspace
 from .shadow import Shadow
@@ -79,7 +79,7 @@ def publish(
 def _log(walk: Walk, last: Prepared) -> tuple[Log, Manifest] | None:
     """Write the redo log of what is published beside the state database, if there is any."""
     shadow, live = walk.shadow, walk.shadow.live
-    changes = list(_changes(walk))
+    changes = dict(_changes(walk))
     databases = [path for path in dict.fromkeys(walk.noted.databases) if path in shadow.digests]
     if not changes and not databases:
         return None
@@ -103,7 +103,7 @@ def _entry(log: Log, shadow: Shadow, number: int, path: str) -> DatabaseEntry:
     return DatabaseEntry(path, name, shadow.digests[path], digest_of_closed(copy))
 
 
-def _changes(walk: Walk) -> Iterator[Change]:
+def _changes(walk: Walk) -> Iterator[tuple[PathChange, str]]:
     """Yield what the steps changed of our files, compared with what is here now."""
     shadow, live = walk.shadow, walk.shadow.live
     made: set[str] = set()
@@ -122,7 +122,8 @@ def _changes(walk: Walk) -> Iterator[Change]:
         if after is not None and before is not None:
             after = after._replace(link=before.link)
         if before != after:
-            yield Change(path, before, after, os.path.join(shadow.workspace.claude, path))
+            staged = os.path.join(shadow.workspace.claude, path)
+            yield PathChange(path, before, after), staged
 
 
 def _is_same(here: Node | None, copied: Node | None) -> bool:
@@ -131,18 +132,18 @@ def _is_same(here: Node | None, copied: Node | None) -> bool:
     return (here.kind, here.sha256) == (copied.kind, copied.sha256)
 
 
-def _folders(live: Workspace, path: str, made: set[str]) -> Iterator[Change]:
+def _folders(live: Workspace, path: str, made: set[str]) -> Iterator[tuple[PathChange, str]]:
     """Yield the folders above ``path`` that are not here: git keeps none that is empty."""
     parts = path.split("/")[:-1]
     for count in range(1, len(parts) + 1):
         folder = "/".join(parts[:count])
         if folder not in made and not os.path.lexists(os.path.join(live.claude, folder)):
             made.add(folder)
-            yield Change(folder, None, Node("dir", 0o755), "")
+            yield PathChange(folder, None, Node("dir", 0o755)), ""
 
 
 def _back_up(backup: StepKeeper, manifest: Manifest) -> None:
-    backup.add_files([Change(e.path, e.before, e.after, "") for e in manifest.entries])
+    backup.add_files(manifest.entries)
     for entry in manifest.databases:
         backup.add_database(entry.path, entry.after)
     backup.commit()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..errors import Call, InvalidVersion, LedgerLost, NotALedger, Place, StateUnreadable
 from ..migration import checksum_of
-from ..plain_file import read_plain
+from ..plain_file import parse_json, read_plain
 from ..plan import Applied, KnownRecord
 from ..storage import sqlite
 from ..values import NamedTuple
@@ -60,10 +60,18 @@ class StoredSource(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What an applied migration's file said of itself; ``metadata`` is JSON text."""
+    """What an applied migration's file said of itself; ``text`` is its metadata as JSON."""
 
     language: str
-    metadata: str
+    text: str
+
+    def metadata(self) -> Mapping[str, Any]:
+        """Return the metadata; none if it is not what this tool writes."""
+        try:
+            metadata = parse_json(self.text)
+        except ValueError:
+            return {}
+        return metadata if isinstance(metadata, dict) else {}
 
 
 class Ledger(NamedTuple):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 from ..errors import InvalidVersion, Place, StateUnreadable
 from ..git.command import NoAnswer, Repository
@@ -19,32 +19,12 @@ from ..migration import Migration, checksum_of
 from ..plain_file import parse_json, read_plain
 from ..plan import KnownRecord
 from ..storage.durable import make_folder
-from ..storage.nodes import Node, inside, observe
+from ..storage.nodes import Node, PathChange, inside, observe
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
 from .read import LARGEST_RECORD
 from .write import LedgerWriter
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Protocol
-
-    class Changed(Protocol):
-        """A path that a step changed; see :class:`plugin_migrate.engine.staging.Change`."""
-
-        @property
-        def path(self) -> str:
-            """Relative to ``.claude/``."""
-
-        @property
-        def before(self) -> Node | None:
-            """What stood there."""
-
-        @property
-        def after(self) -> Node | None:
-            """What is to stand there."""
-
 
 _HEAD = "# plugin-migrate: applied to the files here. Commit it with them.\n"
 _NONE = "-"
@@ -67,15 +47,6 @@ class Record(NamedTuple):
     checksum: str
     before: dict[str, str | None]
     was: tuple[str, ...] = ()
-
-
-class RecordChange(NamedTuple):
-    """What becomes of a path with a step; as :class:`plugin_migrate.engine.staging.Change`."""
-
-    path: str
-    before: Node | None
-    after: Node | None
-    staged: str
 
 
 def is_followed(workspace: Workspace) -> bool:
@@ -148,11 +119,12 @@ def record_step(
     ledger: LedgerWriter,
     direction: str,
     migration: Migration,
-    changes: Iterable[Changed],
-) -> list[RecordChange]:
+    changes: Iterable[PathChange],
+) -> dict[PathChange, str]:
     """Note in the ledger what becomes of a migration's record, and return it as changes of files.
 
-    They belong to the step's own: the record comes and goes with what it tells of.
+    They belong to the step's own: the record comes and goes with what it tells of. Each comes with
+    the absolute path of the new content.
 
     Parameters:
         ledger: writes in the step's transaction.
@@ -163,16 +135,16 @@ def record_step(
         OSError: the new text cannot be staged.
     """
     if workspace.live_claude is not None:  # a shadow copy, whose records are the live ones
-        return []
+        return {}
     if direction == "down":
         known = ledger.recorded(migration.version)
-        return _take_away(workspace, ledger, known.name, migration, changes) if known else []
+        return _take_away(workspace, ledger, known.name, migration, changes) if known else {}
     if not is_followed(workspace):
-        return []
+        return {}
     record = Record(migration.version, migration.checksum, _before(workspace, changes))
     record = _as_before(workspace, ledger, record) or record
     ledger.note_record(migration.version, known_of(migration.stem, to_text(record)))
-    return [*_folders(workspace), _written(workspace, migration.stem, record)]
+    return _folders(workspace) | _written(workspace, migration.stem, record)
 
 
 def known_of(name: str, text: str) -> KnownRecord:
@@ -218,8 +190,8 @@ def _take_away(
     ledger: LedgerWriter,
     name: str,
     migration: Migration,
-    changes: Iterable[Changed],
-) -> list[RecordChange]:
+    changes: Iterable[PathChange],
+) -> dict[PathChange, str]:
     gone = _gone(workspace, name)
     if gone:
         after = _carried(workspace, ((one.path, one.after) for one in changes))
@@ -228,7 +200,7 @@ def _take_away(
     return gone
 
 
-def _before(workspace: Workspace, changes: Iterable[Changed]) -> dict[str, str | None]:
+def _before(workspace: Workspace, changes: Iterable[PathChange]) -> dict[str, str | None]:
     """Return what git carries of what a step changed, as it was."""
     return _carried(
         workspace, ((one.path, one.before) for one in changes if _is_file(one.before or one.after))
@@ -261,14 +233,14 @@ def _inside(workspace: Workspace, name: str) -> str:
     return inside.replace(os.sep, "/")
 
 
-def _folders(workspace: Workspace) -> list[RecordChange]:
+def _folders(workspace: Workspace) -> dict[PathChange, str]:
     parts = _inside(workspace, "").rstrip("/").split("/")
     paths = ["/".join(parts[: count + 1]) for count in range(len(parts))]
-    missing = []
+    missing: dict[PathChange, str] = {}
     for path in paths:
         node = observe(os.path.join(workspace.claude, path), through_links=False)
         if node is None:
-            missing.append(RecordChange(path, None, Node("dir", 0o755), ""))
+            missing[PathChange(path, None, Node("dir", 0o755))] = ""
         elif node.kind != "dir":
             raise _in_the_way(workspace, path)
     return missing
@@ -282,7 +254,7 @@ def _in_the_way(workspace: Workspace, path: str) -> StateUnreadable:
     )
 
 
-def _written(workspace: Workspace, name: str, record: Record) -> RecordChange:
+def _written(workspace: Workspace, name: str, record: Record) -> dict[PathChange, str]:
     path = _inside(workspace, name)
     make_folder(workspace.scratch)
     staged = os.path.join(workspace.scratch, "record")
@@ -293,16 +265,16 @@ def _written(workspace: Workspace, name: str, record: Record) -> RecordChange:
     before = observe(os.path.join(workspace.claude, path), through_links=False)
     if before is not None and before.kind != "file":
         raise _in_the_way(workspace, path)
-    return RecordChange(path, before, after._replace(mode=0o644), staged)
+    return {PathChange(path, before, after._replace(mode=0o644)): staged}
 
 
-def _gone(workspace: Workspace, name: str) -> list[RecordChange]:
+def _gone(workspace: Workspace, name: str) -> dict[PathChange, str]:
     path = _inside(workspace, name)
     before = observe(os.path.join(workspace.claude, path), through_links=False)
-    return [] if before is None else [RecordChange(path, before, None, "")]
+    return {} if before is None else {PathChange(path, before, None): ""}
 
 
-def renamed(workspace: Workspace, old: str, migration: Migration) -> list[RecordChange]:
+def renamed(workspace: Workspace, old: str, migration: Migration) -> dict[PathChange, str]:
     """Return what becomes of a record, if there is one, when its migration gets another version.
 
     Parameters:
@@ -314,18 +286,18 @@ def renamed(workspace: Workspace, old: str, migration: Migration) -> list[Record
         OSError: the new one cannot be staged.
     """
     if not os.path.lexists(os.path.join(workspace.records, old)):
-        return []
+        return {}
     record = from_text(read_text(workspace, old))
     new = record._replace(
         version=migration.version, checksum=migration.checksum, was=(*record.was, old)
     )
-    return [*_gone(workspace, old), _written(workspace, migration.stem, new)]
+    return _gone(workspace, old) | _written(workspace, migration.stem, new)
 
 
-def known_in(changes: Sequence[RecordChange]) -> KnownRecord | None:
+def known_in(changes: Mapping[PathChange, str]) -> KnownRecord | None:
     """Return how the ledger knows the record that changes bring, if they bring one."""
-    for change in changes:
+    for change, staged in changes.items():
         if change.after is not None and change.after.kind == "file":
-            with open(change.staged, encoding="utf-8") as file:
+            with open(staged, encoding="utf-8") as file:
                 return known_of(os.path.basename(change.path), file.read())
     return None
