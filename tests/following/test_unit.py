@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from people import MOVE_MODEL, Person, Team
+from people import IGNORED, MOVE_MODEL, Person, Team
 from plugin_migrate.errors import Conflict, ForeignDatabase
 from plugin_migrate.plan import State
 
@@ -110,3 +110,32 @@ def test_a_database_outside_of_the_project_is_followed_too(team: Team, folder: P
     alice.config(f"database: {folder}/bob.db\n")
     with pytest.raises(ForeignDatabase):
         alice.look()
+
+
+def test_a_database_that_one_step_makes_and_the_next_changes(team: Team) -> None:
+    alice = team.alice
+    alice.add_migration(
+        "1.1.0",
+        """
+def up(ctx):
+    ctx.database("notes/memory.db").execute("CREATE TABLE notes (x)")
+""",
+    )
+    alice.add_migration(
+        "1.2.0",
+        """
+def up(ctx):
+    ctx.database("notes/memory.db").execute("INSERT INTO notes VALUES (1)")
+    (ctx.claude / "cache.json").write_text("[2]")
+""",
+    )
+    (alice.root / ".gitignore").write_text(IGNORED + "*.db\n")
+    team.apply()
+    bob = team.clone("bob")
+    bob.write("cache.json", "[1]")
+
+    bob.upgrade()
+
+    assert bob.query("SELECT x FROM notes", database=bob.claude / "notes/memory.db") == [(1,)]
+    assert bob.read("cache.json") == "[2]"
+    assert bob.is_clean()

@@ -70,6 +70,7 @@ class Shadow:
         """
         self._carried = self._listed()
         self._remove_ours()
+        self.digests = {}
         self._staging.refresh()
         local = self._staging.claude
         for path in self._ignored(_files(local)):
@@ -191,7 +192,7 @@ def shadow_for(live: Workspace, repository: Repository) -> Iterator[Shadow]:
 class Noted:
     """Notes what steps on a shadow change, where a run's backup keeps it.
 
-    ``files`` are the last changes by path, and ``first`` what stood there before the first.
+    ``files`` are the last changes by path, and ``first`` the first ones.
     """
 
     def __init__(self) -> None:

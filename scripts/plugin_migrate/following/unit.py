@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 
 from ..engine import recovery
@@ -79,8 +79,8 @@ def publish(
 def _log(walk: Walk, last: Prepared) -> tuple[Log, Manifest] | None:
     """Write the redo log of what is published beside the state database, if there is any."""
     shadow, live = walk.shadow, walk.shadow.live
-    changes = dict(_changes(walk))
-    databases = [path for path in dict.fromkeys(walk.noted.databases) if path in shadow.digests]
+    databases = [path for path in dict.fromkeys(walk.noted.databases) if _is_replaced(shadow, path)]
+    changes = dict(_changes(walk, databases))
     if not changes and not databases:
         return None
     refuse_unpublishable(live, changes)
@@ -103,13 +103,20 @@ def _entry(log: Log, shadow: Shadow, number: int, path: str) -> DatabaseEntry:
     return DatabaseEntry(path, name, shadow.digests[path], digest_of_closed(copy))
 
 
-def _changes(walk: Walk) -> Iterator[tuple[PathChange, str]]:
-    """Yield what the steps changed of our files, compared with what is here now."""
+def _is_replaced(shadow: Shadow, path: str) -> bool:
+    """Return whether a database was there before the steps and still is."""
+    return path in shadow.digests and os.path.exists(os.path.join(shadow.workspace.claude, path))
+
+
+def _changes(walk: Walk, databases: Collection[str]) -> Iterator[tuple[PathChange, str]]:
+    """Yield what the steps changed of our files, compared with what is here now.
+
+    Parameters:
+        databases: those that are published in another way.
+    """
     shadow, live = walk.shadow, walk.shadow.live
     made: set[str] = set()
-    for path in sorted(shadow.ours(walk.noted.files)):
-        if path in walk.noted.databases and path in shadow.digests:
-            continue
+    for path in sorted(shadow.ours(walk.noted.files) - set(databases)):
         before = observe(os.path.join(live.claude, path))
         if not _is_same(before, walk.noted.first[path].before) and path not in shadow.digests:
             raise Conflict(
@@ -118,11 +125,11 @@ def _changes(walk: Walk) -> Iterator[tuple[PathChange, str]]:
                 hint="Nothing was changed. Run the command again.",
             )
         yield from _folders(live, path, made)
-        after = walk.noted.files[path].after
+        staged = os.path.join(shadow.workspace.claude, path)
+        after = observe(staged)  # what a later step may have changed once more
         if after is not None and before is not None:
             after = after._replace(link=before.link)
         if before != after:
-            staged = os.path.join(shadow.workspace.claude, path)
             yield PathChange(path, before, after), staged
 
 
