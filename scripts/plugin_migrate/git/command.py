@@ -10,7 +10,10 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable
-from typing import IO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO
 
 _PATIENCE = 60.0  # seconds
 _GIT = (

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import IO
 
 from ..plain_file import size_of
 from ..storage.files import require_room
 from ..storage.nodes import inside
 from ..values import NamedTuple
 from .command import NoAnswer, Repository
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO
+
 
 _MOST_FILES = 100_000
 _LARGEST = 1 << 30
