@@ -12,7 +12,7 @@ from ..errors import Call, HistoryLacksTree, InvalidVersion, StateUnreadable, Us
 from ..git import history
 from ..git.command import NoAnswer, Repository
 from ..git.trees import write_tree
-from ..ledger.record import Record, from_text, known_of, read_text
+from ..ledger.record import CommittedRecord, from_text, known_of, read_text
 from ..migration import checksum_of
 from ..plan import KnownRecord
 from ..values import NamedTuple
@@ -106,7 +106,7 @@ class Chooser:
             why = f"Those of {(tree.commit or '')[:12]} cannot be read: {error}"
             raise _lacking(prepared, why) from None
 
-    def read(self, record: KnownRecord) -> Record:
+    def read(self, record: KnownRecord) -> CommittedRecord:
         """Return what a record says: that stands with the files, or is in any commit.
 
         Raises:

@@ -34,7 +34,7 @@ _UNMERGED = (
 )
 
 
-class Record(NamedTuple):
+class CommittedRecord(NamedTuple):
     """What is known of one applied migration where only the files are.
 
     ``version`` and ``checksum`` are those of the migration. ``before`` holds the SHA-256 of each
@@ -59,7 +59,7 @@ def is_followed(workspace: Workspace) -> bool:
     return False
 
 
-def to_text(record: Record) -> str:
+def to_text(record: CommittedRecord) -> str:
     """Return the text of a record."""
     lines = [f"version {record.version}\n", f"checksum {record.checksum}\n"]
     lines += [f"was {name}\n" for name in record.was]
@@ -70,7 +70,7 @@ def to_text(record: Record) -> str:
     return _HEAD + "".join(lines)
 
 
-def from_text(text: str) -> Record:
+def from_text(text: str) -> CommittedRecord:
     """Return the record that ``text`` holds.
 
     Raises:
@@ -92,7 +92,7 @@ def from_text(text: str) -> Record:
             raise ValueError(f"a line that no record has: {line!r:.60}")
     if len(said) < 2:
         raise ValueError("it has no version and checksum")
-    return Record(Version.parse(said["version"]), said["checksum"], before, tuple(was))
+    return CommittedRecord(Version.parse(said["version"]), said["checksum"], before, tuple(was))
 
 
 def read_text(workspace: Workspace, name: str) -> str:
@@ -141,7 +141,7 @@ def record_step(
         return _take_away(workspace, ledger, known.name, migration, changes) if known else {}
     if not is_followed(workspace):
         return {}
-    record = Record(migration.version, migration.checksum, _before(workspace, changes))
+    record = CommittedRecord(migration.version, migration.checksum, _before(workspace, changes))
     record = _as_before(workspace, ledger, record) or record
     ledger.note_record(migration.version, known_of(migration.stem, to_text(record)))
     return _folders(workspace) | _written(workspace, migration.stem, record)
@@ -161,7 +161,9 @@ def standing(workspace: Workspace, name: str) -> KnownRecord:
     return known_of(name, read_text(workspace, name))
 
 
-def _as_before(workspace: Workspace, ledger: LedgerWriter, record: Record) -> Record | None:
+def _as_before(
+    workspace: Workspace, ledger: LedgerWriter, record: CommittedRecord
+) -> CommittedRecord | None:
     """Return the record that the migration had before it was rolled back, if git knows of neither.
 
     Then the step finds the files as the rollback left them, and nothing was committed between: for
@@ -254,7 +256,7 @@ def _in_the_way(workspace: Workspace, path: str) -> StateUnreadable:
     )
 
 
-def _written(workspace: Workspace, name: str, record: Record) -> dict[PathChange, str]:
+def _written(workspace: Workspace, name: str, record: CommittedRecord) -> dict[PathChange, str]:
     path = _inside(workspace, name)
     make_folder(workspace.scratch)
     staged = os.path.join(workspace.scratch, "record")
