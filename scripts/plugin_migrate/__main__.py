@@ -27,10 +27,10 @@ def main() -> int:
 
 
 def _find_packages() -> None:
-    scripts = __file__.rsplit("/", 2)[0]
-    environment = sys.executable.rsplit("/", 2)[0]
-    version = "{}.{}".format(*sys.version_info)
-    sys.path += [scripts, f"{environment}/lib/python{version}/site-packages"]
+    sys.path.append(os.path.dirname(os.path.dirname(__file__)))
+    from plugin_migrate.platform import system
+
+    sys.path.append(system.packages_of(os.path.dirname(os.path.dirname(sys.executable))))
 
 
 def _repair_and_start_again(error: Exception) -> None:

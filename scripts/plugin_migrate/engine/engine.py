@@ -17,6 +17,7 @@ from ..errors import DatabaseReplaced, MigrateError, StateUnreadable, StepFailed
 from ..languages.foreign_key_mode import ForeignKeyMode
 from ..ledger.read import Ledger
 from ..ledger.write import LedgerWriter
+from ..platform.moving import discard
 from ..report import Reporter, StepResult
 from ..sandbox.context import Context
 from ..sandbox.file_watch import confined
@@ -24,7 +25,6 @@ from ..sandbox.kept_processes import KeptProcesses
 from ..sandbox.live_paths import name_live
 from ..sandbox.signals import Signals, Stop
 from ..storage import sqlite
-from ..storage.files import discard
 from ..workspace import Workspace
 from .prepare import Prepared, count_shareable, result_of
 from .transaction import Transaction, in_own_transaction, make_ledger

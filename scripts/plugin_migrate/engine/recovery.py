@@ -7,16 +7,15 @@ everything else only the user can decide.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from ..errors import Call, MigrateError, NeedsRepair, Unpublished
 from ..ledger.read import Publish, read_ledger
+from ..platform.moving import discard
 from ..storage import sqlite
-from ..storage.files import discard
 from ..storage.translation import way_out
 from ..version import Version
-from ..workspace import Workspace, is_inside
+from ..workspace import Workspace, is_inside, path_from
 from .publish import bring_edits_back, has_arrived, has_started, holds_edits, publish
 from .redo_log import Log, Manifest, logs
 from .transaction import in_own_transaction
@@ -180,7 +179,7 @@ def _obstructed(
     """Return a step that the system does not let recovery finish: permissions, a broken disk."""
     path = error.filename if isinstance(error.filename, str) else workspace.claude
     what = "is committed, but cannot be finished" if row else "did not commit, but cannot be undone"
-    inside = os.path.relpath(path, workspace.claude)
+    inside = path_from(path, workspace.claude)
     version = manifest.version if manifest else row and row.version
     return Unsettled(
         f"Migration {version} {what}: {error.strerror or error}",

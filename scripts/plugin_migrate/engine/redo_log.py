@@ -18,12 +18,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..errors import Call, NeedsRepair, StateUnreadable
 from ..plain_file import parse_json, read_plain
+from ..platform import system
+from ..platform.moving import copy_attributes, rename
 from ..storage.durable import make_folder, sync_file, sync_folder, sync_open, write_atomically
 from ..storage.nodes import Node, inside, node_from_json, nodes_as_json, text_of
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
-from .platform_files import copy_attributes
 from .staging import Change
 
 TYPE_CHECKING = False
@@ -217,13 +218,14 @@ class Log:
         """
         try:
             status = os.lstat(self.path_of("pack"))
-            if status.st_uid != os.geteuid():
+            if not system.is_own(status):
                 return False
             # A look before it is parsed: one that somebody made up may be as long as they like.
             content = read_plain(self.path_of(_MANIFEST), _LARGEST_MANIFEST)
-            if str(status.st_ctime_ns).encode() not in content:
+            identity = system.identity(self.path_of("pack"))
+            if str(identity[1]).encode() not in content:
                 return False
-            return self.manifest().pack == _identity(status)
+            return self.manifest().pack == identity
         except (NeedsRepair, OSError):
             return False
 
@@ -232,7 +234,7 @@ class Log:
         if self.is_done:
             return
         done = self.folder + _DONE
-        os.rename(self.folder, done)
+        rename(self.folder, done)
         self.folder = done
         sync_folder(os.path.dirname(done))
 
@@ -245,10 +247,6 @@ def logs(workspace: Workspace) -> list[Log]:
         return []
     ours = sorted(name for name in names if _NAME.fullmatch(name))
     return [Log(os.path.join(workspace.publish, name)) for name in ours]
-
-
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_ino, status.st_ctime_ns
 
 
 class LogWriter:
@@ -282,7 +280,7 @@ class LogWriter:
             self._workspace.project,
             entries,
             databases,
-            _identity(os.lstat(self.log.path_of("pack"))),
+            system.identity(self.log.path_of("pack")),
         )
         for database in databases:
             sync_file(self.log.path_of(database.copy))
@@ -329,7 +327,7 @@ def refuse_unpublishable(workspace: Workspace, changes: Sequence[Change]) -> Non
 def _refuse_folder(workspace: Workspace, change: Change, device: int) -> None:
     live = os.path.join(workspace.claude, change.path)
     if _only_mode_differs(change):
-        if os.geteuid() not in (0, os.stat(live).st_uid):
+        if not system.may_set_mode(live):
             raise StateUnreadable(
                 f"The mode of {change.path} can be changed by its owner only",
                 file=live,
@@ -367,8 +365,7 @@ def _refuse_full_disk(workspace: Workspace, changes: Sequence[Change]) -> None:
     """Refuse when the backup, the redo log and the new files do not all fit."""
     before = sum(change.before.size for change in changes if change.before)
     after = sum(change.after.size for change in changes if change.after)
-    disk = os.statvfs(workspace.bookkeeping)
-    if before + 2 * after > disk.f_bavail * disk.f_frsize:
+    if before + 2 * after > system.free_space(workspace.bookkeeping):
         raise StateUnreadable(
             f"The disk is too full for the {after >> 20} MiB that the migration writes",
             file=workspace.bookkeeping,

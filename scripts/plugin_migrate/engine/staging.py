@@ -11,20 +11,18 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from ..errors import Conflict, ForbiddenStatement, StateUnreadable
-from ..plain_file import open_plainly
+from ..platform import system
+from ..platform.moving import discard, remove
 from ..storage.exclusions import SIDE_SUFFIXES, Exclusions, holds_database
-from ..storage.files import LinkAllowance, copy_open, discard, read_beginning, require_copyable
+from ..storage.files import LinkAllowance, copy_open, read_beginning, require_copyable
 from ..storage.nodes import (
     RACY_NS,
     Node,
-    Signature,
     digest_of,
     finds_one_of,
     is_spelled,
     is_taken,
     observe,
-    signature_of,
-    signatures_in,
 )
 from ..values import NamedTuple
 from ..workspace import Workspace, is_inside
@@ -55,7 +53,7 @@ class _Baseline(NamedTuple):
     """
 
     node: Node
-    live: Signature | None
+    live: system.Signature | None
     read_only_reason: str | None
 
 
@@ -67,8 +65,8 @@ class _Folder(NamedTuple):
     that could be found: ``None``, and for a folder in ``staged`` one that holds its mode only.
     """
 
-    live: dict[str, Signature | None]
-    staged: dict[str, Signature | None]
+    live: dict[str, system.Signature | None]
+    staged: dict[str, system.Signature | None]
     baseline: dict[str, _Baseline]
 
 
@@ -175,7 +173,7 @@ class Staging:
         the way, so that links cannot lead in circles.
         """
         known = self._earlier.get(prefix)
-        found = signatures_in(folder) if known is not None else {}
+        found = system.signatures_in(folder) if known is not None else {}
         if known is not None and found == known.live:
             self._folders[prefix] = known
             return
@@ -212,7 +210,7 @@ class Staging:
         if read_only_reason is not None:  # reached through a link
             size = entry.stat().st_size if entry.is_file() else 0
             self._allowance.take(entry.path, size)
-        if entry.is_symlink():
+        if system.is_link(entry):
             self._copy_link(entry, path, read_only_reason, visited_folders)
         elif entry.is_dir():
             self._copy_whole(entry.path, path, read_only_reason, None, visited_folders)
@@ -230,7 +228,7 @@ class Staging:
         text = os.readlink(entry.path)
         if os.path.isfile(real):
             read_only_reason = read_only_reason or self._why_read_only(path, real)
-            if self._keep_linked(path, signature_of(os.stat(real)), text):
+            if self._keep_linked(path, system.signature_of(os.stat(real)), text):
                 return
             self._copy_file(real, path, read_only_reason, text)
         elif os.path.isdir(real) and not any(is_inside(folder, real) for folder in visited_folders):
@@ -256,7 +254,7 @@ class Staging:
             return f"{never}; let them change what it links to, {target}"
         return f"{never}; put a folder in the link's place (it links to {target})"
 
-    def _keep_linked(self, path: str, live: Signature, text: str) -> bool:
+    def _keep_linked(self, path: str, live: system.Signature, text: str) -> bool:
         """Keep a link's copied file if it is still as it was; return whether it is."""
         prefix, name = _split(path)
         known = self._earlier.get(prefix)
@@ -278,7 +276,7 @@ class Staging:
     ) -> None:
         """Copy a folder and what it holds; its own mode comes last, for it may forbid that."""
         status = os.stat(folder)
-        mode = stat.S_IMODE(status.st_mode)
+        mode = system.permissions(status)
         staged = os.path.join(self.claude, path)
         is_folder = os.path.isdir(staged) and is_spelled(self.claude, path)
         if not is_folder or os.path.islink(staged):
@@ -320,10 +318,10 @@ class Staging:
 
     def _try_copy(
         self, source: str, path: str, link: str | None
-    ) -> tuple[Node, Signature | None, Signature] | str | None:
+    ) -> tuple[Node, system.Signature | None, system.Signature] | str | None:
         """Return what was copied, why it is excluded, or ``None`` when it changed meanwhile."""
         staged = self.claude + "/" + path
-        original = open_plainly(source)
+        original = system.open_to_read(source)
         try:
             status = os.fstat(original)
             if not stat.S_ISREG(status.st_mode):
@@ -337,16 +335,16 @@ class Staging:
             except FileExistsError:
                 self._forget(path)
                 digest, copied = copy_open(original, status, first, staged)
-            live = signature_of(status)
-            if signature_of(os.fstat(original)) != live:
-                os.unlink(staged)
+            live = system.signature_of(status)
+            if system.signature_of(os.fstat(original)) != live:
+                remove(staged)
                 return None
         finally:
             os.close(original)
-        node = Node("file", stat.S_IMODE(status.st_mode), digest, copied.st_size, link)
+        node = Node("file", system.permissions(status), digest, copied.st_size, link)
         # A later change within one tick of the clock would leave no sign.
-        is_telling = status.st_ctime_ns < self._begun_ns - RACY_NS
-        return node, live if is_telling else None, signature_of(copied)
+        is_telling = system.changed_ns(status) < self._begun_ns - RACY_NS
+        return node, live if is_telling else None, system.signature_of(copied)
 
     def _distrust_latest(self) -> None:
         """Have those copies read again that the step may change within one tick of the clock."""
@@ -363,14 +361,14 @@ class Staging:
         Whatever is written there from now on gets this time or a later one.
         """
         os.utime(self.project)
-        return os.stat(self.project).st_ctime_ns
+        return system.changed_ns(os.stat(self.project))
 
     def _forget(self, path: str) -> None:
         staged = os.path.join(self.claude, path)
         if os.path.isdir(staged) and not os.path.islink(staged):
             discard(staged)
         elif os.path.lexists(staged):
-            os.unlink(staged)
+            remove(staged)
 
     # --- comparing -----------------------------------------------------------------------------
 
@@ -386,12 +384,12 @@ class Staging:
         if folder is not None:
             folder.live[name] = None
 
-    def _trust(self, path: str, staged: Signature) -> None:
+    def _trust(self, path: str, staged: system.Signature) -> None:
         """Have a file that was read and is unchanged not read again after the next step."""
         prefix, name = _split(path)
         self._folders[prefix].staged[name] = staged
 
-    def _scan(self) -> tuple[list[tuple[str, Signature]], list[str]]:
+    def _scan(self) -> tuple[list[tuple[str, system.Signature]], list[str]]:
         """Return what may be new or changed in the copy, and what is gone."""
         touched = []
         gone = []
@@ -399,7 +397,7 @@ class Staging:
         folders = [""]
         for prefix in folders:
             known = left.pop(prefix, _Folder({}, {}, {})).staged
-            found = signatures_in(self.claude + "/" + prefix)
+            found = system.signatures_in(self.claude + "/" + prefix)
             if found == known:
                 continue
             for name, signature in found.items():
@@ -518,12 +516,12 @@ class Staging:
         elif os.path.islink(live):
             return False
         if base.node.kind == "dir":
-            return stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == base.node.mode
-        if signature_of(status) == base.live:
+            return stat.S_ISDIR(status.st_mode) and system.permissions(status) == base.node.mode
+        if system.signature_of(status) == base.live:
             return True
         return (
             stat.S_ISREG(status.st_mode)
-            and stat.S_IMODE(status.st_mode) == base.node.mode
+            and system.permissions(status) == base.node.mode
             and digest_of(live) == base.node.sha256
         )
 
@@ -543,7 +541,7 @@ def _split(path: str) -> tuple[str, str]:
     return folder + slash, name
 
 
-def _folder_signature(mode: int) -> Signature:
+def _folder_signature(mode: int) -> system.Signature:
     return (0, 0, 0, 0, mode)
 
 
@@ -562,5 +560,5 @@ def _node_before(base: _Baseline | None, after: Node | None) -> Node | None:
 
 
 def _set_mode(path: str, mode: int) -> None:
-    if stat.S_IMODE(os.lstat(path).st_mode) != mode:
+    if system.permissions(os.lstat(path)) != mode:
         os.chmod(path, mode)

@@ -14,10 +14,10 @@ from ..engine.prepare import Prepared
 from ..engine.transaction import make_ledger
 from ..errors import Interrupted, MigrateError
 from ..ledger.read import holds_ledger
+from ..platform.moving import discard
 from ..sandbox.live_paths import name_live
 from ..storage.backups import backups_folder
 from ..storage.exclusions import Exclusions, holds_database
-from ..storage.files import discard
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace

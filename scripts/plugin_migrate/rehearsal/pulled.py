@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from ..engine.engine import Engine
 from ..engine.prepare import Prepared
 from ..errors import Interrupted, MigrateError
-from ..storage.files import discard
+from ..platform.moving import discard, remove
 from ..storage.nodes import observe
 from ..workspace import Workspace
 from .databases import Databases, put_databases
@@ -74,7 +74,7 @@ def _put_back(workspace: Workspace, kept: Mapping[str, Kept]) -> None:
     for live in sorted(places, reverse=True):
         before, now = places[live].before, observe(live)
         if now is not None and (before is None or before.kind != now.kind or before.kind == "link"):
-            discard(live) if now.kind == "dir" else os.unlink(live)
+            discard(live) if now.kind == "dir" else remove(live)
     for live in sorted(places):
         before, content = places[live]
         if before is None:

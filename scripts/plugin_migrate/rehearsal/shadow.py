@@ -17,12 +17,13 @@ from contextlib import closing, contextmanager
 from ..errors import MigrateError, StateUnreadable
 from ..ledger.read import read_ledger
 from ..operations.writing import recovered, writing
-from ..plain_file import open_plainly
+from ..platform import system
+from ..platform.moving import discard
 from ..sandbox.live_paths import name_live
 from ..storage import durable, sqlite
 from ..storage.bookkeeping import refuse_links_and_special_files
 from ..storage.exclusions import Exclusions
-from ..storage.files import LinkAllowance, copy_open, discard, read_beginning, require_copyable
+from ..storage.files import LinkAllowance, copy_open, read_beginning, require_copyable
 from ..storage.live_database import copy_live
 from ..storage.unfinished import left_behind
 from ..survey import Survey
@@ -151,7 +152,7 @@ class _Copier:
             if self._is_outside:
                 size = entry.stat().st_size if entry.is_file() else 0
                 self._allowance.take(entry.path, size)
-            if entry.is_symlink():
+            if system.is_link(entry):
                 self._copy_link(entry, copied, trail)
             elif entry.is_dir():
                 os.mkdir(copied, 0o700)
@@ -161,7 +162,7 @@ class _Copier:
                 self._copy_file(entry, path, copied)
 
     def _copy_file(self, entry: os.DirEntry[str], path: str, copied: str) -> None:
-        original = open_plainly(entry.path)
+        original = system.open_to_read(entry.path)
         try:
             status = os.fstat(original)
             first = read_beginning(original, status)
@@ -190,7 +191,7 @@ class _Copier:
         copied = self._outside.get(real)
         if copied is None:
             copied = self._outside[real] = self._new_place(real)
-            original = open_plainly(real)
+            original = system.open_to_read(real)
             try:
                 status = os.fstat(original)
                 require_copyable(real, status, self._folder)

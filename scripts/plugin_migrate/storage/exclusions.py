@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 
-from ..plain_file import open_plainly
+from ..platform import system
 from ..workspace import BOOKKEEPING_NAME, Workspace
 
 SIDE_SUFFIXES = ("-wal", "-shm", "-journal")
@@ -40,7 +40,7 @@ class Exclusions:
         for pattern in self._patterns:
             if fnmatch.fnmatchcase(path, pattern):
                 return f"excluded by the pattern {pattern}"
-        is_link = entry.is_symlink()
+        is_link = system.is_link(entry)
         real = os.path.realpath(entry.path) if is_link else entry.path
         if real in self._state_database:
             return "the state database"
@@ -71,7 +71,7 @@ class Exclusions:
 
 def holds_database(path: str) -> bool:
     """Return whether the file at ``path`` is an SQLite database."""
-    descriptor = open_plainly(path)
+    descriptor = system.open_to_read(path)
     try:
         # As in nodes.py, nothing is read of what says that it is empty.
         size = os.fstat(descriptor).st_size
