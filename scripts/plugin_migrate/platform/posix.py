@@ -298,6 +298,15 @@ def lock(descriptor: int, waits: bool = True) -> None:
     fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
 
 
+def start_again(launcher: str, arguments: list[str]) -> None:
+    """Replace this process by a new start; does not return.
+
+    Parameters:
+        launcher: the path of ``scripts/plugin-migrate``.
+    """
+    os.execv(launcher, [launcher, *arguments])  # noqa: S606 - which is a shell script
+
+
 def interpreter_of(environment: str) -> str:
     """Return the Python of a virtual environment."""
     return f"{environment}/bin/python"

@@ -323,6 +323,13 @@ def lock(descriptor: int, waits: bool = True) -> None:
         os.lseek(descriptor, before, os.SEEK_SET)
 
 
+def start_again(launcher: str, arguments: list[str]) -> None:
+    """See :mod:`.posix`; replacing a process here ends it, and whoever waits for it goes on."""
+    import subprocess
+
+    os._exit(subprocess.call([launcher + ".cmd", *arguments]))
+
+
 def interpreter_of(environment: str) -> str:
     """See :mod:`.posix`."""
     return os.path.join(environment, "Scripts", "python.exe")
