@@ -159,9 +159,9 @@ def locate(
         claude=claude,
         migrations=os.path.abspath(migrations)
         if migrations
-        else os.path.join(root, config.migrations)
+        else os.path.join(root, system.native(config.migrations))
         if config.migrations
-        else os.path.join(claude, DEFAULT_MIGRATIONS),
+        else os.path.join(claude, system.native(DEFAULT_MIGRATIONS)),
         database=os.path.realpath(
             database
             if database

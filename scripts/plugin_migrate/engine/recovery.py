@@ -7,6 +7,7 @@ everything else only the user can decide.
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 
 from ..errors import Call, MigrateError, NeedsRepair, Unpublished
@@ -262,7 +263,7 @@ def publish_committed(
             "The step is committed, but its files are not all in place yet:"
             f" {error.strerror or error}",
             file=error.filename,
-            hint="Free some space or correct the permissions; the next command finishes it.",
+            hint=f"{_remedy(error)}; the next command finishes it.",
         ) from error
     except NeedsRepair as error:
         raise Unpublished(
@@ -274,6 +275,12 @@ def publish_committed(
             file=error.file,
             hint="The next command finishes it.",
         ) from error
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno == errno.EBUSY:
+        return "Close that program"
+    return "Free some space or correct the permissions"
 
 
 def publish_row(workspace: Workspace, manifest: Manifest) -> Publish:

@@ -49,6 +49,11 @@ def slashed(path: str) -> str:
     return path
 
 
+def native(path: str) -> str:
+    """Return a path that was written with ``/`` as the system writes it."""
+    return path
+
+
 def is_link(entry: os.DirEntry[str]) -> bool:
     """Return whether what a listing holds only leads to something."""
     return entry.is_symlink()

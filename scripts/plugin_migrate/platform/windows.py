@@ -100,6 +100,11 @@ def slashed(path: str) -> str:
     return path.replace("\\", "/")
 
 
+def native(path: str) -> str:
+    """See :mod:`.posix`."""
+    return path.replace("/", "\\")
+
+
 def is_link(entry: os.DirEntry[str]) -> bool:
     """See :mod:`.posix`; a junction is for Python a folder like any other."""
     if entry.is_symlink():
