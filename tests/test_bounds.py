@@ -10,7 +10,7 @@ from plugin_migrate import migration, settings
 from plugin_migrate.languages import sql_text
 from plugin_migrate.plain_file import read_json, read_plain, size_of
 from plugin_migrate.platform.moving import discard
-from plugin_migrate.storage import files
+from plugin_migrate.storage import files, state_tree
 
 MOST_SECONDS = 2  # of processor time, so that a busy machine does not matter
 CODE = "text = (ctx.claude / 'a.md').write_text('changed')"
@@ -198,6 +198,21 @@ def test_a_link_to_a_large_folder_is_refused(
 
 
 @pytest.mark.parametrize("command", [("upgrade",), ("upgrade", "--preview")])
+def test_what_is_below_a_linked_folder_is_excluded_by_its_path_through_the_link(
+    project: Project, folder: Path, command: tuple[str, ...]
+) -> None:
+    linked = folder / "elsewhere"
+    linked.mkdir()
+    (linked / "huge").touch()
+    os.truncate(linked / "huge", 8 << 30)
+    (project.claude / "linked").symlink_to(linked)
+    project.python("1.0.0", CODE)
+    assert "links lead to more than is copied" in project.fails(*command)
+    project.config("exclude: [linked/huge]\n")
+    project.ok(*command)
+
+
+@pytest.mark.parametrize("command", [("upgrade",), ("upgrade", "--preview")])
 def test_a_link_to_the_kernels_messages_is_not_read(
     project: Project, command: tuple[str, ...]
 ) -> None:
@@ -276,8 +291,10 @@ def test_the_documents_name_the_limits_that_hold() -> None:
 
     root = Path(__file__).parents[1]
     reliability = (root / "docs/reliability.md").read_text()
+    linked = f"{state_tree._MOST_LINKED:,} files"
     for limit in (
-        f"over {files._MOST_LINKED:,} files or {size(files._LARGEST_LINKED)} reached through links",
+        f"over {linked} or {size(state_tree._LARGEST_LINKED)} reached through links",
+        f"folders nested over {state_tree._DEEPEST} deep",
         f"a file over {size(files._LARGEST_COPIED)}",
         f"over {size(migration._LARGEST_PROGRAM)} of Python",
         f"over {size(migration._LARGEST_SQL)} of SQL",
@@ -285,4 +302,4 @@ def test_the_documents_name_the_limits_that_hold() -> None:
         f"not UTF-8, over {size(settings._LARGEST_CONFIG)}",
     ):
         assert limit in reliability
-    assert f"links to over {files._MOST_LINKED:,} files" in (root / "CHANGELOG.md").read_text()
+    assert f"links to over {linked}" in (root / "CHANGELOG.md").read_text()

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from ..errors import BadConfig, UnknownPlugin
 from ..settings import CONFIG_NAME, read_settings
-from ..storage.exclusions import SIDE_SUFFIXES
+from ..storage.state_tree import SIDE_SUFFIXES
 from ..workspace import Workspace, is_inside
 from .installed import OPT_IN, Plugin, enabled_plugins, ships_migrations
 
