@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from ..errors import ForbiddenStatement, StepFailed
+from ..platform import system
 from ..workspace import Workspace, is_inside, path_from
 from .kept_processes import KeptProcesses
 
@@ -122,8 +123,11 @@ class Context:
 
     def database_in(self, failure: str) -> str | None:
         """Return the database that a failure names as if the copy of the files held it."""
+        # An error may quote a path as Python writes it, with every backslash twice.
+        told = system.slashed(failure).replace("//", "/")
+        claude = system.slashed(str(self.claude))
         for path in self._staging.databases() if self._staging is not None else ():
-            if f"{self.claude}/{path}'" in failure or f'{self.claude}/{path}"' in failure:
+            if f"{claude}/{path}'" in told or f'{claude}/{path}"' in told:
                 return path
         return None
 

@@ -144,7 +144,9 @@ def inside(path: object) -> str:
     """
     if not isinstance(path, str) or not is_path_text(path) or os.path.isabs(path):
         raise ValueError(f"not a path below .claude/: {path!r:.200}")
-    if any(part in ("", ".", "..") for part in path.split("/")):
+    # Where a backslash separates folders, and a colon ends a drive, no name has one.
+    is_foreign = system.slashed(path) != path or os.path.splitdrive(path)[0]
+    if is_foreign or any(part in ("", ".", "..") for part in path.split("/")):
         raise ValueError(f"not a path below .claude/: {path!r:.200}")
     return path
 
