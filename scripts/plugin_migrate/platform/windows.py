@@ -41,17 +41,17 @@ _SECONDS_TO_READ = 0.25
 SECONDS_TO_MOVE = 3.0
 
 
-def patiently(act: Callable[[], T], path: str, seconds: float = SECONDS_TO_MOVE) -> T:
+def patiently(act: Callable[[], T], path: str, seconds: float | None = None) -> T:
     """Return ``act()``, trying again for some time while another program has a file open.
 
     Parameters:
         path: that file, for the error.
-        seconds: how long.
+        seconds: how long; as for moving files when ``None``.
 
     Raises:
         OSError: EBUSY after that time, or what else is wrong, at once.
     """
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + (SECONDS_TO_MOVE if seconds is None else seconds)
     while True:
         try:
             return act()
