@@ -1,4 +1,4 @@
-"""Where another program has a file open, publishing waits; then it says so, and the next goes on."""
+"""Where another program has a file open, publishing waits, then says so; the next run ends it."""
 
 from __future__ import annotations
 

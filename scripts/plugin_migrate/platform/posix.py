@@ -12,6 +12,7 @@ from operator import attrgetter
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import IO
 
 assert sys.platform != "win32"  # what follows is for the others, as the type checker learns by this
 
@@ -27,6 +28,9 @@ MANAGED_SETTINGS = (
 
 SYNCS_ONLY_TO_DRIVE = sys.platform == "darwin"
 """Whether ``fsync`` leaves what it wrote in the drive's own memory (fsync(2) of macOS)."""
+
+RELAYS = True
+"""Whether what is printed to a terminal can go through a pipe of ours first."""
 
 TERMINALS = frozenset({"/dev/tty"})
 """The real paths of the terminal that a process belongs to."""
@@ -286,6 +290,14 @@ def user_name() -> str:
 def host_name() -> str:
     """Return the name of this machine."""
     return os.uname().nodename
+
+
+# --- consoles ------------------------------------------------------------------------------------
+
+
+def shows_colors(terminal: IO[str]) -> bool:
+    """Return whether a terminal knows the escape sequences that colour text."""
+    return True
 
 
 # --- processes -----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeVar
+    from typing import IO, TypeVar
 
     T = TypeVar("T")
 
@@ -29,6 +29,8 @@ Signature = tuple[int, int, int, int, int]
 STOPPING = ("SIGINT", "SIGBREAK", "SIGTERM")
 MANAGED_SETTINGS = os.path.join(os.environ.get("PROGRAMFILES", r"C:\Program Files"), "ClaudeCode")
 SYNCS_ONLY_TO_DRIVE = False
+# What Python writes to a console is no text for a pipe, and no `select` waits for one.
+RELAYS = False
 TERMINALS = frozenset({r"\\.\CON", r"\\.\CONIN$", r"\\.\con", r"\\.\conin$"})
 
 # --- waiting for whoever has a file open ---------------------------------------------------------
@@ -302,6 +304,23 @@ def user_name() -> str:
 def host_name() -> str:
     """See :mod:`.posix`."""
     return os.environ.get("COMPUTERNAME") or "this computer"
+
+
+# --- consoles ------------------------------------------------------------------------------------
+
+_VIRTUAL_TERMINAL_PROCESSING = 4
+
+
+def shows_colors(terminal: IO[str]) -> bool:
+    """See :mod:`.posix`; a console does when it is asked to, from Windows 10 on."""
+    import ctypes
+
+    kernel = ctypes.WinDLL("kernel32")
+    handle = ctypes.c_void_p(msvcrt.get_osfhandle(terminal.fileno()))
+    mode = ctypes.c_ulong()
+    if not kernel.GetConsoleMode(handle, ctypes.byref(mode)):
+        return False
+    return bool(kernel.SetConsoleMode(handle, mode.value | _VIRTUAL_TERMINAL_PROCESSING))
 
 
 # --- processes -----------------------------------------------------------------------------------
