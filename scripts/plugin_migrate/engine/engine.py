@@ -26,6 +26,7 @@ from ..sandbox.kept_processes import KeptProcesses
 from ..sandbox.live_paths import name_live
 from ..sandbox.signals import Signals, Stop
 from ..storage import sqlite
+from ..storage.translation import file_of
 from ..workspace import Workspace
 from .prepare import Prepared, count_shareable, result_of
 from .transaction import Transaction, in_own_transaction, make_ledger
@@ -387,7 +388,7 @@ class Engine:
         if isinstance(error, OSError):
             return StateUnreadable(
                 f"The step could not be carried out: {error.strerror or error}",
-                file=error.filename,
+                file=file_of(error),
                 hint="Check permissions and free space, then run the command again.",
             )
         raise error

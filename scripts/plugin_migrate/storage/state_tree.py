@@ -81,7 +81,7 @@ def entries(place: WalkedFolder, but: Container[str] = ()) -> Iterator[Found]:
     Raises:
         OSError: the folder cannot be read, or is nested too deep.
     """
-    if len(place.visited) > _DEEPEST:
+    if len(place.visited) > _DEEPEST + 1:  # the root is at no depth
         deep = os.path.join(place.visited[0], place.prefix.partition("/")[0])
         raise OSError(errno.ENAMETOOLONG, "folders are nested too deep", deep)
     with os.scandir(place.folder) as listing:
