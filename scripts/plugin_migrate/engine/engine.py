@@ -221,6 +221,8 @@ class Engine:
             self._signals.check()
             # 4. Compare.
             changes = _changes(staging, context)
+            if staging is not None:
+                changes |= transaction.record_beside_files(prepared, staging, changes)
             # What of 6 can refuse the step, before anything is written for it.
             transaction.record(prepared, duration)
             transaction.require_recorded()

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-
+from ..git.command import NoAnswer, Repository
+from ..git.history import contents, is_of
 from ..values import NamedTuple
 from ..workspace import Workspace
-
-_PATIENCE = 30.0  # seconds
-# Nothing in a repository's settings may run a program.
-_GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false")
-_NOT_IGNORED = 1  # exit code (https://git-scm.com/docs/git-check-ignore)
 
 
 class Tracked(NamedTuple):
@@ -32,27 +26,23 @@ class Tracked(NamedTuple):
         """
         if path in self.paths:
             return True
-        done = _git(self.folder, "check-ignore", "--quiet", "--", path)
-        return done is not None and done.returncode == _NOT_IGNORED
+        try:
+            return path not in Repository(self.folder).ignored([path])
+        except NoAnswer:
+            return False
+
+    def is_committed(self, path: str, digest: str | None) -> bool:
+        """Return whether the last commit has a file with this SHA-256."""
+        name = f"HEAD:./{path}"
+        try:
+            return is_of(contents(Repository(self.folder), [name])[name], digest)
+        except NoAnswer:
+            return False
 
 
 def tracked_by_git(workspace: Workspace) -> Tracked:
     """Return what git's index holds of a workspace's ``.claude/``."""
-    done = _git(workspace.claude, "ls-files", "-z", "--", ".")
-    listed = done.stdout if done is not None and done.returncode == 0 else b""
-    paths = frozenset(map(os.fsdecode, filter(None, listed.split(b"\0"))))
-    return Tracked(workspace.claude, paths)
-
-
-def _git(folder: str, *arguments: str) -> subprocess.CompletedProcess[bytes] | None:
     try:
-        return subprocess.run(
-            [*_GIT, *arguments],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,  # it must not wait for an answer
-            capture_output=True,
-            timeout=_PATIENCE,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
+        return Tracked(workspace.claude, Repository(workspace.claude).listed("--cached"))
+    except NoAnswer:
+        return Tracked(workspace.claude, frozenset())
