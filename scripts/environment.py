@@ -1,12 +1,11 @@
 """Make the managed Python environment, all or nothing. Run by environment.sh under `python -I -S`.
 
 It is built in a temporary folder beside its place and renamed there: a virtual environment may be
-moved as long as only its `bin/python` is used. A lock that dies with its process keeps two builds
+moved as long as only its interpreter is used. A lock that dies with its process keeps two builds
 apart, and tells the folders of dead builds from those of living ones.
 """
 
 import contextlib
-import fcntl
 import os
 import shutil
 import subprocess
@@ -14,6 +13,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+sys.dont_write_bytecode = True  # the plugin's folder stays as it is
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from plugin_migrate.platform import system
+from plugin_migrate.platform.moving import rename
 
 BUILDING = ".building-"
 
@@ -41,8 +46,8 @@ def make(environment: Path, requirements: list[Path]) -> None:
             build(new, requirements)
             (new / "ready").touch()
             if os.path.lexists(environment):  # its Python is gone, or it was half deleted
-                environment.rename(workplace / "old")
-            new.rename(environment)
+                rename(str(environment), str(workplace / "old"))
+            rename(str(new), str(environment))
         except OSError:
             if not is_ready(environment):  # where nothing can be locked another one may be first
                 raise
@@ -52,7 +57,9 @@ def make(environment: Path, requirements: list[Path]) -> None:
 
 def is_ready(environment: Path) -> bool:
     """Tell whether `environment` is complete and its interpreter there; environment.sh asks too."""
-    return (environment / "ready").exists() and os.access(environment / "bin/python", os.X_OK)
+    return (environment / "ready").exists() and os.access(
+        system.interpreter_of(str(environment)), os.X_OK
+    )
 
 
 @contextlib.contextmanager
@@ -61,10 +68,10 @@ def locked(folder: Path) -> Iterator[bool]:
     with open(folder / "lock", "w") as file:
         alone = True
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            system.lock(file.fileno(), waits=False)
         except BlockingIOError:
             say("waiting for another run that prepares the Python environment")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            system.lock(file.fileno())
         except OSError:
             alone = False
         yield alone
@@ -74,11 +81,12 @@ def build(new: Path, requirements: list[Path]) -> None:
     """Make a virtual environment at `new`, with uv if possible, else with venv and pip."""
     # The real file: `/usr/bin/python3` becomes another version some day, `python3.11` never does.
     python = os.path.realpath(sys._base_executable)  # type: ignore[attr-defined]
+    interpreter = system.interpreter_of(str(new))
     files = [part for file in requirements for part in ("-r", str(file))]
     if uv := shutil.which("uv"):
         try:
             run(uv, "venv", "--quiet", "--no-project", "--python", python, str(new))
-            run(uv, "pip", "install", "--quiet", "--python", f"{new}/bin/python", *files)
+            run(uv, "pip", "install", "--quiet", "--python", interpreter, *files)
         except ProgramFailed:  # pip may know a package index that uv does not, so it has the word
             shutil.rmtree(new, ignore_errors=True)
         else:
@@ -91,7 +99,7 @@ def build(new: Path, requirements: list[Path]) -> None:
             "(Debian and Ubuntu: apt install python3-venv), or uv, then run this again"
         ) from error
     try:
-        run(f"{new}/bin/python", "-I", "-m", "pip", "install", "--quiet", "--no-user", *files)
+        run(interpreter, "-I", "-m", "pip", "install", "--quiet", "--no-user", *files)
     except ProgramFailed as error:
         raise BuildError(
             f"The Python packages it needs could not be installed (pip: {error}): "
@@ -108,7 +116,7 @@ def run(*command: str) -> None:
     variables["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
     done = subprocess.run(
         command,
-        cwd="/",
+        cwd=os.path.abspath(os.sep),
         env=variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

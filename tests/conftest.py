@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 pytest.register_assert_rewrite("project", "random_trees")
 
-from plugin_migrate.storage.files import discard  # noqa: E402
+from plugin_migrate.platform.moving import discard  # noqa: E402
 from project import Project  # noqa: E402  (it needs the lines above)
 
 

@@ -9,8 +9,8 @@ from command_line import Project
 from plugin_migrate import migration, settings
 from plugin_migrate.languages import sql_text
 from plugin_migrate.plain_file import read_json, read_plain, size_of
+from plugin_migrate.platform.moving import discard
 from plugin_migrate.storage import files, state_tree
-from plugin_migrate.storage.files import discard
 
 MOST_SECONDS = 2  # of processor time, so that a busy machine does not matter
 CODE = "text = (ctx.claude / 'a.md').write_text('changed')"

@@ -27,10 +27,10 @@ def main() -> int:
 
 
 def _find_packages() -> None:
-    scripts = __file__.rsplit("/", 2)[0]
-    environment = sys.executable.rsplit("/", 2)[0]
-    version = "{}.{}".format(*sys.version_info)
-    sys.path += [scripts, f"{environment}/lib/python{version}/site-packages"]
+    sys.path.append(os.path.dirname(os.path.dirname(__file__)))
+    from plugin_migrate.platform import system
+
+    sys.path.append(system.packages_of(os.path.dirname(os.path.dirname(sys.executable))))
 
 
 def _repair_and_start_again(error: Exception) -> None:
@@ -45,8 +45,10 @@ def _repair_and_start_again(error: Exception) -> None:
     if damaged is not None and "PLUGIN_MIGRATE_REPAIRED" not in os.environ:
         print(f"plugin-migrate: {damaged} was damaged; making it again", file=sys.stderr)
         os.environ["PLUGIN_MIGRATE_REPAIRED"] = "1"  # once: never in circles
-        launcher = __file__.rsplit("/", 2)[0] + "/plugin-migrate"
-        os.execv(launcher, [launcher, *sys.argv[1:]])  # noqa: S606 - which is a shell script
+        from plugin_migrate.platform import system
+
+        launcher = os.path.join(os.path.dirname(os.path.dirname(__file__)), "plugin-migrate")
+        system.start_again(launcher, sys.argv[1:])
 
 
 def _leave(code: int) -> None:

@@ -16,7 +16,8 @@ from .errors import (
     StateUnreadable,
 )
 from .languages import language_of, load_language
-from .plain_file import open_plainly, read_plain, size_of
+from .plain_file import read_plain, size_of
+from .platform import system
 from .settings import is_utf8
 from .values import NamedTuple
 from .version import Version, refuse_prerelease
@@ -270,9 +271,9 @@ def _is_plain(entry: os.DirEntry[str]) -> bool:
 def _read_plain(path: str) -> bytes:
     """Do the same for what its folder says is a plain file, with a quarter less of system calls."""
     try:
-        descriptor = open_plainly(path)
+        descriptor = system.open_to_read(path)
         try:
-            content = os.pread(descriptor, _USUAL_SIZE, 0)
+            content = system.read_at(descriptor, _USUAL_SIZE, 0)
         finally:
             os.close(descriptor)
     except OSError:

@@ -11,15 +11,11 @@ import errno
 import os
 import stat
 
+from .platform import system
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-
-def open_plainly(path: str) -> int:
-    """Return a descriptor to read ``path``, where somebody may put a pipe in the file's place."""
-    # O_NONBLOCK: opening a named pipe must not hang a session; plain files ignore it.
-    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def read_plain(path: str, largest: int) -> bytes:
@@ -35,7 +31,7 @@ def read_plain(path: str, largest: int) -> bytes:
     Raises:
         OSError: it cannot be read, is not a plain file, or is larger; ``strerror`` says which.
     """
-    descriptor = open_plainly(path)
+    descriptor = system.open_to_read(path)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 
 from .errors import NoProject, UsageError
+from .platform import system
 from .settings import CONFIG_NAME, Config, is_utf8, read_config
 from .values import NamedTuple
 
@@ -108,13 +109,17 @@ class Workspace(NamedTuple):
     def shown(self, path: str) -> str:
         """Return ``path`` as the user knows it: relative to the project where it lies inside."""
         if is_inside(path, self.claude):
-            return os.path.normpath(os.path.join(".claude", os.path.relpath(path, self.claude)))
-        return os.path.relpath(path, self.project) if is_inside(path, self.project) else path
+            inside = os.path.normpath(os.path.join(".claude", os.path.relpath(path, self.claude)))
+            return system.slashed(inside)
+        return path_from(path, self.project) if is_inside(path, self.project) else path
 
 
-def is_inside(path: str, folder: str) -> bool:
-    """Return whether ``path`` is ``folder`` or lies below it; both absolute and resolved."""
-    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+is_inside = system.is_inside
+
+
+def path_from(path: str, folder: str) -> str:
+    """Return ``path`` from ``folder`` on, as it is shown and kept: with ``/`` on all systems."""
+    return system.slashed(os.path.relpath(path, folder))
 
 
 def locate(
@@ -161,9 +166,9 @@ def locate(
         claude=claude,
         migrations=os.path.abspath(migrations)
         if migrations
-        else os.path.join(root, config.migrations)
+        else os.path.join(root, system.native(config.migrations))
         if config.migrations
-        else os.path.join(claude, DEFAULT_MIGRATIONS),
+        else os.path.join(claude, system.native(DEFAULT_MIGRATIONS)),
         database=os.path.realpath(
             database
             if database

@@ -476,7 +476,7 @@ def test_a_database_that_somebody_makes_while_one_is_restored_stays(
     migrated.database.unlink()
     before = f"""
 import os, sys
-from plugin_migrate.engine import platform_files
+from plugin_migrate.platform import posix_moving
 def somebody(event, arguments):
     if event == "os.rename" and arguments[1] == {str(migrated.database)!r}:
         open(arguments[1], "w").write("made meanwhile")
@@ -485,7 +485,7 @@ def refuse(source, target, *flags):
     sys.audit("os.rename", source, target, -1, -1)
     return False
 if {system!r} == "no exchange":
-    platform_files._rename = refuse
+    posix_moving._rename = refuse
 """
     done = migrated.cli("restore", backup, "--force", before=before)
     assert done.returncode == 1

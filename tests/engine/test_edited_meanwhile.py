@@ -36,11 +36,11 @@ MODE = "os.chmod(path, 0o600)"
 WITHOUT_EXCHANGE = """
 import sys
 sys.path.insert(0, {scripts!r})
-from plugin_migrate.engine import platform_files
+from plugin_migrate.platform import posix_moving
 def refuse(source, target, *flags):
     sys.audit("os.rename", source, target, -1, -1)
     return False
-platform_files._rename = refuse
+posix_moving._rename = refuse
 """
 SYSTEMS = pytest.mark.parametrize("system", ["exchange", "no exchange"])
 

@@ -18,7 +18,7 @@ from people import Git, Person, Team
 from plugin_migrate.errors import HistoryLacksTree, WouldDropRows
 from plugin_migrate.following.choices import Choices
 from plugin_migrate.plan import State
-from plugin_migrate.storage.files import discard
+from plugin_migrate.platform.moving import discard
 
 HISTORIES = int(os.environ.get("PLUGIN_MIGRATE_HISTORIES", "15"))
 STEPS = 12

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 import time
 from collections.abc import Mapping
 
 from ..plain_file import read_json
+from ..platform import system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,16 +31,18 @@ def write(environment: Mapping[str, str], name: str, note: dict[str, Any]) -> No
         OSError: it cannot be written, or the folder is not the user's own.
         ValueError: the name is not one that a file can have.
     """
+    from ..platform.moving import replace
+
     folder = _folder(environment)
     path = _path(folder, name)
     os.makedirs(folder, mode=0o700, exist_ok=True)
     _require_own(folder)
     forget_older(folder, _SECONDS_KEPT)
     new = f"{path}.{os.getpid()}.new"
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    descriptor = system.open_private(new)
     with open(descriptor, "w", encoding="utf-8") as file:
         json.dump(note, file)
-    os.replace(new, path)
+    replace(new, path)
 
 
 def read(environment: Mapping[str, str], name: str) -> dict[str, Any] | None:
@@ -87,8 +89,7 @@ def _path(folder: str, name: str) -> str:
 
 
 def _require_own(folder: str) -> None:
-    status = os.lstat(folder)
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+    if not system.is_private(os.lstat(folder)):
         raise PermissionError(f"{folder} is not a private folder of yours")
 
 

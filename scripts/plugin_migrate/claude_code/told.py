@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from ..plain_file import read_plain
+from ..platform import system
 from ..settings import CONFIG_NAME
 from ..sources.installed import files_about_plugins
 from .private import forget_older
@@ -93,14 +94,12 @@ class Note:
 
     def _exchange(self, note: dict[str, object]) -> dict[str, object] | None:
         """Put a note in the place of the one before, which is returned."""
-        import fcntl
-
         if not os.path.isabs(self._folder):
             raise FileNotFoundError(self._folder)
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
         with open(self._path, "a+", encoding="utf-8") as file:
             # A pull moves several files, and the client runs a hook for each at once.
-            fcntl.flock(file, fcntl.LOCK_EX)
+            system.lock(file.fileno())
             file.seek(0)
             before = _parsed(file.read())
             if before is None:

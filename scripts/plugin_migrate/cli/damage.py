@@ -10,6 +10,8 @@ import os
 import sys
 from collections.abc import Iterator
 
+from ..platform import system
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
@@ -21,7 +23,7 @@ def repair(error: BaseException) -> str | None:
     Returns:
         What was damaged, or ``None`` if nothing was, so that ``error`` is a bug.
     """
-    environment = sys.executable.rsplit("/", 2)[0]
+    environment = os.path.dirname(os.path.dirname(sys.executable))
     ready = environment + "/ready"
     if not os.path.exists(ready):  # somebody's own, not the launcher's
         return None
@@ -50,8 +52,7 @@ def _is_of_import(trace: TracebackType | None) -> bool:
 
 def _damaged_files(environment: str) -> Iterator[str]:
     """Yield the installed files that are gone or changed, by what their packages recorded."""
-    version = "{}.{}".format(*sys.version_info)
-    packages = f"{environment}/lib/python{version}/site-packages"
+    packages = system.packages_of(environment)
     if not os.path.isdir(packages):
         yield packages
         return

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from ..errors import Interrupted, MigrateError
+from ..platform import system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ def style_of(stream: TextIO, environment: Mapping[str, str], option: str = "") -
     import shutil
 
     color = not is_refused and (is_forced or environment.get("TERM") != "dumb")
+    color = color and system.shows_colors(stream)
     return Style(color, shutil.get_terminal_size().columns, option)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
+from ..platform import system
 from ..render.style import Style, one_line, printable
 from ..render.width import clip
 from ..report import Reporter, StepResult
@@ -42,7 +43,7 @@ class Progress(Reporter):
         self._finished = 0
 
     def __enter__(self) -> Progress:
-        if self._is_terminal:
+        if self._is_terminal and system.RELAYS:
             from .relay import Relay
 
             self._relay = Relay()

@@ -19,6 +19,8 @@ from .. import __version__
 from ..errors import StateUnreadable
 from ..ledger.read import has_run_since
 from ..plain_file import read_json
+from ..platform import system
+from ..platform.moving import discard, remove
 from ..storage import sqlite
 from ..storage.backups import (
     FINISHED,
@@ -38,7 +40,6 @@ from ..storage.durable import (
     sync_file,
     write_atomically,
 )
-from ..storage.files import discard
 from ..storage.live_database import copy_live
 from ..storage.nodes import PathChange, observe
 from ..storage.translation import explaining
@@ -309,7 +310,7 @@ def _remove_unfinished(folder: str) -> None:
     if not os.path.exists(manifest):
         discard(folder)
     elif os.path.exists(manifest + ".part"):
-        os.unlink(manifest + ".part")
+        remove(manifest + ".part")
 
 
 def _new_folder(workspace: Workspace, command: str) -> str:
@@ -331,8 +332,7 @@ def _new_folder(workspace: Workspace, command: str) -> str:
 
 def _require_space(workspace: Workspace) -> None:
     needed = os.path.getsize(workspace.database) + _SPARE_BYTES
-    volume = os.statvfs(workspace.bookkeeping)
-    free = volume.f_bavail * volume.f_frsize
+    free = system.free_space(workspace.bookkeeping)
     if free < needed:
         raise StateUnreadable(
             f"There is not enough free space for a backup: {_megabytes(needed)} needed,"

@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Collection
 
 from ..errors import Conflict, StateUnreadable
+from ..platform import system
+from ..platform.moving import copy_attributes
 from ..storage.durable import make_folder
 from ..storage.nodes import (
     PathChange,
@@ -20,10 +22,8 @@ from ..storage.nodes import (
     is_taken,
     kind_of,
     observe,
-    signature_of,
 )
 from ..workspace import Workspace
-from .platform_files import copy_attributes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,12 +131,12 @@ def _is_as_before(
     elif os.path.islink(live):
         return False
     if base.node.kind == "dir":
-        return stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == base.node.mode
-    if signature_of(status) == base.live:
+        return stat.S_ISDIR(status.st_mode) and system.permissions(status) == base.node.mode
+    if system.signature_of(status) == base.live:
         return True
     return (
         stat.S_ISREG(status.st_mode)
-        and stat.S_IMODE(status.st_mode) == base.node.mode
+        and system.permissions(status) == base.node.mode
         and digest_of(live) == base.node.sha256
     )
 
@@ -172,7 +172,7 @@ def refuse_unpublishable(workspace: Workspace, changes: Collection[PathChange]) 
 def _refuse_folder(workspace: Workspace, change: PathChange, device: int) -> None:
     live = os.path.join(workspace.claude, change.path)
     if _only_mode_differs(change):
-        if os.geteuid() not in (0, os.stat(live).st_uid):
+        if not system.may_set_mode(live):
             raise StateUnreadable(
                 f"The mode of {change.path} can be changed by its owner only",
                 file=live,
@@ -210,8 +210,7 @@ def _refuse_full_disk(workspace: Workspace, changes: Collection[PathChange]) -> 
     """Refuse when the backup, the redo log and the new files do not all fit."""
     before = sum(change.before.size for change in changes if change.before)
     after = sum(change.after.size for change in changes if change.after)
-    disk = os.statvfs(workspace.bookkeeping)
-    if before + 2 * after > disk.f_bavail * disk.f_frsize:
+    if before + 2 * after > system.free_space(workspace.bookkeeping):
         raise StateUnreadable(
             f"The disk is too full for the {after >> 20} MiB that the migration writes",
             file=workspace.bookkeeping,

@@ -18,6 +18,7 @@ from ..errors import DatabaseReplaced, MigrateError, StateUnreadable, StepFailed
 from ..languages.foreign_key_mode import ForeignKeyMode
 from ..ledger.read import Ledger
 from ..ledger.write import LedgerWriter
+from ..platform.moving import discard
 from ..report import Reporter, StepResult
 from ..sandbox.context import Context
 from ..sandbox.file_watch import confined
@@ -25,7 +26,6 @@ from ..sandbox.kept_processes import KeptProcesses
 from ..sandbox.live_paths import name_live
 from ..sandbox.signals import Signals, Stop
 from ..storage import sqlite
-from ..storage.files import discard
 from ..storage.translation import file_of
 from ..way_back.keeper import WayBackKeeper
 from ..workspace import Workspace

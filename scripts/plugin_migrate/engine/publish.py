@@ -12,11 +12,12 @@ import os
 from contextlib import suppress
 
 from ..errors import Call, NeedsRepair
+from ..platform import system
+from ..platform.moving import copy_attributes, remove, remove_folder
 from ..storage import live_database
 from ..storage.durable import set_mode, sync_folder, sync_open
 from ..storage.nodes import Node, PathChange, is_taken, kind_of, observe_spelled
 from ..workspace import Workspace, is_inside
-from .platform_files import copy_attributes
 from .redo_log import DatabaseEntry, Log, Manifest
 from .replacing import Replacer
 
@@ -43,7 +44,7 @@ def publish(workspace: Workspace, log: Log, manifest: Manifest, force: bool = Fa
     kept = publisher.kept
     for database in manifest.databases:
         live = os.path.join(workspace.claude, database.path)
-        if os.path.realpath(live) != live:
+        if system.leads_elsewhere(live):
             raise _leads_through_link(database.path, live)
         copy = log.path_of(database.copy)
         if not live_database.publish_copy(
@@ -68,7 +69,8 @@ def holds_edits(log: Log, manifest: Manifest) -> bool:
     """Return whether something that somebody saved lies in the log, where a kill left it."""
     replacer = Replacer(log)
     return any(
-        next(replacer.held(number, _harmless(entry)), None) is not None
+        replacer.is_mid_exchange(number)
+        or next(replacer.held(number, _harmless(entry)), None) is not None
         for number, entry in enumerate(manifest.entries)
     )
 
@@ -127,6 +129,7 @@ class _Publisher:
     def bring_back(self) -> None:
         """Put back what a killed command took out though somebody had just saved it."""
         for number, entry in enumerate(self._entries):
+            self._finish_exchange(number, entry)
             edited = self._replacer.bring_back(number, _harmless(entry))
             if edited is not None:
                 target = self._target(self._path(entry), entry)
@@ -142,6 +145,7 @@ class _Publisher:
         """
         is_native = self._log.is_native()
         for number, entry in enumerate(self._entries):
+            self._finish_exchange(number, entry)
             for held in self._replacer.held(number, _harmless(entry)):
                 try:
                     target = self._target(self._path(entry), entry)
@@ -156,6 +160,10 @@ class _Publisher:
         for folder in self._touched:
             if os.path.isdir(folder):
                 sync_folder(folder)
+
+    def _finish_exchange(self, number: int, entry: PathChange) -> None:
+        if self._replacer.is_mid_exchange(number):
+            self._replacer.finish_exchange(number, self._target(self._path(entry), entry))
 
     def run(self) -> None:
         """Deletions first, so that a folder can take a file's place; then folders, then files."""
@@ -182,7 +190,7 @@ class _Publisher:
         """Return the live path, which must not leave ``.claude/`` through a linked folder."""
         live = os.path.join(self._workspace.claude, entry.path)
         parent = os.path.dirname(live)
-        if os.path.realpath(parent) != parent:
+        if system.leads_elsewhere(parent):
             raise _leads_through_link(entry.path, live)
         self._touched.add(parent)
         return live
@@ -205,7 +213,7 @@ class _Publisher:
 
     def _remove_folder(self, live: str) -> None:
         try:
-            os.rmdir(live)
+            remove_folder(live)
         except OSError as error:
             # Somebody put a file there since, which keeps its folder.
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
@@ -230,7 +238,7 @@ class _Publisher:
             return True
         live = os.path.join(claude, entry.path)
         if self._force and not os.path.isdir(live):
-            os.unlink(live)
+            remove(live)
             return True
         return False
 
@@ -290,10 +298,10 @@ class _Publisher:
             for chunk in self._log.content(after, offset or 0):
                 file.write(chunk)
             file.flush()
-            _keep_owner(file.fileno(), target)
+            system.keep_owner(file.fileno(), target)
             if now is not None and now.kind == "file":
                 copy_attributes(target, new)
-            os.fchmod(file.fileno(), after.mode)
+            system.set_open_mode(file.fileno(), after.mode)
             sync_open(file, target)
         # Where a link leads to no file, there is none to be replaced.
         self._replace(entry, new, target, None if kind_of(now) == "link" else _itself(now))
@@ -311,7 +319,7 @@ class _Publisher:
         new = self._log.path_of("put")
         # Never written through: a killed command may have left a link there.
         with suppress(FileNotFoundError):
-            os.unlink(new)
+            remove(new)
         return new
 
     def _target(self, live: str, entry: PathChange) -> str:
@@ -337,12 +345,3 @@ def _leads_through_link(path: str, live: str) -> NeedsRepair:
         file=live,
         hint=("Accept the live files: ", Call("repair", "--keep-live")),
     )
-
-
-def _keep_owner(descriptor: int, target: str) -> None:
-    """Give the new file the old one's owner, as far as this user may."""
-    with suppress(OSError):
-        status = os.stat(target)
-        own = os.fstat(descriptor)
-        if (status.st_uid, status.st_gid) != (own.st_uid, own.st_gid):
-            os.fchown(descriptor, status.st_uid, status.st_gid)

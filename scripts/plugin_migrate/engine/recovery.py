@@ -7,16 +7,16 @@ everything else only the user can decide.
 
 from __future__ import annotations
 
-import os
+import errno
 from dataclasses import dataclass
 
 from ..errors import Call, MigrateError, NeedsRepair, Unpublished
 from ..ledger.read import Publish, read_ledger
+from ..platform.moving import discard
 from ..storage import sqlite
-from ..storage.files import discard
 from ..storage.translation import way_out
 from ..version import Version
-from ..workspace import Workspace, is_inside
+from ..workspace import Workspace, is_inside, path_from
 from .publish import bring_edits_back, has_arrived, has_started, holds_edits, publish
 from .redo_log import Log, Manifest, logs
 from .transaction import in_own_transaction
@@ -180,7 +180,7 @@ def _obstructed(
     """Return a step that the system does not let recovery finish: permissions, a broken disk."""
     path = error.filename if isinstance(error.filename, str) else workspace.claude
     what = "is committed, but cannot be finished" if row else "did not commit, but cannot be undone"
-    inside = os.path.relpath(path, workspace.claude)
+    inside = path_from(path, workspace.claude)
     version = manifest.version if manifest else row and row.version
     return Unsettled(
         f"Migration {version} {what}: {error.strerror or error}",
@@ -263,7 +263,7 @@ def publish_committed(
             "The step is committed, but its files are not all in place yet:"
             f" {error.strerror or error}",
             file=error.filename,
-            hint="Free some space or correct the permissions; the next command finishes it.",
+            hint=f"{_remedy(error)}; the next command finishes it.",
         ) from error
     except NeedsRepair as error:
         raise Unpublished(
@@ -275,6 +275,12 @@ def publish_committed(
             file=error.file,
             hint="The next command finishes it.",
         ) from error
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno == errno.EBUSY:
+        return "Close that program"
+    return "Free some space or correct the permissions"
 
 
 def publish_row(workspace: Workspace, manifest: Manifest) -> Publish:

@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import Call, NeedsRepair
 from ..plain_file import parse_json, read_plain
+from ..platform import system
+from ..platform.moving import rename
 from ..storage.durable import make_folder, sync_file, sync_folder, sync_open, write_atomically
 from ..storage.nodes import Node, PathChange, inside, kind_of, text_of
 from ..storage.translation import explaining
@@ -210,13 +212,14 @@ class Log:
         """
         try:
             status = os.lstat(self.path_of("pack"))
-            if status.st_uid != os.geteuid():
+            if not system.is_own(status):
                 return False
             # A look before it is parsed: one that somebody made up may be as long as they like.
             content = read_plain(self.path_of(_MANIFEST), _LARGEST_MANIFEST)
-            if str(status.st_ctime_ns).encode() not in content:
+            identity = system.identity(self.path_of("pack"))
+            if str(identity[1]).encode() not in content:
                 return False
-            return self.manifest().pack == _identity(status)
+            return self.manifest().pack == identity
         except (NeedsRepair, OSError):
             return False
 
@@ -225,7 +228,7 @@ class Log:
         if self.is_done:
             return
         done = self.folder + _DONE
-        os.rename(self.folder, done)
+        rename(self.folder, done)
         self.folder = done
         sync_folder(os.path.dirname(done))
 
@@ -238,10 +241,6 @@ def logs(workspace: Workspace) -> list[Log]:
         return []
     ours = sorted(name for name in names if _NAME.fullmatch(name))
     return [Log(os.path.join(workspace.publish, name)) for name in ours]
-
-
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_ino, status.st_ctime_ns
 
 
 class LogWriter:
@@ -279,7 +278,7 @@ class LogWriter:
             tuple(changes),
             offsets,
             databases,
-            _identity(os.lstat(self.log.path_of("pack"))),
+            system.identity(self.log.path_of("pack")),
         )
         for database in databases:
             sync_file(self.log.path_of(database.copy))

@@ -15,10 +15,19 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from ..errors import Call, NeedsRepair
+from ..platform import system
+from ..platform.moving import (
+    exchange,
+    finish_exchange,
+    is_mid_exchange,
+    place,
+    remove,
+    rename,
+    replace,
+)
 from ..storage.durable import sync_folder
-from ..storage.nodes import Node, Signature, observe, signature_of
+from ..storage.nodes import Node, observe
 from ..values import NamedTuple
-from .platform_files import exchange, place
 from .redo_log import Log
 
 _GONE = (FileNotFoundError, NotADirectoryError)
@@ -31,7 +40,7 @@ class _Taken(NamedTuple):
     held: str
     target: str
     new: Node | None
-    signature: Signature
+    signature: system.Signature
 
 
 class Replacer:
@@ -44,6 +53,14 @@ class Replacer:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._taken: list[_Taken] = []
+
+    def is_mid_exchange(self, number: int) -> bool:
+        """Return whether a kill came between the steps of an exchange, where it takes several."""
+        return is_mid_exchange(self._swap(number))
+
+    def finish_exchange(self, number: int, target: str) -> None:
+        """Bring such an exchange to its end or its beginning: then ``target`` is there again."""
+        finish_exchange(self._swap(number), target)
 
     def bring_back(self, number: int, harmless: tuple[Node | None, ...]) -> str | None:
         """Return the file that a killed command took out though somebody had just saved it.
@@ -61,7 +78,7 @@ class Replacer:
             if left is None:
                 continue
             if left in harmless:
-                os.unlink(held)
+                remove(held)
             elif left.kind in ("file", "link"):
                 return held
             else:
@@ -100,7 +117,7 @@ class Replacer:
         """
         swap = self._swap(number)
         # Under this name it counts as complete, so that nothing half written is taken for an edit.
-        os.rename(new, swap)
+        rename(new, swap)
         try:
             if compared is None:
                 is_done = place(swap, target)
@@ -108,7 +125,7 @@ class Replacer:
                 is_done = exchange(swap, target)
         except (FileExistsError, FileNotFoundError):
             # Somebody made or removed the file in this instant, and that stands.
-            os.unlink(swap)
+            remove(swap)
             return False
         if not is_done:
             return _replace(swap, target, compared)
@@ -125,7 +142,7 @@ class Replacer:
         """
         out = self._out(number)
         try:
-            os.rename(target, out)
+            rename(target, out)
         except FileNotFoundError:  # somebody was faster
             return True
         except OSError as error:
@@ -134,7 +151,7 @@ class Replacer:
             # Below a mount point: nothing can be exchanged with the log.
             if observe(target, through_links=False) != compared:
                 return False
-            os.unlink(target)
+            remove(target)
             return True
         return self._accept(number, out, target, compared, None)
 
@@ -154,7 +171,7 @@ class Replacer:
         standing = observe(target, through_links=False)
         if standing is not None and standing == new and _exchanged(held, target):
             if observe(held, through_links=False) == standing:
-                os.unlink(held)
+                remove(held)
                 return True
         else:
             with suppress(FileExistsError, *_GONE):
@@ -173,8 +190,8 @@ class Replacer:
         """
         edited = set()
         for taken in self._taken:
-            if signature_of(os.lstat(taken.held)) == taken.signature:
-                os.unlink(taken.held)
+            if system.signature_of(os.lstat(taken.held)) == taken.signature:
+                remove(taken.held)
                 continue
             edited.add(taken.number)
             self.put_back(taken.held, taken.target, taken.new)
@@ -187,7 +204,7 @@ class Replacer:
         self, number: int, held: str, target: str, compared: Node, new: Node | None
     ) -> bool:
         """Look at what came out: keep it for now, or put it back."""
-        signature = signature_of(os.lstat(held))
+        signature = system.signature_of(os.lstat(held))
         if observe(held, through_links=False) == compared:
             self._taken.append(_Taken(number, held, target, new, signature))
             return True
@@ -202,7 +219,7 @@ class Replacer:
         beside = os.path.join(folder, f"{name}.edited-{self._log.id[:8]}")
         while os.path.lexists(beside):  # an earlier edit of the same file
             beside += "+"
-        os.rename(held, beside)
+        rename(held, beside)
 
     def _names(self, number: int) -> tuple[str, str]:
         return self._swap(number), self._out(number)
@@ -224,9 +241,9 @@ def _replace(swap: str, target: str, compared: Node | None) -> bool:
     """Compare once more and rename, where the system cannot exchange."""
     if observe(target, through_links=False) == compared:
         try:
-            os.replace(swap, target)
+            replace(swap, target)
         except OSError as error:  # which names the file of ours first
             raise OSError(error.errno, error.strerror, target, None, swap) from None
         return True
-    os.unlink(swap)
+    remove(swap)
     return False

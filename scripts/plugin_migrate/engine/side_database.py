@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import stat
 from collections.abc import Callable
 from contextlib import suppress
 
 from ..errors import Conflict, ForbiddenStatement
 from ..ledger.schema import reserved_tables
+from ..platform import system
+from ..platform.moving import remove, rename
 from ..sandbox.authorizer import RESERVED_SAVEPOINT, Authorizer, StepConnection
 from ..storage import sqlite
 from ..storage.live_database import LiveDatabase, digest_of_closed, pad_to_two_pages
@@ -80,7 +81,7 @@ class SideDatabase:
         """
         if not self._is_new and self._origin is None:
             self._origin = (self.path, self._live)
-            self._mode = stat.S_IMODE(os.stat(self._live).st_mode)
+            self._mode = system.permissions(os.stat(self._live))
         self.path, self._live = path, live
         self._file = None
 
@@ -160,7 +161,7 @@ class SideDatabase:
                 hint="Nothing was changed. Run the command again.",
             )
         copy = os.stat(self._copy)
-        mode = stat.S_IMODE(copy.st_mode) if self._mode is None else self._mode
+        mode = system.permissions(copy) if self._mode is None else self._mode
         if self._file is not None:
             mode = self._file.mode
         after = Node("file", mode, digest_of(self._copy), copy.st_size)
@@ -211,7 +212,7 @@ class SideDatabase:
     def move_into(self, folder: str, name: str) -> DatabaseEntry:
         """Move the changed copy into the redo log and return its entry in the manifest."""
         moved = os.path.join(folder, name)
-        os.rename(self._copy, moved)
+        rename(self._copy, moved)
         self._copy = moved
         self._is_moved = True
         return DatabaseEntry(self.path, name, self._before or "", self._after or "")
@@ -235,4 +236,4 @@ class SideDatabase:
         if not self._is_moved:
             # It lies in the scratch folder, which goes as a whole; the step may be committed.
             with suppress(OSError):
-                os.unlink(self._copy)
+                remove(self._copy)

@@ -21,6 +21,7 @@ from ..errors import (
 from ..languages.foreign_key_mode import ForeignKeyMode
 from ..ledger.schema import ensure_ledger, ledger_tables
 from ..ledger.write import LedgerWriter
+from ..platform.moving import remove
 from ..sandbox.authorizer import RESERVED_SAVEPOINT, Authorizer, StepConnection
 from ..sandbox.signals import Signals
 from ..storage import sqlite
@@ -219,7 +220,7 @@ class Transaction:
         """Keep a newcomer from being read with the write-ahead log of the file it replaced."""
         path = self._workspace.database + "-wal"
         if self._log is not None and sqlite.identity_of(path) == self._log:
-            os.unlink(path)
+            remove(path)
 
     def close(self) -> None:
         """Close the connection after a commit."""

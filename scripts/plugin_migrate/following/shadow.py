@@ -15,9 +15,9 @@ from contextlib import closing, contextmanager
 
 from ..errors import StateUnreadable
 from ..git.command import NoAnswer, Repository
+from ..platform.moving import discard
 from ..sandbox.staging import Staging
 from ..storage import durable, sqlite
-from ..storage.files import discard
 from ..storage.live_database import LiveDatabase, copy_live, digest_of_closed
 from ..storage.nodes import PathChange
 from ..storage.state_tree import SIDE_SUFFIXES, WalkedFolder, entries, holds_database, walk

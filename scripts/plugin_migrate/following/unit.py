@@ -17,8 +17,8 @@ from ..engine.redo_log import DatabaseEntry, LogWriter, Manifest
 from ..errors import Conflict, StateUnreadable
 from ..ledger.write import LedgerWriter
 from ..plan import KnownRecord
+from ..platform.moving import discard
 from ..storage import sqlite
-from ..storage.files import discard
 from ..storage.live_database import LiveDatabase, copy_live, digest_of_closed, pad_to_two_pages
 from ..storage.nodes import Node, PathChange, observe
 from ..version import Version

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+
+from ..platform import system
 
 
 def who(environment: Mapping[str, str]) -> str:
@@ -12,16 +13,5 @@ def who(environment: Mapping[str, str]) -> str:
     Parameters:
         environment: the process's; Claude Code sets ``CLAUDECODE`` for what it runs.
     """
-    name = user()
+    name = system.user_name()
     return f"{name} (Claude Code)" if environment.get("CLAUDECODE") else name
-
-
-def user() -> str:
-    """Return the OS user's name."""
-    try:
-        import pwd
-
-        return pwd.getpwuid(os.getuid()).pw_name
-    except (ImportError, KeyError):
-        # A container often runs as a number without a name.
-        return str(os.getuid())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Collection
 
@@ -60,7 +61,7 @@ class LedgerWriter:
             " (version, file_name, language, checksum, metadata, text) VALUES (?, ?, ?, ?, ?, ?)",
             (
                 str(migration.version),
-                migration.path.rpartition("/")[2],
+                os.path.basename(migration.path),
                 migration.language,
                 migration.checksum,
                 metadata,

@@ -341,8 +341,7 @@ def _place(folder: str, files: Sequence[Converted]) -> None:
     """
     from tempfile import mkdtemp
 
-    from ..engine.platform_files import place
-    from ..storage.files import discard
+    from ..platform.moving import discard, place, remove
 
     placed: list[str] = []
     with _told_of(folder):
@@ -365,7 +364,7 @@ def _place(folder: str, files: Sequence[Converted]) -> None:
         sync_folder(folder)
     except BaseException:
         for path in placed:
-            os.unlink(path)
+            remove(path)
         raise
     finally:
         discard(aside)

@@ -32,15 +32,15 @@ from ..migration import (
     read_source,
 )
 from ..plan import Applied, State
+from ..platform.moving import discard
 from ..sandbox.signals import Signals
 from ..storage.durable import make_folder
-from ..storage.files import discard
 from ..storage.nodes import PathChange, observe
 from ..storage.translation import explaining
 from ..survey import Survey
 from ..values import NamedTuple
 from ..version import Version
-from ..workspace import Workspace, is_inside
+from ..workspace import Workspace, is_inside, path_from
 from .writing import recovered, writing
 
 # Where a migration's text may repeat its version, up to the version itself.
@@ -260,7 +260,7 @@ class _Staging:
     def _change(self, path: str, content: bytes | None) -> None:
         """Stage new content for ``path``; ``None`` removes what is there."""
         before = observe(path, through_links=False)
-        inside = os.path.relpath(path, self._workspace.claude)
+        inside = path_from(path, self._workspace.claude)
         if before is not None and before.kind != "file":
             raise UsageError("The migration is a link, which cannot be renumbered", file=path)
         if content is None:

@@ -17,16 +17,15 @@ from tempfile import TemporaryDirectory
 
 from ..engine import recovery
 from ..engine.backup import BackupWriter
-from ..engine.platform_files import place
 from ..engine.redo_log import DatabaseEntry, Log, LogWriter, Manifest, logs
 from ..errors import Call, Conflict, LedgerLost, MigrateError, NeedsRepair, StateUnreadable
 from ..ledger.read import Publish, read_ledger
 from ..ledger.schema import ensure_ledger
 from ..ledger.write import LedgerWriter
+from ..platform.moving import discard, place, rename
 from ..storage import sqlite
 from ..storage.backups import Backup, Saved, read_shelf
 from ..storage.durable import make_folder, sync_file, sync_folder
-from ..storage.files import discard
 from ..storage.live_database import LiveDatabase, digest_of_closed, digest_of_live, pad_to_two_pages
 from ..storage.nodes import Node, PathChange
 from ..storage.state_tree import SIDE_SUFFIXES
@@ -271,7 +270,7 @@ def _set_aside(database_path: str) -> None:
         number += 1
         aside = f"{base}.{number}"
     for suffix in left:
-        os.rename(database_path + suffix, aside + suffix)
+        rename(database_path + suffix, aside + suffix)
     sync_folder(os.path.dirname(database_path))
 
 
@@ -285,7 +284,7 @@ def _put_in_place(copy: str, database_path: str) -> None:
         if not place(copy, database_path):
             if os.path.lexists(database_path):
                 raise FileExistsError
-            os.rename(copy, database_path)
+            rename(copy, database_path)
     except FileExistsError:
         raise Conflict(
             "Another program made a database where the restored one belongs",

@@ -13,9 +13,9 @@ from ..engine.prepare import Prepared
 from ..engine.transaction import make_ledger
 from ..errors import Interrupted, MigrateError
 from ..ledger.read import holds_ledger
+from ..platform.moving import discard
 from ..sandbox.live_paths import name_live
 from ..storage.backups import backups_folder
-from ..storage.files import discard
 from ..storage.state_tree import StateTree, holds_database
 from ..values import NamedTuple
 from ..version import Version

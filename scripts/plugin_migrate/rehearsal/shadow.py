@@ -17,10 +17,11 @@ from contextlib import closing, contextmanager
 from ..errors import MigrateError
 from ..ledger.read import read_ledger
 from ..operations.writing import recovered, writing
+from ..platform.moving import discard
 from ..sandbox.live_paths import name_live
 from ..storage import durable, sqlite
 from ..storage.bookkeeping import refuse_links_and_special_files
-from ..storage.files import copy_open, discard, original
+from ..storage.files import copy_open, original
 from ..storage.live_database import copy_live
 from ..storage.state_tree import Found, StateTree, WalkedFolder, entries, followed
 from ..storage.translation import explaining, is_for_room

@@ -16,7 +16,7 @@ from ..plan import UNAPPLIED, Entry, Plan, Step, TakeBack, plan_rehearsal
 from ..report import Reporter
 from ..survey import survey
 from ..version import Version
-from ..workspace import Workspace
+from ..workspace import Workspace, path_from
 from .databases import put_databases
 from .kept import Difference, Keeper
 from .new_clone import Cloned, apply_again, renew_databases
@@ -90,7 +90,7 @@ def verify(
     chosen = _chosen(seen.entries, versions, everything)
     results = {item.version: item for item in _only_linted(chosen, workspace)}
     if chosen and not lint_only:
-        database = os.path.relpath(workspace.database, workspace.claude)
+        database = path_from(workspace.database, workspace.claude)
         with shadow_of(workspace) as shadow:
             keeper = Keeper(shadow, os.path.join(os.path.dirname(shadow.project), "kept"))
             with rehearsing(shadow, "verify", "rehearsal", keeper) as (seen, engine):

@@ -7,7 +7,8 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from ..errors import ForbiddenStatement, StepFailed
-from ..workspace import Workspace, is_inside
+from ..platform import system
+from ..workspace import Workspace, is_inside, path_from
 from .kept_processes import KeptProcesses
 
 TYPE_CHECKING = False
@@ -134,8 +135,11 @@ class Context:
 
     def database_in(self, failure: str) -> str | None:
         """Return the database that a failure names as if the copy of the files held it."""
+        # An error may quote a path as Python writes it, with every backslash twice.
+        told = system.slashed(failure).replace("//", "/")
+        claude = system.slashed(str(self.claude))
         for path in self._staging.databases() if self._staging is not None else ():
-            if f"{self.claude}/{path}'" in failure or f'{self.claude}/{path}"' in failure:
+            if f"{claude}/{path}'" in told or f'{claude}/{path}"' in told:
                 return path
         return None
 
@@ -213,20 +217,20 @@ class Context:
 
     def _shown(self, path: str | os.PathLike[str]) -> str:
         """Return a staged path as the user knows it."""
-        return os.path.join(".claude", os.path.relpath(self._staged(path), self.claude))
+        return f".claude/{path_from(str(self._staged(path)), str(self.claude))}"
 
     def _relative(self, path: str | os.PathLike[str]) -> str:
         workspace = self.workspace
-        relative = os.path.relpath(self._staged(path), self.claude)
-        live = os.path.realpath(os.path.join(workspace.claude, relative))
+        inside = path_from(str(self._staged(path)), str(self.claude))
+        live = os.path.realpath(os.path.join(workspace.claude, inside))
         if live == workspace.database:
-            raise ForbiddenStatement(f"{relative} is the state database", hint="Use ctx.db.")
+            raise ForbiddenStatement(f"{inside} is the state database", hint="Use ctx.db.")
         if not is_inside(live, workspace.claude):
-            raise ForbiddenStatement(f"{relative} leaves .claude/ (to {live})")
+            raise ForbiddenStatement(f"{inside} leaves .claude/ (to {live})")
         if is_inside(live, workspace.bookkeeping):
-            raise ForbiddenStatement(f"{relative} belongs to plugin-migrate itself")
+            raise ForbiddenStatement(f"{inside} belongs to plugin-migrate itself")
         # A link's own path would make a second copy of what it leads to.
-        return os.path.relpath(live, workspace.claude)
+        return path_from(live, workspace.claude)
 
     def _existing_database(self, relative: str) -> SideDatabase:
         side = self._side_database(relative)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from ..errors import Interrupted
+from ..platform import system
 
 _ECHO_SECONDS = 0.5
 
@@ -33,8 +34,8 @@ class Signals:
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Within this block SIGINT, SIGTERM and SIGHUP raise :class:`Stop` instead of killing."""
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        """Within this block what asks to stop raises :class:`Stop` instead of killing."""
+        numbers = [getattr(signal, name) for name in system.STOPPING]
         before = {number: signal.signal(number, self._on_signal) for number in numbers}
         try:
             yield

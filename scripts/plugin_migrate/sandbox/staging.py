@@ -9,16 +9,15 @@ import os
 import stat
 
 from ..errors import Conflict, ForbiddenStatement
-from ..storage.files import copy_open, discard, original
+from ..platform import system
+from ..platform.moving import discard, remove
+from ..storage.files import copy_open, original
 from ..storage.nodes import (
     RACY_NS,
     Node,
     PathChange,
-    Signature,
     is_spelled,
     observe,
-    signature_of,
-    signatures_in,
 )
 from ..storage.state_tree import (
     SIDE_SUFFIXES,
@@ -45,7 +44,7 @@ class Baseline(NamedTuple):
     """
 
     node: Node
-    live: Signature | None
+    live: system.Signature | None
     read_only_reason: str | None
 
 
@@ -57,11 +56,11 @@ class _Folder(NamedTuple):
     that could be found: ``None``, and for a folder in ``staged`` one that holds its mode only.
     """
 
-    live: dict[str, Signature | None]
-    staged: dict[str, Signature | None]
+    live: dict[str, system.Signature | None]
+    staged: dict[str, system.Signature | None]
     baseline: dict[str, Baseline]
 
-    def keep(self, known: _Folder, found: dict[str, Signature]) -> None:
+    def keep(self, known: _Folder, found: dict[str, system.Signature]) -> None:
         """Take over from an earlier copy, ``known``, what is ``found`` as it was then."""
         for name, signature in known.live.items():
             if signature is not None and signature == found.get(name):
@@ -152,7 +151,7 @@ class Staging:
 
     def _copy_folder(self, place: WalkedFolder, read_only_reason: str | None) -> None:
         known = self._earlier.get(place.prefix)
-        found = signatures_in(place.folder) if known is not None else {}
+        found = system.signatures_in(place.folder) if known is not None else {}
         if known is not None and found == known.live:
             self._folders[place.prefix] = known
             return
@@ -183,7 +182,7 @@ class Staging:
         text = os.readlink(link.source)
         if target.kind == "file":
             read_only_reason = read_only_reason or self._why_read_only(path, real)
-            if self._keep_linked(path, signature_of(os.stat(real)), text):
+            if self._keep_linked(path, system.signature_of(os.stat(real)), text):
                 return
             self._copy_file(target, read_only_reason, text)
         elif target.kind == "dir":
@@ -209,7 +208,7 @@ class Staging:
             return f"{never}; let them change what it links to, {target}"
         return f"{never}; put a folder in the link's place (it links to {target})"
 
-    def _keep_linked(self, path: str, live: Signature, text: str) -> bool:
+    def _keep_linked(self, path: str, live: system.Signature, text: str) -> bool:
         """Keep a link's copied file if it is still as it was; return whether it is."""
         prefix, name = _split(path)
         known = self._earlier.get(prefix)
@@ -226,7 +225,7 @@ class Staging:
     ) -> None:
         """Copy a folder and what it holds; its own mode comes last, for it may forbid that."""
         path = entry.path
-        mode = stat.S_IMODE(os.stat(place.folder).st_mode)
+        mode = system.permissions(os.stat(place.folder))
         staged = os.path.join(self.claude, path)
         is_folder = os.path.isdir(staged) and is_spelled(self.claude, path)
         if not is_folder or os.path.islink(staged):
@@ -266,7 +265,7 @@ class Staging:
 
     def _try_copy(
         self, entry: Found, link: str | None
-    ) -> tuple[Node, Signature | None, Signature] | str | None:
+    ) -> tuple[Node, system.Signature | None, system.Signature] | str | None:
         """Return what was copied, why it is excluded, or ``None`` when it changed meanwhile."""
         staged = self.claude + "/" + entry.path
         with original(entry.source) as file:
@@ -280,14 +279,14 @@ class Staging:
             except FileExistsError:
                 self._forget(entry.path)
                 digest, copied = copy_open(file, staged)
-            live = signature_of(status)
-            if signature_of(os.fstat(file.descriptor)) != live:
-                os.unlink(staged)
+            live = system.signature_of(status)
+            if system.signature_of(os.fstat(file.descriptor)) != live:
+                remove(staged)
                 return None
-        node = Node("file", stat.S_IMODE(status.st_mode), digest, copied.st_size, link)
+        node = Node("file", system.permissions(status), digest, copied.st_size, link)
         # A later change within one tick of the clock would leave no sign.
-        is_telling = status.st_ctime_ns < self._begun_ns - RACY_NS
-        return node, live if is_telling else None, signature_of(copied)
+        is_telling = system.changed_ns(status) < self._begun_ns - RACY_NS
+        return node, live if is_telling else None, system.signature_of(copied)
 
     def _distrust_latest(self) -> None:
         """Have those copies read again that the step may change within one tick of the clock."""
@@ -304,14 +303,14 @@ class Staging:
         Whatever is written there from now on gets this time or a later one.
         """
         os.utime(self.project)
-        return os.stat(self.project).st_ctime_ns
+        return system.changed_ns(os.stat(self.project))
 
     def _forget(self, path: str) -> None:
         staged = os.path.join(self.claude, path)
         if os.path.isdir(staged) and not os.path.islink(staged):
             discard(staged)
         elif os.path.lexists(staged):
-            os.unlink(staged)
+            remove(staged)
 
     # --- comparing -----------------------------------------------------------------------------
 
@@ -322,12 +321,12 @@ class Staging:
         if folder is not None:
             folder.live[name] = None
 
-    def _trust(self, path: str, staged: Signature) -> None:
+    def _trust(self, path: str, staged: system.Signature) -> None:
         """Have a file that was read and is unchanged not read again after the next step."""
         prefix, name = _split(path)
         self._folders[prefix].staged[name] = staged
 
-    def _scan(self) -> tuple[list[tuple[str, Signature]], list[str]]:
+    def _scan(self) -> tuple[list[tuple[str, system.Signature]], list[str]]:
         """Return what may be new or changed in the copy, and what is gone."""
         touched = []
         gone = []
@@ -335,7 +334,7 @@ class Staging:
         folders = [""]
         for prefix in folders:
             known = left.pop(prefix, _Folder({}, {}, {})).staged
-            found = signatures_in(self.claude + "/" + prefix)
+            found = system.signatures_in(self.claude + "/" + prefix)
             if found == known:
                 continue
             for name, signature in found.items():
@@ -401,7 +400,7 @@ def _split(path: str) -> tuple[str, str]:
     return folder + slash, name
 
 
-def _folder_signature(mode: int) -> Signature:
+def _folder_signature(mode: int) -> system.Signature:
     return (0, 0, 0, 0, mode)
 
 
@@ -420,5 +419,5 @@ def _node_before(base: Baseline | None, after: Node | None) -> Node | None:
 
 
 def _set_mode(path: str, mode: int) -> None:
-    if stat.S_IMODE(os.lstat(path).st_mode) != mode:
+    if system.permissions(os.lstat(path)) != mode:
         os.chmod(path, mode)

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..plain_file import read_json
+from ..platform import system
 from ..workspace import is_source_name
 
 TYPE_CHECKING = False  # `typing` costs 4 ms at run time
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 OPT_IN = "migrations/plugin-migrate.yaml"
 
 # Where an organization puts settings that nobody on the machine can override.
-MANAGED = (
-    "/Library/Application Support/ClaudeCode" if sys.platform == "darwin" else "/etc/claude-code"
-)
+MANAGED = system.MANAGED_SETTINGS
 
 _LARGEST_FILE = 16 * 1024 * 1024
 # What the client takes for a bare name, which it looks up below `metadata.pluginRoot`.

@@ -14,6 +14,7 @@ import stat
 import struct
 
 from ..errors import StateUnreadable
+from ..platform import system
 
 JOURNAL = "-journal"
 SIDE_SUFFIXES = ("-wal", "-shm", JOURNAL)
@@ -25,7 +26,6 @@ _TRAILER = struct.Struct(">II8s")
 _LARGEST_INDEX = 64 << 20
 # What stands there says that it is a plain file, and reading it can wait forever (`/proc/kmsg`).
 _OF_THE_KERNEL = ("/proc/", "/sys/")
-_PLAIN_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def refuse_special(path: str) -> None:
@@ -97,18 +97,18 @@ def super_journal(journal: str) -> str | None:
     drop, unlike on the database itself.
     """
     try:
-        descriptor = os.open(journal, _PLAIN_READING)
+        descriptor = system.open_unfollowed(journal)
     except OSError:  # there is none, or SQLite cannot open it either
         return None
     try:
         size = os.fstat(descriptor).st_size
-        if size < _TRAILER.size or os.pread(descriptor, 1, 0) in (b"", b"\0"):
+        if size < _TRAILER.size or system.read_at(descriptor, 1, 0) in (b"", b"\0"):
             return None  # ended: its header is wiped
         end = size - _TRAILER.size
-        length, _checksum, magic = _TRAILER.unpack(os.pread(descriptor, _TRAILER.size, end))
+        length, _checksum, magic = _TRAILER.unpack(system.read_at(descriptor, _TRAILER.size, end))
         if magic != _MAGIC or not 0 < length <= end:
             return None
-        return os.fsdecode(os.pread(descriptor, min(length, 4096), end - length))
+        return os.fsdecode(system.read_at(descriptor, min(length, 4096), end - length))
     finally:
         os.close(descriptor)
 
@@ -124,8 +124,7 @@ def came_with_git(path: str, status: os.stat_result) -> bool:
         ">6I",
         *(part & 0xFFFFFFFF for part in divmod(status.st_ctime_ns, 10**9)),
         *(part & 0xFFFFFFFF for part in divmod(status.st_mtime_ns, 10**9)),
-        status.st_dev & 0xFFFFFFFF,
-        status.st_ino & 0xFFFFFFFF,
+        *system.noted_by_git(status),
     )
     folder = os.path.dirname(path)
     while True:
@@ -148,7 +147,7 @@ def _index_of(git: str) -> bytes:
 def _read(path: str, most: int) -> bytes:
     """Return a plain file's content; nothing when there is none, or more than ``most`` bytes."""
     try:
-        descriptor = os.open(path, _PLAIN_READING)
+        descriptor = system.open_unfollowed(path)
     except (OSError, ValueError):
         return b""
     try:

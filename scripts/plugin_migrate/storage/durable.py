@@ -7,34 +7,35 @@ is asked of each path, not of the whole process, so that no sync of the live sta
 from __future__ import annotations
 
 import os
-import stat
+
+from ..platform import system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import IO
 
 
 def sync_file(path: str) -> None:
     """Bring a file's content to the disk."""
-    _with_descriptor(path, os.O_RDONLY, os.fsync)
+    if not is_disposable(path):
+        system.sync_file(path)
 
 
 def start_sync(path: str) -> None:
     """Let the system begin to write a file, so that :func:`sync_file` waits for less."""
-    _with_descriptor(path, os.O_RDONLY, begin_sync)
-
-
-def begin_sync(descriptor: int, start: int = 0, size: int = 0) -> None:
-    """Do the same for a part of an open file; all of it without ``size``."""
-    # Linux writes what is dirty of a file before it can forget the rest. Elsewhere nothing is lost.
-    if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(descriptor, start, size, os.POSIX_FADV_DONTNEED)
+    if is_disposable(path):
+        return
+    descriptor = system.open_to_read(path)
+    try:
+        system.begin_sync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(path: str) -> None:
     """Bring a folder's entries to the disk: without it a rename can be lost with the power."""
-    _with_descriptor(path, os.O_RDONLY | os.O_DIRECTORY, os.fsync)
+    if not is_disposable(path):
+        system.sync_folder(path)
 
 
 def sync_open(file: IO[bytes] | IO[str], path: str) -> None:
@@ -52,23 +53,14 @@ def write_atomically(path: str, text: str) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    from ..platform.moving import replace
+
     part = path + ".part"
     with open(part, "w", encoding="utf-8") as file:
         file.write(text)
         sync_open(file, part)
-    os.replace(part, path)
+    replace(part, path)
     sync_folder(os.path.dirname(path))
-
-
-def _with_descriptor(path: str, flags: int, act: Callable[[int], None]) -> None:
-    """Open a file or folder and act on it, unless it is thrown away anyway."""
-    if is_disposable(path):
-        return
-    descriptor = os.open(path, flags | os.O_CLOEXEC)
-    try:
-        act(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def set_mode(path: str, mode: int) -> None:
@@ -77,18 +69,7 @@ def set_mode(path: str, mode: int) -> None:
     Raises:
         OSError: it is gone, a link, or not this user's.
     """
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path, flags)
-    except PermissionError:  # its present mode forbids even its owner to open it
-        os.chmod(path, mode | stat.S_IRUSR)
-        descriptor = os.open(path, flags)
-    try:
-        os.fchmod(descriptor, mode)
-        if not is_disposable(path):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    system.set_mode(path, mode, is_synced=not is_disposable(path))
 
 
 def make_folder(path: str) -> None:

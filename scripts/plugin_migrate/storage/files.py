@@ -1,4 +1,4 @@
-"""Copying files of which there may be many, and removing whole folders."""
+"""Copying files of which there may be many."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..plain_file import open_plainly, size_of
+from ..plain_file import size_of
+from ..platform import system
 from ..values import NamedTuple
-from .durable import begin_sync, is_disposable, start_sync
+from .durable import is_disposable, start_sync
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ _LARGEST_COPIED = 4 << 30
 # From this size on the free space is looked at before a file is copied, and this much is left free.
 _WORTH_A_LOOK = 1 << 20
 _SPARE = 16 << 20
-# Names no migration gives, for deep folders that are being removed.
-_FLAT = ".plugin-migrate-removing-"
 
 
 class Original(NamedTuple):
@@ -51,7 +50,7 @@ def original(path: str) -> Iterator[Original]:
     Raises:
         OSError: it cannot be read.
     """
-    descriptor = open_plainly(path)
+    descriptor = system.open_to_read(path)
     try:
         status = os.fstat(descriptor)
         is_empty = not status.st_size or not stat.S_ISREG(status.st_mode)
@@ -74,8 +73,7 @@ def copy_open(file: Original, target: str) -> tuple[str, os.stat_result]:
     """
     status = file.status
     _require_copyable(file, os.path.dirname(target))
-    mode = stat.S_IMODE(status.st_mode)
-    copy = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    copy = system.open_new(target, stat.S_IMODE(status.st_mode))
     try:
         digest = hashlib.sha256(file.first)
         # The end is where it was; a file that grew meanwhile is another by its status.
@@ -83,14 +81,10 @@ def copy_open(file: Original, target: str) -> tuple[str, os.stat_result]:
             _write(copy, file.first)
         else:
             digest = _copy_all(file, copy)
-        os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
-        copied = os.fstat(copy)
-        if stat.S_IMODE(copied.st_mode) != mode:  # the umask
-            os.fchmod(copy, mode)
-            copied = os.fstat(copy)
-    finally:
+    except BaseException:
         os.close(copy)
-    return digest.hexdigest(), copied
+        raise
+    return digest.hexdigest(), system.close_like(copy, target, status)
 
 
 def _copy_all(file: Original, copy: int) -> hashlib._Hash:
@@ -98,7 +92,7 @@ def _copy_all(file: Original, copy: int) -> hashlib._Hash:
 
     Its holes, which take no room, stay holes.
     """
-    has_holes = file.status.st_blocks * 512 < file.status.st_size
+    has_holes = system.allocated(file.status) < file.status.st_size
     digest = hashlib.sha256()
     size = 0
     chunk = file.first
@@ -124,7 +118,7 @@ def _require_copyable(file: Original, folder: str) -> None:
         raise OSError(
             errno.EFBIG, f"a file has {size_of(size)}, over {size_of(_LARGEST_COPIED)}", file.path
         )
-    require_room("a file", file.path, min(size, file.status.st_blocks * 512), folder)
+    require_room("a file", file.path, min(size, system.allocated(file.status)), folder)
 
 
 def require_room(what: str, path: str, needed: int, folder: str) -> None:
@@ -141,8 +135,7 @@ def require_room(what: str, path: str, needed: int, folder: str) -> None:
     """
     if needed < _WORTH_A_LOOK:
         return
-    volume = os.statvfs(folder)
-    free = volume.f_bavail * volume.f_frsize
+    free = system.free_space(folder)
     if free < needed + _SPARE:
         raise OSError(
             errno.ENOSPC,
@@ -158,83 +151,6 @@ def _write(descriptor: int, content: bytes) -> None:
         written += os.write(descriptor, memoryview(content)[written:])
 
 
-def discard(path: str) -> None:
-    """Remove a folder of ours with all it holds.
-
-    Also below folders without write permission, and however deep a migration nested them: what
-    stands below is always reached through its open folder, never by a path of full length.
-
-    Raises:
-        OSError: something in it cannot be removed.
-    """
-    try:
-        _remove_folder(path)
-        return
-    except FileNotFoundError:
-        if not os.path.lexists(path):
-            return
-    except (OSError, RecursionError):
-        pass
-    _remove_stubborn(path)
-
-
-def _remove_stubborn(path: str) -> None:
-    """Remove a folder level by level, each from its parent: deep ones are moved up first."""
-    if os.path.islink(path) or not os.path.isdir(path):
-        os.unlink(path)
-        return
-    os.chmod(path, 0o700)
-    top = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        left = os.listdir(top)
-        count = 0
-        taken = frozenset(left)  # a killed command may have left some of these names
-        while left:
-            name = left.pop()
-            mode = os.lstat(name, dir_fd=top).st_mode
-            if not stat.S_ISDIR(mode):
-                os.unlink(name, dir_fd=top)
-                continue
-            os.chmod(name, 0o700, dir_fd=top)
-            folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
-            try:
-                for below in os.listdir(folder):
-                    if not stat.S_ISDIR(os.lstat(below, dir_fd=folder).st_mode):
-                        os.unlink(below, dir_fd=folder)
-                        continue
-                    os.chmod(below, 0o700, dir_fd=folder)
-                    count += 1
-                    while (flat := f"{_FLAT}{count}") in taken:
-                        count += 1
-                    os.rename(below, flat, src_dir_fd=folder, dst_dir_fd=top)
-                    left.append(flat)
-            finally:
-                os.close(folder)
-            os.rmdir(name, dir_fd=top)
-    finally:
-        os.close(top)
-    os.rmdir(path)
-
-
-def _remove_folder(path: str) -> None:
-    """Remove a folder that poses no difficulties, in two thirds of the time `shutil` takes."""
-    folders = []
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        with os.scandir(descriptor) as listing:
-            entries = list(listing)
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(entry.name)
-            else:
-                os.unlink(entry.name, dir_fd=descriptor)
-    finally:
-        os.close(descriptor)
-    for name in folders:
-        _remove_folder(path + "/" + name)
-    os.rmdir(path)
-
-
 def copy_content(file: IO[bytes], target: str) -> None:
     """Copy an open file's content to ``target``, sharing its blocks where the file system can.
 
@@ -242,10 +158,10 @@ def copy_content(file: IO[bytes], target: str) -> None:
     """
     with open(target, "wb", buffering=0) as copy:
         try:
-            while size := os.copy_file_range(file.fileno(), copy.fileno(), _PIECE):
+            while size := system.copy_range(file.fileno(), copy.fileno(), _PIECE):
                 if not is_disposable(target):
-                    begin_sync(copy.fileno(), copy.tell() - size, size)
-        except (AttributeError, OSError):  # macOS lacks the call, and some file systems refuse it
+                    system.begin_sync(copy.fileno(), copy.tell() - size, size)
+        except OSError:  # not every system has the call, and some file systems refuse it
             file.seek(0)
             copy.truncate(0)
             copy.seek(0)

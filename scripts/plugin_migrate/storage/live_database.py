@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 
 from ..errors import Busy, Call, Conflict, DatabaseReplaced, NeedsRepair
+from ..platform import system
 from . import sqlite
 from .database_files import refuse_special
 from .durable import start_sync
@@ -46,7 +47,7 @@ class LiveDatabase:
         self._path = path
         # Opened before any connection and closed after the last one: closing it in between would
         # drop SQLite's locks (https://www.sqlite.org/howtocorrupt.html, 2.2).
-        self._descriptor: int | None = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._descriptor: int | None = system.open_to_read(path)
         try:
             self._connection = sqlite.connect(
                 path, sqlite3.Connection, _PATIENCE, options="mode=rw"
@@ -158,7 +159,7 @@ class LiveDatabase:
         still, and ``PRAGMA data_version`` answers.
         """
         assert self._descriptor is not None
-        header = os.pread(self._descriptor, sqlite.HEADER_SIZE, 0)
+        header = system.read_at(self._descriptor, sqlite.HEADER_SIZE, 0)
         if sqlite.is_under_wal(header):
             return ("wal", self._connection.execute("PRAGMA data_version").fetchone()[0])
         return ("journal", header[_COUNTER])
@@ -302,7 +303,7 @@ def copy_live(
         try:
             source.execute("BEGIN")
             source.execute("PRAGMA schema_version").fetchall()  # takes the lock, parses no schema
-            header = os.pread(file.fileno(), sqlite.HEADER_SIZE, 0)
+            header = system.read_at(file.fileno(), sqlite.HEADER_SIZE, 0)
             if sqlite.is_under_wal(header) or not header:
                 copy_database(source, path, copy)
                 start_sync(copy)

@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 
 from ..errors import Busy, StateUnreadable
 from ..plain_file import read_plain
+from ..platform import system
+from ..platform.moving import replace
 from ..workspace import Workspace
 from . import bookkeeping, sqlite
 
@@ -77,13 +79,13 @@ def _holder_path(path: str) -> str:
 def _write_holder(path: str, command: str) -> None:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
     # A sentence rather than JSON, whose module costs 2 ms: only people read it.
-    holder = f"{command} (pid {os.getpid()} on {os.uname().nodename}, since {since} UTC)"
+    holder = f"{command} (pid {os.getpid()} on {system.host_name()}, since {since} UTC)"
     # Only the lock's holder writes here, so one name will do, and a killed one leaves no second.
     part = _holder_path(path) + ".part"
     try:
         with open(part, "w", encoding="utf-8", errors="replace") as file:
             file.write(holder)
-        os.replace(part, _holder_path(path))
+        replace(part, _holder_path(path))
     except OSError as error:
         raise bookkeeping.unwritable(part, error) from None
 

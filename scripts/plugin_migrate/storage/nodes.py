@@ -9,15 +9,13 @@ import re
 import stat
 import unicodedata
 from collections.abc import Iterable
-from operator import attrgetter
 
-from ..plain_file import open_plainly
+from ..platform import system
 from ..values import NamedTuple
 from .files import CHUNK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from ..workspace import Workspace
@@ -26,12 +24,6 @@ if TYPE_CHECKING:
 # Some file systems count time in ticks of up to 10 ms: within one, a changed file can look
 # unchanged. git calls such an entry "racily clean" and reads it; so do we.
 RACY_NS = 50_000_000
-Signature = tuple[int, int, int, int, int]
-# Tells, without reading it, that a file or folder is another than it was. In C, because a scan
-# of a large state asks it of every file.
-signature_of: Callable[[os.stat_result], Signature] = attrgetter(
-    "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns", "st_mode"
-)
 
 
 class Node(NamedTuple):
@@ -76,7 +68,7 @@ class PathChange(NamedTuple):
             OSError: something stands there but cannot be read.
         """
         parent = os.path.dirname(os.path.join(workspace.claude, self.path))
-        if os.path.realpath(parent) != parent:
+        if system.leads_elsewhere(parent):
             return None
         is_link = "link" in (kind_of(self.before), kind_of(self.after))
         return observe_spelled(workspace.claude, self.path, through_links=not is_link)
@@ -152,7 +144,9 @@ def inside(path: object) -> str:
     """
     if not isinstance(path, str) or not is_path_text(path) or os.path.isabs(path):
         raise ValueError(f"not a path below .claude/: {path!r:.200}")
-    if any(part in ("", ".", "..") for part in path.split("/")):
+    # Where a backslash separates folders, and a colon ends a drive, no name has one.
+    is_foreign = system.slashed(path) != path or os.path.splitdrive(path)[0]
+    if is_foreign or any(part in ("", ".", "..") for part in path.split("/")):
         raise ValueError(f"not a path below .claude/: {path!r:.200}")
     return path
 
@@ -191,7 +185,7 @@ def observe(path: str, through_links: bool = True) -> Node | None:
         if error.errno == errno.ELOOP:  # below a link that leads to itself
             return None
         raise
-    mode = stat.S_IMODE(status.st_mode)
+    mode = system.permissions(status)
     if stat.S_ISDIR(status.st_mode):
         return Node("dir", mode)
     if stat.S_ISREG(status.st_mode):
@@ -202,7 +196,7 @@ def observe(path: str, through_links: bool = True) -> Node | None:
 def digest_of(path: str) -> str:
     """Return the SHA-256 of a file's content in hex, reading it in pieces."""
     digest = hashlib.sha256()
-    descriptor = open_plainly(path)
+    descriptor = system.open_to_read(path)
     try:
         # What says that it is empty is not read: so do files in /proc, which can wait forever.
         if os.fstat(descriptor).st_size:
@@ -211,19 +205,6 @@ def digest_of(path: str) -> str:
     finally:
         os.close(descriptor)
     return digest.hexdigest()
-
-
-def signatures_in(folder: str) -> dict[str, Signature]:
-    """Return the signature of everything in a folder by name; of links, not what they lead to."""
-    # Through a descriptor, which spares the kernel the way to every single file.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with os.scandir(descriptor) as listing:
-            return {
-                entry.name: signature_of(entry.stat(follow_symlinks=False)) for entry in listing
-            }
-    finally:
-        os.close(descriptor)
 
 
 # On macOS, on Windows and in a casefold folder of Linux, ``a.md`` and ``A.md`` find the same file,

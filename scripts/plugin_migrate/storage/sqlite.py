@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
 import time
 from collections.abc import Callable
 
 from ..errors import Busy, Call, InterruptedWriter, StateUnreadable
+from ..platform import system
 from .database_files import refuse_special, refuse_unsafe
 from .durable import is_disposable
 
@@ -253,7 +253,7 @@ def make_durable(connection: sqlite3.Connection, path: str) -> None:
         connection.execute("PRAGMA synchronous=OFF")
         return
     connection.execute("PRAGMA synchronous=EXTRA")
-    if sys.platform == "darwin":
+    if system.SYNCS_ONLY_TO_DRIVE:
         connection.execute("PRAGMA fullfsync=ON")
 
 

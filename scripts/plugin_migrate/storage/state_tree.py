@@ -13,7 +13,8 @@ import os
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 
-from ..plain_file import open_plainly, size_of
+from ..plain_file import size_of
+from ..platform import system
 from ..values import NamedTuple
 from ..workspace import BOOKKEEPING_NAME, RECORDS_NAME, Workspace, is_inside
 
@@ -131,9 +132,9 @@ def followed(place: WalkedFolder, link: Found) -> Found:
 def _kind_of(entry: os.DirEntry[str]) -> str:
     if entry.is_file(follow_symlinks=False):  # nearly all are
         return "file"
-    if entry.is_dir(follow_symlinks=False):
-        return "dir"
-    return "link" if entry.is_symlink() else "other"
+    if system.is_link(entry):
+        return "link"
+    return "dir" if entry.is_dir(follow_symlinks=False) else "other"
 
 
 class StateTree:
@@ -239,7 +240,7 @@ def holds_database(path: str) -> bool:
     """Return whether what stands at ``path`` is a file, and an SQLite database."""
     if not os.path.isfile(path):
         return False
-    descriptor = open_plainly(path)
+    descriptor = system.open_to_read(path)
     try:
         # As in nodes.py, nothing is read of what says that it is empty.
         size = os.fstat(descriptor).st_size

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..errors import MigrateError, StateUnreadable
+from ..platform import system
 
 _PERMISSIONS = (errno.EACCES, errno.EPERM)
 _ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -112,6 +113,8 @@ def way_out(error: OSError, file: str | None) -> str:
         return permission_hint(file)
     if error.errno in _ROOM:
         return "Free some space, then run the command again."
+    if error.errno == errno.EBUSY:
+        return "Close the program that has it open, then run the command again."
     if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
         return "Move it away, or name its folder under `exclude` in .claude/plugin-migrate.yaml."
     return "Check the file and the disk, then run the command again."
@@ -136,21 +139,14 @@ def _owner(path: str) -> str | None:
     """Return who owns what stands at ``path``, or the nearest folder above it, if not this user."""
     while True:
         try:
-            uid = os.lstat(path).st_uid
+            status = os.lstat(path)
             break
         except OSError:
             above = os.path.dirname(path)
             if above == path:
                 return None
             path = above
-    if uid == os.geteuid():
-        return None
-    try:
-        import pwd
-
-        return pwd.getpwuid(uid).pw_name
-    except (ImportError, KeyError):
-        return f"the user {uid}"
+    return None if system.is_own(status) else system.owner_of(status)
 
 
 def _of_sqlite(error: Exception) -> MigrateError | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from ..plain_file import read_json
 from ..settings import is_ledger_table
-from ..workspace import Workspace, is_inside, is_source_name
+from ..workspace import Workspace, is_inside, is_source_name, path_from
 from .durable import make_folder, write_atomically
 
 _NOTE = "source.json"
@@ -28,7 +28,7 @@ def remember(workspace: Workspace) -> None:
     Raises:
         OSError: our folder cannot be written.
     """
-    inside = os.path.relpath(workspace.database, workspace.claude)
+    inside = path_from(workspace.database, workspace.claude)
     note = {
         "database": inside if workspace.owns_database else workspace.database,
         "ledger_table": workspace.config.ledger_table,

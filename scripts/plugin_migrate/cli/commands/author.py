@@ -120,8 +120,8 @@ def run_init_plugin(invocation: Invocation) -> int:
     """Prepare a plugin that is to ship migrations."""
     import os
 
-    from ...ledger.identity import user
     from ...operations.init_plugin import init_plugin
+    from ...platform import system
     from ...render.created import plugin_json, plugin_text
 
     options = invocation.options
@@ -131,8 +131,8 @@ def run_init_plugin(invocation: Invocation) -> int:
             "init-plugin takes the plugin's folder and no other",
             hint="For example: plugin-migrate init-plugin note-keeper",
         )
-    prepared = init_plugin(options.folder, user())
-    shown = os.path.relpath(prepared.root)
+    prepared = init_plugin(options.folder, system.user_name())
+    shown = system.slashed(os.path.relpath(prepared.root))
     invocation.output.result(
         lambda style: plugin_text(prepared, shown, style), lambda: plugin_json(prepared)
     )
