@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from ..errors import Call, ChangedSince, StateUnreadable, StepFailed
 from ..languages.foreign_key_mode import ForeignKeyMode
 from ..plan import TakeBack
+from ..platform.moving import discard
 from ..storage import sqlite
-from ..storage.files import discard
 from ..storage.nodes import Node, observe
 from ..storage.sqlite import is_environmental
 from ..values import NamedTuple
