@@ -25,7 +25,8 @@ class Config(NamedTuple):
 
     ``ledger_table`` renames the ``migrations`` table; ``exclude`` holds patterns of paths below
     ``.claude/`` that migrations neither see nor change; ``follow_links`` lets a step publish
-    through a link that leaves ``.claude/``.
+    through a link that leaves ``.claude/``; ``state`` holds what else below the project is state,
+    relative to it and without a slash at the end.
     """
 
     database: str | None = None
@@ -35,6 +36,7 @@ class Config(NamedTuple):
     follow_links: bool = False
     lock_timeout: float = 10.0
     backups_keep: int = 5
+    state: tuple[str, ...] = ()
 
 
 def read_config(path: str) -> Config:
@@ -152,7 +154,43 @@ def _parse_config(text: str, path: str, known: frozenset[str]) -> Config:
             shown = reprlib.repr(value)
             raise BadConfig(f"Setting '{key}' must be {expected}, not {shown}", file=path)
         values[name] = tuple(value) if isinstance(value, list) else value
+    if "state" in values:
+        values["state"] = _state_paths(values["state"], path)
     return Config(**values)
+
+
+def _state_paths(entries: tuple[str, ...], file: str) -> tuple[str, ...]:
+    """Return the paths that ``state:`` names; of one inside another only the outer one.
+
+    Raises:
+        BadConfig: one is nothing that migrations may change.
+    """
+    paths = dict.fromkeys(map(os.path.normpath, entries))
+    for path in paths:
+        problem = _problem_with(path)
+        if problem is not None:
+            raise BadConfig(
+                f"'state' names {path!r:.100}, {problem}",
+                file=file,
+                hint="Name files and folders below the project: state: [CLAUDE.md, .beads/]",
+            )
+    return tuple(path for path in paths if not any(path.startswith(f"{one}/") for one in paths))
+
+
+def _problem_with(path: str) -> str | None:
+    """Return why a path cannot be state, to follow what it is."""
+    first, *others = path.casefold().split("/")
+    if path.startswith(("/", "~", "\\")) or re.match("[A-Za-z]:", path):
+        return "which is not relative to the project"
+    if first == "..":
+        return "which leads out of the project"
+    if path == ".":
+        return "which is the whole project"
+    if ".git" in (first, *others):
+        return "and migrations never change what git keeps there"
+    if first == ".claude":
+        return "and all of .claude/ is state without that"
+    return None
 
 
 def _is_deep(text: str) -> bool:
@@ -224,4 +262,5 @@ _CHECKS = {
     "follow_links": ("follow_links", lambda value: isinstance(value, bool), "true or false"),
     "lock_timeout": ("lock_timeout", _is_seconds, "a number of seconds"),
     "backups.keep": ("backups_keep", _is_count, "a number of at least 1"),
+    "state": ("state", _is_patterns, "a list of paths"),
 }

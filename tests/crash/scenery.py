@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -11,6 +12,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 IN_TYPESCRIPT = Path(__file__).parent / "migrations_in_typescript"
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0")
 PLUGIN = "plugin"
+BESIDE = "shared"
 STATE_DATABASE = "orchestration/db/orchestration.db"
 
 _SETTINGS = """{
@@ -32,20 +34,11 @@ def build(
     Parameters:
         journal_mode: ``delete`` leaves the state database to the first run; ``wal`` makes one.
         language: what the steps that change files are written in, ``python`` or ``typescript``.
-        source: whose migrations they are, the ``project``'s or a ``plugin``'s beside it.
+        source: whose migrations they are, the ``project``'s or a ``plugin``'s beside it; ``beside``
+            are the project's with all that they change in a folder beside ``.claude/``.
     """
     claude = root / ".claude"
-    _write(claude / "config/real.json", _SETTINGS, 0o640)
-    (claude / "settings.json").symlink_to("config/real.json")
-    _write(claude / "agents/reviewer.md", _REVIEWER)
-    _write(claude / "commands/hello.md", "Say hello.\n")
-    _write(claude / "commands/run.sh", "#!/bin/sh\n")
-    _write(claude / "obsolete.md", "Nobody reads this.\n")
-    _write(claude / "cache/index.txt", "index\n")
-    _write(claude / "cache/deep/entry.txt", "entry\n")
-    _write(claude / "untouched.txt", "Nothing changes this.\n", 0o600)
-    _database(claude / "memory.db", "wal", "memories")
-    _database(claude / "journal.db", "delete", "entries")
+    _fill(root / BESIDE if source == "beside" else claude)
     if journal_mode == "wal":
         _database(claude / STATE_DATABASE, "wal", "other")
     migrations = claude / "core/versioning/migrations"
@@ -62,7 +55,31 @@ def build(
         for path in migrations.iterdir():
             path.rename(root / PLUGIN / "migrations" / path.name)
         _write(claude / "plugin-migrate.yaml", "database: .claude/own.db\n")
+    if source == "beside":
+        _write(claude / "plugin-migrate.yaml", f"state: [{BESIDE}/]\n")
+        for path in migrations.glob("*.py"):
+            path.write_text(_moved_beside(path.read_text()))
     return claude
+
+
+def _fill(folder: Path) -> None:
+    _write(folder / "config/real.json", _SETTINGS, 0o640)
+    (folder / "settings.json").symlink_to("config/real.json")
+    _write(folder / "agents/reviewer.md", _REVIEWER)
+    _write(folder / "commands/hello.md", "Say hello.\n")
+    _write(folder / "commands/run.sh", "#!/bin/sh\n")
+    _write(folder / "obsolete.md", "Nobody reads this.\n")
+    _write(folder / "cache/index.txt", "index\n")
+    _write(folder / "cache/deep/entry.txt", "entry\n")
+    _write(folder / "untouched.txt", "Nothing changes this.\n", 0o600)
+    _database(folder / "memory.db", "wal", "memories")
+    _database(folder / "journal.db", "delete", "entries")
+
+
+def _moved_beside(text: str) -> str:
+    """Return a migration that does to the folder beside ``.claude/`` what it did to that."""
+    text = text.replace("ctx.claude", f'ctx.project / "{BESIDE}"')
+    return re.sub(r'ctx\.(edit_json|edit_front_matter|database)\("', rf'ctx.\1("../{BESIDE}/', text)
 
 
 def _write(path: Path, text: str, mode: int = 0o644) -> None:

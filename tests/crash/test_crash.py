@@ -91,6 +91,22 @@ def test_a_plugins_run_killed_anywhere_is_settled_by_the_next_run_of_the_project
     scene.do("kill points of a recovery", "kill_twice", scene.publishing()[::60], step=12)
 
 
+@_main
+def test_state_beside_claude_survives_as_what_is_in_it_does(scenes, command, journal_mode):
+    scene = scenes(command, journal_mode, source="beside")
+    scene.do("kill points", "kill", scene.points[3::20])
+    scene.do("kill points of a recovery", "kill_twice", scene.publishing()[::60], step=12)
+    for name in ("settings", "a file that moves", "a row under WAL"):
+        scene.do("edits", "edit", scene.publishing()[::60], name=name)
+
+
+@_main
+@pytest.mark.crash
+def test_state_beside_claude_survives_at_more_points(scenes, command, journal_mode):
+    scene = scenes(command, journal_mode, source="beside")
+    scene.do("kill points", "kill", scene.points[11::20])
+
+
 # Every how many-th point is tried with steps in TypeScript: the engine is the same.
 _PART_IN_TYPESCRIPT = 24
 

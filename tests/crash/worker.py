@@ -74,7 +74,13 @@ class Site:
         self.database = self.claude / scenery.STATE_DATABASE
 
     def state(self, history: bool = False) -> State:
-        return state_of(self.claude, scenery.STATE_DATABASE, history)
+        return state_of(self.root, str(self.database.relative_to(self.root)), history)
+
+    @property
+    def files(self) -> Path:
+        """The folder with the files that migrations change."""
+        beside = self.root / scenery.BESIDE
+        return beside if beside.exists() else self.claude
 
     def command(self, *arguments: str) -> Work:
         """Return a command as a child can run it."""
@@ -123,7 +129,7 @@ def prepare(
 
     ``command`` is ``upgrade`` or ``downgrade``; the project stands where it can begin.
     ``injector`` is ``strace`` or ``patched``; ``language`` is what code migrations are written in,
-    ``source`` whose they are: the ``project``'s or a ``plugin``'s.
+    ``source`` whose they are; see ``scenery.build``.
     """
     scene = Path(folder)
     site = Site(scene / "project")
@@ -249,7 +255,7 @@ def edit(folder: str, point: Point, name: str, work: str) -> dict:
     scene = _Scene(folder)
     with _Copied(scene.begin, work) as site:
         _kill(scene, site.command(*scene.arguments), point)
-        if not edits.EDITS[name](site.claude):
+        if not edits.EDITS[name](site.files):
             return {"edited": 0}
         recovered = children.run(site.recovery())
         _expect_mark(site)

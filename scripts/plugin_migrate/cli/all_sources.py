@@ -172,7 +172,7 @@ def refuse_unrehearsable(
         RequirementUnmet: names the first such migration.
     """
     due = needs_of(entry for entry in entries if entry.state in UNAPPLIED)
-    if any(needs.requires for needs in due):
+    if any(needs.requires for needs in due) or len(workspace.roots) > 1:
         wanted = _standing(workspace, entries, due)
         order_up([wanted], [wanted, *_others(invocation, workspace)])
 
@@ -207,7 +207,15 @@ def _readable(workspace: Workspace) -> Iterator[Standing]:
 
 def _standing(workspace: Workspace, entries: Sequence[Entry], due: tuple[Needs, ...]) -> Standing:
     applied = applied_in(entries, read_headers(workspace))
-    return Standing(workspace.source, current_version(entries), due, applied)
+    return Standing(
+        workspace.source, current_version(entries), due, applied, tuple(_beside(workspace))
+    )
+
+
+def _beside(workspace: Workspace) -> Iterator[str]:
+    for root in filter(None, workspace.roots):
+        path = workspace.live(root)
+        yield workspace.shown(path) + ("/" if os.path.isdir(path) else "")
 
 
 # --- writing ------------------------------------------------------------------------------------

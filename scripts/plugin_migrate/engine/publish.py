@@ -15,7 +15,7 @@ from ..errors import Call, NeedsRepair
 from ..storage import live_database
 from ..storage.durable import set_mode, sync_folder, sync_open
 from ..storage.nodes import Node, is_taken, observe_spelled
-from ..workspace import Workspace, is_inside
+from ..workspace import Workspace
 from .platform_files import copy_attributes
 from .redo_log import DatabaseEntry, Log, Manifest, PathChange
 from .replacing import Replacer
@@ -42,7 +42,7 @@ def publish(workspace: Workspace, log: Log, manifest: Manifest, force: bool = Fa
     publisher.run(manifest.entries)
     kept = publisher.kept
     for database in manifest.databases:
-        live = os.path.join(workspace.claude, database.path)
+        live = workspace.live(database.path)
         if os.path.realpath(live) != live:
             raise _leads_through_link(database.path, live)
         copy = log.path_of(database.copy)
@@ -89,27 +89,25 @@ def has_arrived(workspace: Workspace, manifest: Manifest) -> bool:
 
 
 def _database_arrived(workspace: Workspace, database: DatabaseEntry) -> bool:
-    live = os.path.join(workspace.claude, database.path)
+    live = workspace.live(database.path)
     return live_database.digest_of_live(live, workspace.scratch) == database.after
 
 
 def stands(workspace: Workspace, entry: PathChange, node: Node | None) -> bool:
     """Return whether ``node`` is what stands at the entry's path now."""
-    return _observe(os.path.join(workspace.claude, entry.path), entry) == node
+    return _observe(workspace, entry) == node
 
 
-def _observe(live: str, entry: PathChange) -> Node | None:
+def _observe(workspace: Workspace, entry: PathChange) -> Node | None:
     """Return what stands at an entry's path; what a linked folder leads to is not the path.
 
     A step may put a link in a folder's place: then what the folder held is gone.
     """
-    parent = os.path.dirname(live)
+    parent = os.path.dirname(workspace.live(entry.path))
     if os.path.realpath(parent) != parent:
         return None
     is_link = "link" in (_kind(entry.before), _kind(entry.after))
-    return observe_spelled(
-        live.removesuffix(f"/{entry.path}"), entry.path, through_links=not is_link
-    )
+    return observe_spelled(*workspace.place(entry.path), through_links=not is_link)
 
 
 def _kind(node: Node | None) -> str | None:
@@ -197,8 +195,8 @@ class _Publisher:
         self.kept += [entry.path for entry in entries if self._numbers[entry.path] in edited]
 
     def _path(self, entry: PathChange) -> str:
-        """Return the live path, which must not leave ``.claude/`` through a linked folder."""
-        live = os.path.join(self._workspace.claude, entry.path)
+        """Return the live path, which must not leave the state through a linked folder."""
+        live = self._workspace.live(entry.path)
         parent = os.path.dirname(live)
         if os.path.realpath(parent) != parent:
             raise _leads_through_link(entry.path, live)
@@ -206,8 +204,8 @@ class _Publisher:
         return live
 
     def _remove(self, entry: PathChange) -> None:
-        live = os.path.join(self._workspace.claude, entry.path)
-        now = _observe(live, entry)
+        live = self._workspace.live(entry.path)
+        now = _observe(self._workspace, entry)
         if now is None or now == entry.after or _kind(now) == _kind(entry.after):
             return
         self._touched.add(os.path.dirname(live))
@@ -231,7 +229,7 @@ class _Publisher:
 
     def _make_folder(self, entry: PathChange) -> None:
         live = self._path(entry)
-        now = _observe(live, entry)
+        now = _observe(self._workspace, entry)
         if now is None and self._is_free(entry) and self._has_folder(live):
             try:
                 # Its own mode comes last: it may forbid what still has to be put inside.
@@ -243,10 +241,9 @@ class _Publisher:
 
     def _is_free(self, entry: PathChange) -> bool:
         """Return whether nothing of another name stands in the way, which somebody put there."""
-        claude = self._workspace.claude
-        if not is_taken(claude, entry.path):
+        if not is_taken(*self._workspace.place(entry.path)):
             return True
-        live = os.path.join(claude, entry.path)
+        live = self._workspace.live(entry.path)
         if self._force and not os.path.isdir(live):
             os.unlink(live)
             return True
@@ -261,7 +258,7 @@ class _Publisher:
 
     def _set_folder_mode(self, entry: PathChange, after: Node) -> None:
         live = self._path(entry)
-        now = observe_spelled(self._workspace.claude, entry.path, through_links=False)
+        now = observe_spelled(*self._workspace.place(entry.path), through_links=False)
         if now is None or now.kind != "dir" or now.mode == after.mode:
             return
         before = entry.before
@@ -273,7 +270,7 @@ class _Publisher:
     def _put(self, entry: PathChange) -> None:
         live = self._path(entry)
         after = entry.after
-        now = _observe(live, entry)
+        now = _observe(self._workspace, entry)
         if now == after or after is None or entry.path in self.kept:
             return
         # A path whose old kind was removed above is free now.
@@ -333,9 +330,11 @@ class _Publisher:
 
     def _target(self, live: str, entry: PathChange) -> str:
         """Return the file to replace: a link stays, and what it leads to is replaced."""
-        target = os.path.realpath(live) if os.path.islink(live) else live
+        if not os.path.islink(live):
+            return live
+        target = os.path.realpath(live)
         config = self._workspace.config
-        if not is_inside(target, self._workspace.claude) and not config.follow_links:
+        if self._workspace.path_of(target) is None and not config.follow_links:
             raise NeedsRepair(
                 f"{entry.path} is a link that leaves .claude/ (to {target})",
                 file=live,

@@ -327,7 +327,7 @@ def refuse_unpublishable(workspace: Workspace, changes: Sequence[Change]) -> Non
 
 
 def _refuse_folder(workspace: Workspace, change: Change, device: int) -> None:
-    live = os.path.join(workspace.claude, change.path)
+    live = workspace.live(change.path)
     if _only_mode_differs(change):
         if os.geteuid() not in (0, os.stat(live).st_uid):
             raise StateUnreadable(
@@ -379,7 +379,7 @@ def _refuse_full_disk(workspace: Workspace, changes: Sequence[Change]) -> None:
 def _refuse_lost_attributes(workspace: Workspace, changes: Sequence[Change]) -> None:
     """Try on a file of our own whether replaced files can keep what is not content or mode."""
     replaced = [
-        os.path.realpath(os.path.join(workspace.claude, change.path))
+        os.path.realpath(workspace.live(change.path))
         for change in changes
         if change.before and change.after and change.before.kind == change.after.kind == "file"
     ]

@@ -15,6 +15,7 @@ from ..storage import sqlite
 from ..storage.exclusions import SIDE_SUFFIXES
 from ..storage.live_database import LiveDatabase, digest_of_closed, pad_to_two_pages
 from ..storage.nodes import Node, digest_of, observe
+from ..workspace import named
 from .redo_log import DatabaseEntry
 from .staging import Change
 
@@ -133,7 +134,7 @@ class SideDatabase:
         if is_used or digest_of_closed(live) != self._before:
             raise Conflict(
                 f"The database {path} is in use by another program, or was changed by it",
-                file=os.path.join(".claude", path),
+                file=named(path),
                 hint="Nothing was changed. Close that program, then run the command again.",
             )
         return observe(live)

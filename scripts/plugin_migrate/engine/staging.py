@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from ..errors import Conflict, ForbiddenStatement, StateUnreadable
 from ..plain_file import open_plainly
+from ..sandbox.file_watch import NAME_IT
 from ..storage.exclusions import SIDE_SUFFIXES, Exclusions, holds_database
 from ..storage.files import LinkAllowance, copy_open, discard, read_beginning, require_copyable
 from ..storage.nodes import (
@@ -27,7 +28,7 @@ from ..storage.nodes import (
     signatures_in,
 )
 from ..values import NamedTuple
-from ..workspace import Workspace, is_inside
+from ..workspace import BESIDE, Workspace, is_inside, named
 
 _COPY_ATTEMPTS = 5
 _A_DATABASE = "a database; use ctx.database(path)"
@@ -37,7 +38,8 @@ _A_DATABASE = "a database; use ctx.database(path)"
 class Change:
     """One path that a step created, changed or deleted.
 
-    ``path`` is relative to ``.claude/``; ``staged`` is the absolute path of the new content.
+    ``path`` is one of the state (:class:`Workspace`); ``staged`` is the absolute path of the new
+    content.
     """
 
     path: str
@@ -73,7 +75,7 @@ class _Folder(NamedTuple):
 
 
 class Staging:
-    """A copy of ``.claude/`` without databases, bookkeeping and what is excluded.
+    """A copy of the state without databases, bookkeeping and what is excluded.
 
     Parameters:
         workspace: whose state is copied.
@@ -82,7 +84,6 @@ class Staging:
 
     def __init__(self, workspace: Workspace, folder: str) -> None:
         self._workspace = workspace
-        self._live = workspace.claude
         self.project = os.path.join(folder, "project")
         self.claude = os.path.join(self.project, ".claude")
         # By path with a slash; and what there was before this refresh.
@@ -108,7 +109,11 @@ class Staging:
             self._allowance = LinkAllowance()
             self._earlier, self._folders, self._copied = self._folders, {}, []
             self._begun_ns = self._now_ns()
-            self._copy_folder(self._live, "", None, (self._live,))
+            # Always, so that what a step makes beside `.claude/` is seen.
+            self._folders[BESIDE] = _Folder({}, {}, {})
+            for start in self._workspace.starts:
+                folder = self._workspace.place(start)[0]
+                self._copy_folder(folder, start, None, (folder,))
             self._distrust_latest()
         except OSError as error:
             raise StateUnreadable(
@@ -120,7 +125,7 @@ class Staging:
             deepest = max(self._folders, key=lambda path: path.count("/"))
             raise StateUnreadable(
                 "The state cannot be copied: folders are nested too deep",
-                file=os.path.join(".claude", deepest.partition("/")[0]),
+                file=named("/".join(deepest.split("/")[: 2 if deepest.startswith(BESIDE) else 1])),
                 hint="Move it away, or add it to `exclude` in .claude/plugin-migrate.yaml.",
             ) from error
 
@@ -135,21 +140,21 @@ class Staging:
                 path cannot be published.
             ForbiddenStatement: something stands in the copy that must not be published.
         """
-        self._refuse_files_outside()
         changes = []
         now_ns = self._now_ns()
         touched, gone = self._scan()
+        self._refuse_outside([*(path for path, _ in touched), *gone])
         for path, signature in touched:
             base = self._base(path)
             after = self._describe(path, signature[4], base)
             before = _node_before(base, after)
             if after != before:
-                changes.append(Change(path, before, after, os.path.join(self.claude, path)))
+                changes.append(Change(path, before, after, self._staged(path)))
             elif after.kind == "file" and signature[3] < now_ns:
                 self._trust(path, signature)
         for path in gone:
             before = _node_before(self._base(path), None)
-            changes.append(Change(path, before, None, os.path.join(self.claude, path)))
+            changes.append(Change(path, before, None, self._staged(path)))
         changes.sort(key=lambda change: change.path)
         self._refuse_conflicts(changes, gone_beside)
         for change in changes:
@@ -194,7 +199,7 @@ class Staging:
                 copied.live[name] = None
                 self._copy_entry(entry, prefix + name, read_only_reason, visited_folders)
         # Also what an earlier step made and somebody deleted since.
-        for name in os.listdir(self.claude + "/" + prefix):
+        for name in self._names_in(prefix):
             if name not in copied.staged:
                 self._forget(prefix + name)
 
@@ -241,7 +246,8 @@ class Staging:
 
     def _why_read_only(self, path: str, real: str) -> str | None:
         """Return why the file that a link leads to must not be changed, if so."""
-        if is_inside(real, self._live) or self._workspace.config.follow_links:
+        is_state = self._workspace.path_of(real) is not None
+        if is_state or self._workspace.config.follow_links:
             return None
         return (
             f"{path} is a link that leaves .claude/ (to {real}); set follow_links: true in"
@@ -252,7 +258,7 @@ class Staging:
         """Return why what is in a linked folder must not be changed, whatever the settings say."""
         never = f"{path} is a linked folder, which no setting lets migrations change"
         target = self._workspace.shown(real)
-        if is_inside(real, self._live):
+        if self._workspace.path_of(real) is not None:
             return f"{never}; let them change what it links to, {target}"
         return f"{never}; put a folder in the link's place (it links to {target})"
 
@@ -279,8 +285,8 @@ class Staging:
         """Copy a folder and what it holds; its own mode comes last, for it may forbid that."""
         status = os.stat(folder)
         mode = stat.S_IMODE(status.st_mode)
-        staged = os.path.join(self.claude, path)
-        is_folder = os.path.isdir(staged) and is_spelled(self.claude, path)
+        staged = self._staged(path)
+        is_folder = os.path.isdir(staged) and is_spelled(*self._place(path))
         if not is_folder or os.path.islink(staged):
             self._forget(path)
             os.mkdir(staged)
@@ -322,7 +328,7 @@ class Staging:
         self, source: str, path: str, link: str | None
     ) -> tuple[Node, Signature | None, Signature] | str | None:
         """Return what was copied, why it is excluded, or ``None`` when it changed meanwhile."""
-        staged = self.claude + "/" + path
+        staged = self._staged(path)
         original = open_plainly(source)
         try:
             status = os.fstat(original)
@@ -365,8 +371,22 @@ class Staging:
         os.utime(self.project)
         return os.stat(self.project).st_ctime_ns
 
+    def _place(self, path: str) -> tuple[str, str]:
+        """Return the folder of the copy that a path begins in, and how it goes on there."""
+        if path.startswith(BESIDE):
+            return self.project, path.removeprefix(BESIDE)
+        return self.claude, path
+
+    def _staged(self, path: str) -> str:
+        return "/".join(self._place(path))
+
+    def _names_in(self, prefix: str) -> list[str]:
+        """Return what the copy of a folder holds, but for ``.claude``, where a walk begins."""
+        names = os.listdir(self._staged(prefix))
+        return [name for name in names if prefix != BESIDE or name != ".claude"]
+
     def _forget(self, path: str) -> None:
-        staged = os.path.join(self.claude, path)
+        staged = self._staged(path)
         if os.path.isdir(staged) and not os.path.islink(staged):
             discard(staged)
         elif os.path.lexists(staged):
@@ -396,10 +416,12 @@ class Staging:
         touched = []
         gone = []
         left = dict(self._folders)
-        folders = [""]
+        folders = ["", BESIDE]
         for prefix in folders:
             known = left.pop(prefix, _Folder({}, {}, {})).staged
-            found = signatures_in(self.claude + "/" + prefix)
+            found = signatures_in(self._staged(prefix))
+            if prefix == BESIDE:
+                found.pop(".claude", None)
             if found == known:
                 continue
             for name, signature in found.items():
@@ -422,7 +444,7 @@ class Staging:
                 f" {self._excluded[path]}",
                 hint="For a database use ctx.db, or ctx.database(path).",
             )
-        staged = os.path.join(self.claude, path)
+        staged = self._staged(path)
         if stat.S_ISLNK(mode):
             return self._describe_link(path, staged)
         node = observe(staged)
@@ -441,33 +463,34 @@ class Staging:
 
     def _describe_link(self, path: str, staged: str) -> Node:
         text = os.readlink(staged)
-        if os.path.isabs(text) or not is_inside(
-            os.path.realpath(staged), os.path.realpath(self.claude)
-        ):
+        target = os.path.relpath(os.path.realpath(staged), os.path.realpath(self.claude))
+        if os.path.isabs(text) or not self._workspace.holds(target):
             raise ForbiddenStatement(
                 f"The migration made the link {path}, which leaves .claude/ (to {text})",
                 hint="Make it relative, to something inside .claude/.",
             )
         return Node("link", link=text)
 
-    def _refuse_files_outside(self) -> None:
-        files_outside = sorted(set(os.listdir(self.project)) - {".claude"})
-        if files_outside:
+    def _refuse_outside(self, paths: Iterable[str]) -> None:
+        """Refuse what a step did beside ``.claude/`` and what ``state:`` names there."""
+        outside = sorted(named(path) for path in paths if not self._exclusions.is_state(path))
+        if outside:
             raise ForbiddenStatement(
-                f"The migration wrote outside .claude/: {', '.join(files_outside)}",
-                hint="Migrations change only what is below .claude/; use ctx.claude.",
+                f"The migration wrote outside .claude/: {', '.join(outside[:5])}",
+                hint=f"Use ctx.claude. {NAME_IT}",
             )
 
     def _refuse_conflicts(self, changes: list[Change], gone_beside: Collection[str]) -> None:
         """Compare the live side of every change with the baseline (clause 4)."""
         deleted = {change.path for change in changes if change.before and not change.after}
         deleted.update(gone_beside)
+        places = [self._workspace.live(path) for path in deleted]
         targets: dict[str, str] = {}
         for change in changes:
             base = self._base(change.path)
             self._refuse_read_only(change, base)
-            live = os.path.join(self._live, change.path)
-            if not self._is_as_before(live, change, base, deleted):
+            live = self._workspace.live(change.path)
+            if not self._is_as_before(live, change, base, places):
                 raise Conflict(
                     f"{change.path} was changed by somebody else while the migration ran",
                     file=live,
@@ -499,14 +522,13 @@ class Staging:
             )
 
     def _is_as_before(
-        self, live: str, change: Change, base: _Baseline | None, deleted: set[str]
+        self, live: str, change: Change, base: _Baseline | None, deleted: Collection[str]
     ) -> bool:
+        place = self._workspace.place(change.path)
         if base is None:
             # A rename that changes the case only finds what it takes away.
-            return observe(live) is None or (
-                is_taken(self._live, change.path) and finds_one_of(self._live, change.path, deleted)
-            )
-        if not is_spelled(self._live, change.path):
+            return observe(live) is None or (is_taken(*place) and finds_one_of(live, deleted))
+        if not is_spelled(*place):
             return False
         try:
             status = os.stat(live)

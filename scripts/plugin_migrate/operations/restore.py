@@ -205,9 +205,9 @@ def _swap(
 
 
 def _change(workspace: Workspace, backup: Backup, oldest: Saved, newest: Saved) -> Change | None:
-    live = os.path.join(workspace.claude, oldest.path)
+    live = workspace.live(oldest.path)
     is_link = "link" in (_kind(oldest.before), _kind(newest.after))
-    now = observe_spelled(workspace.claude, oldest.path, through_links=not is_link)
+    now = observe_spelled(*workspace.place(oldest.path), through_links=not is_link)
     after = oldest.before
     if now == after:
         return None
@@ -226,7 +226,7 @@ def _log_database(workspace: Workspace, log: Log, number: int, span: DatabaseSpa
     backup, oldest, _ = span
     name = f"database-{number}.sqlite"
     shutil.copyfile(backup.content(oldest.content), log.path_of(name))
-    live = os.path.join(workspace.claude, oldest.path)
+    live = workspace.live(oldest.path)
     before = digest_of_live(live, workspace.scratch) or ""
     return DatabaseEntry(oldest.path, name, before, digest_of_closed(log.path_of(name)))
 

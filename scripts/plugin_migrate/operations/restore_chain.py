@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
@@ -14,7 +13,7 @@ from ..storage import sqlite
 from ..storage.backups import Backup, Damaged, Saved, SavedDatabase, Shelf, made_at
 from ..storage.live_database import digest_of_closed, digest_of_live
 from ..storage.nodes import Node, observe
-from ..workspace import Workspace
+from ..workspace import Workspace, named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -178,13 +177,13 @@ def refuse_edits(
         and not _stands(workspace, oldest, oldest.before)
     ]
     for path, (backup, oldest, newest) in databases.items():
-        now = digest_of_live(os.path.join(workspace.claude, path), scratch)
+        now = digest_of_live(workspace.live(path), scratch)
         if now not in (newest.after, digest_of_closed(backup.content(oldest.content))):
             edited.append(path)
     if edited:
         raise Conflict(
             f"{len(edited)} file(s) were edited since",
-            details=tuple(f".claude/{path}" for path in sorted(edited)),
+            details=tuple(named(path) for path in sorted(edited)),
             hint=("To overwrite them (they are backed up first): ", _by_force(backup_id)),
         )
 

@@ -29,7 +29,7 @@ def databases_among(workspace: Workspace, kept: Mapping[str, Kept]) -> dict[str,
     return {
         path: one.content
         for path, one in kept.items()
-        if _is_database(one.content) or _is_database(os.path.join(workspace.claude, path))
+        if _is_database(one.content) or _is_database(workspace.live(path))
     }
 
 
@@ -45,7 +45,7 @@ def put_databases(workspace: Workspace, databases: Databases) -> None:
         OSError: there is no room.
     """
     for path, copy in databases.others.items():
-        _put(os.path.join(workspace.claude, path), copy)
+        _put(workspace.live(path), copy)
     _put(workspace.database, databases.state)
     make_ledger(workspace)
 

@@ -99,9 +99,9 @@ def renew_databases(workspace: Workspace) -> None:
 def _databases(workspace: Workspace) -> Iterator[str]:
     """Yield the paths of the databases among the files, but for the state database."""
     exclusions = Exclusions(workspace)
-    folders = [""]
+    folders = list(workspace.starts)
     for prefix in folders:
-        with os.scandir(os.path.join(workspace.claude, prefix)) as listing:
+        with os.scandir(workspace.live(prefix)) as listing:
             entries = list(listing)
         for entry in entries:
             path = prefix + entry.name
@@ -124,5 +124,5 @@ def _begins_as_database(entry: os.DirEntry[str], path: str, exclusions: Exclusio
 
 
 def _is_database(workspace: Workspace, path: str) -> bool:
-    live = os.path.join(workspace.claude, path)
+    live = workspace.live(path)
     return os.path.isfile(live) and holds_database(live)

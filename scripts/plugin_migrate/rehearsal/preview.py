@@ -17,7 +17,7 @@ from ..storage.backups import Backup, Saved, list_backups
 from ..storage.exclusions import holds_database
 from ..storage.nodes import Node, observe_spelled
 from ..survey import Planner
-from ..workspace import Workspace
+from ..workspace import BESIDE, Workspace
 from .difference import DatabaseDifference, database_difference, read_text, text_difference
 from .shadow import shadow_of
 
@@ -72,7 +72,7 @@ def preview(
         databases = [_state_difference(shadow, backup, run.written), *made]
         databases += [
             database_difference(
-                backup.content(saved.content), os.path.join(shadow.claude, saved.path), saved.path
+                backup.content(saved.content), shadow.live(saved.path), _name(saved.path)
             )
             for saved in backup.databases
         ]
@@ -94,20 +94,25 @@ def _file_differences(
 ) -> tuple[tuple[FileDifference, ...], list[DatabaseDifference]]:
     files, databases = [], []
     for saved in sorted(backup.files, key=lambda saved: saved.path):
-        live = os.path.join(shadow.claude, saved.path)
+        live = shadow.live(saved.path)
         if saved.before is None and os.path.isfile(live) and holds_database(live):
-            databases.append(database_difference(None, live, saved.path))
+            databases.append(database_difference(None, live, _name(saved.path)))
         else:
-            difference = _file_difference(saved, backup, live)
+            difference = _file_difference(shadow, saved, backup)
             if difference is not None:
                 files.append(difference)
     return tuple(files), databases
 
 
-def _file_difference(saved: Saved, backup: Backup, live: str) -> FileDifference | None:
+def _name(path: str) -> str:
+    """Return a path of the state for a diff, in which nothing leads upwards."""
+    return path.removeprefix(BESIDE)
+
+
+def _file_difference(shadow: Workspace, saved: Saved, backup: Backup) -> FileDifference | None:
+    live = shadow.live(saved.path)
     is_link = "link" in {node.kind for node in (saved.before, saved.after) if node}
-    folder = live.removesuffix(f"/{saved.path}")
-    after = observe_spelled(folder, saved.path, through_links=not is_link)
+    after = observe_spelled(*shadow.place(saved.path), through_links=not is_link)
     if after == saved.before:
         return None
     what = "created" if saved.before is None else "deleted" if after is None else "changed"
@@ -118,6 +123,6 @@ def _file_difference(saved: Saved, backup: Backup, live: str) -> FileDifference 
         new is not None or after is None or after.kind != "file"
     )
     if is_text and old != new:
-        lines = text_difference(old, new, saved.path)
+        lines = text_difference(old, new, _name(saved.path))
     shown = lines[:_LINES_SHOWN]
     return FileDifference(saved.path, what, saved.before, after, shown, len(lines) - len(shown))

@@ -70,7 +70,7 @@ def rows_after_pull(
 
 def _put_back(workspace: Workspace, kept: Mapping[str, Kept]) -> None:
     """Make files, folders and links what they were before a step changed them."""
-    places = {os.path.join(workspace.claude, path): one for path, one in kept.items()}
+    places = {workspace.live(path): one for path, one in kept.items()}
     for live in sorted(places, reverse=True):
         before, now = places[live].before, observe(live)
         if now is not None and (before is None or before.kind != now.kind or before.kind == "link"):

@@ -26,7 +26,7 @@ from ..storage.files import LinkAllowance, copy_open, discard, read_beginning, r
 from ..storage.live_database import copy_live
 from ..storage.unfinished import left_behind
 from ..survey import Survey
-from ..workspace import Workspace, is_inside
+from ..workspace import BESIDE, Workspace, is_inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,8 +73,14 @@ class _Copier:
     def __init__(self, workspace: Workspace, folder: str) -> None:
         self._live = workspace
         self._folder = folder
-        self._claude = os.path.join(folder, "project", ".claude")
-        self._exclusions = Exclusions(workspace)
+        self._project = os.path.join(folder, "project")
+        self._claude = os.path.join(self._project, ".claude")
+        # What a killed command left is recovered in the copy as it would be in the original; but
+        # not where that would write to a live database, which only the source's own copy replaces.
+        self._siblings = [other for other in left_behind(workspace) if other.owns_database]
+        roots = {root for source in (workspace, *self._siblings) for root in source.roots}
+        self._whole = workspace._replace(roots=tuple(sorted(roots)))
+        self._exclusions = Exclusions(self._whole)
         self._outside: dict[str, str] = {}
         self._allowance = LinkAllowance()
         self._is_outside = False
@@ -82,11 +88,11 @@ class _Copier:
     def copy(self) -> Workspace:
         """Copy everything and return the copy as a workspace."""
         os.makedirs(self._claude)
-        self._copy_folder(self._live.claude, self._claude, "", (self._live.claude,))
-        # What a killed command left is recovered in the copy as it would be in the original; but
-        # not where that would write to a live database, which only the source's own copy replaces.
-        siblings = [other for other in left_behind(self._live) if other.owns_database]
-        for source in (self._live, *siblings):
+        for start in self._whole.starts:
+            folder = self._live.place(start)[0]
+            target = self._project if start == BESIDE else self._claude
+            self._copy_folder(folder, target, start, (folder,))
+        for source in (self._live, *self._siblings):
             self._copy_home(source)
         copied = self.as_workspace()
         self._copy_state(copied)
@@ -123,7 +129,7 @@ class _Copier:
     def _moved(self, live: Workspace, outside_name: str) -> Workspace:
         """Return a workspace of the copied project; a database from outside gets a new place."""
         return live._replace(
-            project=os.path.join(self._folder, "project"),
+            project=self._project,
             claude=self._claude,
             migrations=self._mapped(live.migrations) or live.migrations,
             database=self._mapped(live.database) or os.path.join(self._folder, outside_name),
@@ -133,12 +139,8 @@ class _Copier:
 
     def _mapped(self, path: str) -> str | None:
         """Return where a path of the live state stands in the copy."""
-        real = os.path.realpath(path)
-        if not is_inside(real, self._live.claude):
-            return None
-        return os.path.normpath(
-            os.path.join(self._claude, os.path.relpath(real, self._live.claude))
-        )
+        inside = self._whole.path_of(os.path.realpath(path))
+        return os.path.normpath(os.path.join(self._claude, inside)) if inside is not None else None
 
     def _copy_folder(self, source: str, target: str, prefix: str, trail: tuple[str, ...]) -> None:
         with os.scandir(source) as listing:

@@ -15,33 +15,43 @@ _NOT_IGNORED = 1  # exit code (https://git-scm.com/docs/git-check-ignore)
 
 
 class Tracked(NamedTuple):
-    """What git carries of the state in ``folder``, a ``.claude/``.
+    """What git carries of a workspace's state.
 
-    ``paths``, relative to it, are those in git's index: none where there is no git, no repository,
-    or one that git itself refuses to read.
+    ``paths`` are those in git's index: none where there is no git, no repository, or one that git
+    itself refuses to read.
     """
 
-    folder: str
+    workspace: Workspace
     paths: frozenset[str]
 
     def carries(self, path: str) -> bool:
-        """Return whether others get what stands at ``path``, relative to the folder.
+        """Return whether others get what stands at ``path``.
 
         A database that is not there yet can be in no index: one that git does not ignore counts
         as carried, because adding the folder adds it.
         """
         if path in self.paths:
             return True
-        done = _git(self.folder, "check-ignore", "--quiet", "--", path)
+        folder, name = self.workspace.place(path)
+        done = _git(folder, "check-ignore", "--quiet", "--", name)
         return done is not None and done.returncode == _NOT_IGNORED
 
 
 def tracked_by_git(workspace: Workspace) -> Tracked:
-    """Return what git's index holds of a workspace's ``.claude/``."""
-    done = _git(workspace.claude, "ls-files", "-z", "--", ".")
+    """Return what git's index holds of a workspace's state."""
+    paths = frozenset(
+        path
+        for start in workspace.starts
+        for path in (start + name for name in _tracked_in(workspace.live(start)))
+        if workspace.holds(path)
+    )
+    return Tracked(workspace, paths)
+
+
+def _tracked_in(folder: str) -> list[str]:
+    done = _git(folder, "ls-files", "-z", "--", ".")
     listed = done.stdout if done is not None and done.returncode == 0 else b""
-    paths = frozenset(map(os.fsdecode, filter(None, listed.split(b"\0"))))
-    return Tracked(workspace.claude, paths)
+    return list(map(os.fsdecode, filter(None, listed.split(b"\0"))))
 
 
 def _git(folder: str, *arguments: str) -> subprocess.CompletedProcess[bytes] | None:

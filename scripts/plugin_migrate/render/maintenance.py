@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..engine.prepare import description_of
+from ..workspace import named
 from .style import Style, indented, one_line, printable
 from .table import table_text
 
@@ -179,7 +180,7 @@ def restored_text(restored: Restored, style: Style) -> str:
     """Return what a restore brought back."""
     tick = style.paint("green", "✓")
     lines = [f"{tick} Restored {restored.backup.id}"]
-    lines += [f"  • .claude/{path}" for path in map(one_line, restored.paths)]
+    lines += [f"  • {one_line(named(path))}" for path in restored.paths]
     lines += ["", f"Current version: {restored.current or 'none'}"]
     return "\n".join(lines)
 
@@ -187,7 +188,7 @@ def restored_text(restored: Restored, style: Style) -> str:
 def restore_dry_run_text(restored: Restored) -> str:
     """Return what a restore would bring back."""
     lines = [f"Dry run: would restore {restored.backup.id}"]
-    lines += [f"  • .claude/{path}" for path in map(one_line, restored.paths)]
+    lines += [f"  • {one_line(named(path))}" for path in restored.paths]
     lines += ["", f"The version would be: {restored.current or 'none'}", "Nothing was changed."]
     return "\n".join(lines)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 
 from ..storage.nodes import nodes_as_json
+from ..workspace import named
 from .errors import error_json, error_text
 from .runs import run_json
 from .style import Style, one_line, printable
@@ -42,7 +43,7 @@ def preview_text(rehearsed: Rehearsed, style: Style) -> str:
 def _file_lines(file: FileDifference, style: Style) -> list[str]:
     kind = file.after.kind if file.after else file.before.kind if file.before else "file"
     word = "folder" if kind == "dir" else kind
-    heading = f"{file.what} {word} .claude/{one_line(file.path)}"
+    heading = f"{file.what} {word} {one_line(named(file.path))}"
     lines = [style.paint("bold", heading)]
     if file.before and file.after and file.before.mode != file.after.mode:
         lines.append(f"  mode {file.before.mode:o} → {file.after.mode:o}")

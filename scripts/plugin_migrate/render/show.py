@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 from ..plan import State
+from ..workspace import named
 from .style import Style, indented, one_line, printable
 
 TYPE_CHECKING = False
@@ -66,8 +67,8 @@ def _changed_lines(shown: Shown, style: Style) -> list[str]:
 
 def _changes_text(changes: Changes) -> list[str]:
     also = f", with {', '.join(map(str, changes.also))}," if changes.also else ""
-    lines = [f"  • .claude/{one_line(path)}: {what}" for path, what in changes.files]
-    lines += [f"  • .claude/{one_line(path)}: rows or tables" for path in changes.databases]
+    lines = [f"  • {one_line(named(path))}: {what}" for path, what in changes.files]
+    lines += [f"  • {one_line(named(path))}: rows or tables" for path in changes.databases]
     lines += [f"  • {one_line(name)}: {what}" for name, what in changes.schema]
     if not lines:
         return [f"The run that applied it{also} changed no files and no tables' definitions"]

@@ -1,8 +1,9 @@
 """Sources that enabled plugins ship: which there are, and the workspace of each.
 
 A plugin opts in with ``migrations/plugin-migrate.yaml``, which keeps other tools' folders of that
-name out. The file may be empty; it can say where the ledger is. Every source has its own ledger
-and its own redo logs; all of them change the one ``.claude/``.
+name out. The file may be empty; it can say where the ledger is, and what beside ``.claude/`` is
+state. Every source has its own ledger and its own redo logs; all of them change the one
+``.claude/``.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from ..errors import BadConfig, UnknownPlugin
 from ..settings import CONFIG_NAME, read_settings
 from ..storage.exclusions import SIDE_SUFFIXES
-from ..workspace import Workspace, is_inside
+from ..workspace import Workspace, is_inside, roots_of
 from .installed import OPT_IN, Plugin, enabled_plugins, ships_migrations
 
-_SETTINGS = frozenset({"database", "ledger_table"})
+_SETTINGS = frozenset({"database", "ledger_table", "state"})
 _DATA = "${CLAUDE_PLUGIN_DATA}"
 
 
@@ -104,6 +105,7 @@ def workspace_of(own: Workspace, plugin: Plugin) -> Workspace:
         config=own.config._replace(ledger_table=settings.ledger_table),
         source=plugin.name,
         own=own,
+        roots=roots_of(settings.state),
     )
 
 

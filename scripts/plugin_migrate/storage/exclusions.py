@@ -1,4 +1,4 @@
-"""What in ``.claude/`` is not part of the state: databases, bookkeeping, other tools' folders."""
+"""What a walk meets that is not part of the state: databases, bookkeeping, other tools' folders."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import fnmatch
 import os
 
 from ..plain_file import open_plainly
-from ..workspace import BOOKKEEPING_NAME, Workspace
+from ..workspace import ALL_OF_CLAUDE, BESIDE, BOOKKEEPING_NAME, Workspace
 
 SIDE_SUFFIXES = ("-wal", "-shm", "-journal")
 _SQLITE_MAGIC = b"SQLite format 3\0"
@@ -24,6 +24,15 @@ class Exclusions:
 
     def __init__(self, workspace: Workspace) -> None:
         self._patterns = workspace.config.exclude
+        self._holds = workspace.holds
+        self._is_narrow = workspace.roots != (ALL_OF_CLAUDE,)
+        # Folders that lead to roots and are none themselves.
+        self._leading = {
+            root[:end]
+            for root in workspace.roots
+            for end in range(len(BESIDE), len(root))
+            if root[end] == "/"
+        }
         self._databases: set[str] = set()
         path = workspace.database
         self._state_database = {path, *(path + suffix for suffix in SIDE_SUFFIXES)}
@@ -32,11 +41,13 @@ class Exclusions:
         """Return why a path is left out, or ``None``; opens nothing.
 
         Parameters:
-            path: relative to ``.claude/``.
+            path: of the state.
             entry: the same path as the walk found it.
         """
         if entry.name in _NEVER_STAGED or path in _NEVER_STAGED_AT_TOP:
             return "never part of the state"
+        if self._is_narrow and not self.is_state(path):
+            return "no part of the state"
         for pattern in self._patterns:
             if fnmatch.fnmatchcase(path, pattern):
                 return f"excluded by the pattern {pattern}"
@@ -55,6 +66,10 @@ class Exclusions:
         if is_link:
             return None
         return "neither a file nor a folder"
+
+    def is_state(self, path: str) -> bool:
+        """Return whether a path is one of the state, or a folder that leads to what is."""
+        return self._holds(path) or path in self._leading
 
     def is_database(self, path: str, name: str, beginning: bytes) -> bool:
         """Return whether a file with this beginning is a database, and remember it if so.

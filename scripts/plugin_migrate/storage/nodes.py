@@ -13,6 +13,7 @@ from operator import attrgetter
 
 from ..plain_file import open_plainly
 from ..values import NamedTuple
+from ..workspace import BESIDE
 from .files import CHUNK
 
 TYPE_CHECKING = False
@@ -90,14 +91,20 @@ def _is_encodable(text: str) -> bool:
 
 
 def inside(path: object) -> str:
-    """Return ``path`` if it stays below the folder it is joined to.
+    """Return ``path`` if it is one of the state: below ``.claude/``, or beside it in the project.
 
-    A log may come with a cloned repository: it must not reach for ``../../.bashrc``.
+    A log may come with a cloned repository: it must not reach for ``../../.bashrc``, nor for the
+    hooks that git keeps.
     """
     if not isinstance(path, str) or not is_path_text(path) or os.path.isabs(path):
         raise ValueError(f"not a path below .claude/: {path!r:.200}")
-    if any(part in ("", ".", "..") for part in path.split("/")):
+    parts = path.removeprefix(BESIDE).split("/")
+    if any(part in ("", ".", "..") for part in parts):
         raise ValueError(f"not a path below .claude/: {path!r:.200}")
+    if path.startswith(BESIDE) and (
+        parts[0].casefold() == ".claude" or any(part.casefold() == ".git" for part in parts)
+    ):
+        raise ValueError(f"no path beside .claude/ that can be state: {path!r:.200}")
     return path
 
 
@@ -208,12 +215,12 @@ def is_taken(folder: str, path: str) -> bool:
     return os.path.lexists(f"{folder}/{path}") and not is_spelled(folder, path)
 
 
-def finds_one_of(folder: str, path: str, others: Iterable[str]) -> bool:
+def finds_one_of(path: str, others: Iterable[str]) -> bool:
     """Return whether what the file system finds at ``path`` is what stands at one of ``others``."""
-    found = os.lstat(f"{folder}/{path}")
+    found = os.lstat(path)
     for other in others:
         try:
-            if os.path.samestat(found, os.lstat(f"{folder}/{other}")):
+            if os.path.samestat(found, os.lstat(other)):
                 return True
         except (FileNotFoundError, NotADirectoryError):
             continue
