@@ -81,9 +81,16 @@ def upgrades(project, shelf):
     yield project.json("downgrade")
 
 
+def twice(project):
+    """Write two files of one version, which no upgrade applies."""
+    for slug in "ab":
+        project.migration(f"2.0.0-{slug}.sql", "-- migrate:up\nCREATE TABLE t (x);\n")
+
+
 def statuses(project, shelf):
     project.migration("v1.0.0-misnamed.sql", "")
     project.tables("1.0.0", "1.1.0")
+    twice(project)
     table(shelf.plugin("keeper"), "1.0.0")
     project.ok("upgrade", "1.0.0")
     yield project.json("status")
@@ -91,6 +98,12 @@ def statuses(project, shelf):
 
 def created(project, shelf):
     yield project.json("create", "x")
+
+
+def renumbered(project, shelf):
+    project.tables("1.0.0", "1.1.0")
+    project.ok("upgrade", "1.0.0")
+    yield project.json("renumber", "1.1.0")
 
 
 def prepared(project, shelf):
@@ -145,6 +158,7 @@ def restored(project, shelf):
 
 
 def checked(project, shelf):
+    twice(project)
     yield project.json("check")
 
 
@@ -175,6 +189,7 @@ DOCUMENTS = {
     "help": helped,
     "completion": completing,
     "create": created,
+    "renumber": renumbered,
     "init-plugin": prepared,
     "verify": verified,
     "sync": synced,

@@ -1,5 +1,6 @@
 """`--dry-run` shows the plan, checks what the real run checks, and leaves no trace."""
 
+import os
 import subprocess
 
 import pytest
@@ -126,16 +127,18 @@ def test_what_the_real_rollback_refuses_the_dry_run_refuses(project):
     assert "COMMIT is not allowed" in project.fails("downgrade", "--dry-run")
 
 
-def test_a_dry_run_and_status_work_while_another_run_holds_the_lock(project):
+def test_a_dry_run_and_status_work_while_another_run_holds_the_lock(project, tmp_path_factory):
     project.tables("1.0.0")
     project.ok("upgrade")
-    project.python("1.1.0", "ctx.log('running')\nimport sys\nsys.stdin.read()")
+    hold = tmp_path_factory.mktemp("outside") / "hold"
+    os.mkfifo(hold)
+    project.python("1.1.0", f"ctx.log('running')\nopen({str(hold)!r}).close()")
     command = [*COMMAND, "upgrade"]
     with subprocess.Popen(
         command,
         cwd=project.root,
         env=project.environment,
-        stdin=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -146,6 +149,6 @@ def test_a_dry_run_and_status_work_while_another_run_holds_the_lock(project):
         err = project.fails("upgrade", "--lock-timeout=0")
         assert "running" in err
         assert str(running.pid) in err
-        running.stdin.close()
+        hold.write_text("")
     assert running.returncode == 0
     assert project.applied() == ["1.0.0", "1.1.0"]

@@ -307,8 +307,8 @@ def test_a_replaced_raw_value_is_written_as_yaml() -> None:
         ("---\nx:\n  a: 1\n  'a': 2\n---\n", 4, "'a' appears twice"),
         ("---\n- a\n---\n", 2, "keys and values"),
         ("---\n\nJust text\n---\n", 3, "keys and values"),
-        ("---\n[ a: b\n---\n", 2, "no YAML"),
-        ("---\nstray\na: b: c\n---\n", 2, "no YAML"),
+        ("---\n[ a: b\n---\n", 2, "not YAML"),
+        ("---\nstray\na: b: c\n---\n", 2, "not YAML"),
         ("---\na: &a [*a]\n---\n", 2, "nested too deeply"),
     ],
 )

@@ -19,12 +19,16 @@ ENDLESS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELEC
 
 
 @pytest.fixture
-def ready(project: Project) -> Path:
-    """A pipe through which a step says that it has come far enough; its steps come second."""
-    os.mkfifo(project.root / "ready")
+def ready(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pipe through which a step says that it has come far enough; its steps come second.
+
+    It lies outside the project, below whose root a step may write in `.claude/` alone.
+    """
+    pipe = tmp_path_factory.mktemp("outside") / "ready"
+    os.mkfifo(pipe)
     project.write("a", "old")
     project.sql("1.0.0", "CREATE TABLE t (x);")
-    return project.root / "ready"
+    return pipe
 
 
 def interrupted(

@@ -19,11 +19,18 @@ open({hold!r}).close()
 
 
 @pytest.fixture
-def running(project: Project):
+def hold(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pipe outside the project, at which a step waits."""
+    pipe = tmp_path_factory.mktemp("outside") / "hold"
+    os.mkfifo(pipe)
+    return pipe
+
+
+@pytest.fixture
+def running(project: Project, hold: Path):
     """A child process in the middle of a step; it ends when `hold` is opened for writing."""
-    ready, hold = project.root / "ready", project.root / "hold"
+    ready = hold.with_name("ready")
     os.mkfifo(ready)
-    os.mkfifo(hold)
     project.python("1.0.0", HOLD.format(ready=str(ready), hold=str(hold)))
     with project.child("upgrade") as process:
         ready.read_text()
@@ -41,9 +48,11 @@ def test_a_second_run_is_told_who_is_at_it(project: Project, running) -> None:
     assert "since" in caught.value.message
 
 
-def test_a_second_run_waits_and_then_finds_nothing_left_to_do(project: Project, running) -> None:
+def test_a_second_run_waits_and_then_finds_nothing_left_to_do(
+    project: Project, hold: Path, running
+) -> None:
     second = project.child("upgrade", "--lock-timeout=30")
-    (project.root / "hold").write_text("")
+    hold.write_text("")
     _, err = ended(second)
     ended(running)
     assert second.returncode == 0, err

@@ -123,9 +123,11 @@ def test_a_run_recovers_a_hot_journal_too(applied: Project) -> None:
     assert applied.query("SELECT x = zeroblob(200000) FROM u") == [(1,)]
 
 
-def test_reading_works_while_another_process_migrates(applied: Project) -> None:
-    fifo = applied.root / "hold"
-    ready = applied.root / "ready"
+def test_reading_works_while_another_process_migrates(
+    applied: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    fifo, ready = outside / "hold", outside / "ready"
     os.mkfifo(fifo)
     os.mkfifo(ready)
     applied.python(
