@@ -17,7 +17,10 @@ REFERENCE = SKILL.with_name("ctx.md")
 LAUNCHER = '"${CLAUDE_PLUGIN_ROOT}/scripts/plugin-migrate"'
 
 # What the engine uses of the context, and is nothing for authors.
-INTERNAL = {"database_in", "side_databases", "kept_processes", "workspace", "show_progress"}
+INTERNAL = {
+    *("database_in", "side_databases", "close_databases", "kept_processes", "workspace"),
+    "show_progress",
+}
 
 
 def blocks(document: Path, language: str) -> list[str]:

@@ -245,6 +245,10 @@ class Conflict(MigrateError):
     code = "conflict"
 
 
+class EditedMeanwhile(Conflict):
+    """Somebody wrote a file that a step changes too; another try may find it at rest."""
+
+
 class DatabaseReplaced(Conflict):
     """Somebody put another file in a database's place while a step was running."""
 

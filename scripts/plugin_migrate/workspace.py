@@ -35,6 +35,10 @@ class Workspace(NamedTuple):
     ``roots`` are what migrations see: all of ``.claude/``, and what ``state:`` names. Paths of the
     state are relative to ``.claude/``, with ``/`` on every system; what lies beside it is
     ``../CLAUDE.md``, also where ``.claude`` is a link, so that no path is another's.
+
+    A plugin's state may be in the folder that the client keeps for the user: then this is both the
+    ``project`` and its ``claude``, ``roots`` are only what ``state:`` names there, and ``own`` is
+    what the user's other plugins have in common with it.
     """
 
     project: str
@@ -107,6 +111,11 @@ class Workspace(NamedTuple):
         return None
 
     @property
+    def is_users(self) -> bool:
+        """Whether the state is in the user's own folder, for all projects."""
+        return self.project == self.claude
+
+    @property
     def starts(self) -> tuple[str, ...]:
         """The folders of the state, with a slash, from which a walk comes to all of it."""
         is_beside = any(root.startswith(BESIDE) for root in self.roots)
@@ -121,6 +130,10 @@ class Workspace(NamedTuple):
     def live(self, path: str) -> str:
         """Return where a path of the state is."""
         return os.path.join(*self.place(path))
+
+    def named(self, path: str) -> str:
+        """Return a path of the state as the user knows it."""
+        return self.shown(self.live(path)) if self.is_users else named(path)
 
     def path_of(self, real: str) -> str | None:
         """Return the path in the state of what is at ``real``; ``None`` when it is not in it."""
@@ -143,9 +156,24 @@ class Workspace(NamedTuple):
 
     def shown(self, path: str) -> str:
         """Return ``path`` as the user knows it: relative to the project where it lies inside."""
+        if self.is_users:
+            home = os.path.expanduser("~")
+            return "~" + path.removeprefix(home) if is_inside(path, home) else path
         if is_inside(path, self.claude):
             return os.path.normpath(os.path.join(".claude", os.path.relpath(path, self.claude)))
         return os.path.relpath(path, self.project) if is_inside(path, self.project) else path
+
+
+def users_workspace(folder: str) -> Workspace:
+    """Return what all plugins have in common whose state is in the user's ``folder``."""
+    real = os.path.realpath(folder)
+    return Workspace(
+        project=real,
+        claude=real,
+        migrations=os.path.join(real, DEFAULT_MIGRATIONS),
+        database=os.path.join(real, DEFAULT_DATABASE),
+        roots=(),
+    )
 
 
 def roots_of(state: Iterable[str]) -> tuple[str, ...]:
@@ -154,7 +182,7 @@ def roots_of(state: Iterable[str]) -> tuple[str, ...]:
 
 
 def named(path: str) -> str:
-    """Return a path of the state as the user knows it, relative to the project."""
+    """Return a path of the state as a migration may write it, relative to the staged project."""
     return path.removeprefix(BESIDE) if path.startswith(BESIDE) else f".claude/{path}"
 
 

@@ -13,6 +13,8 @@ IN_TYPESCRIPT = Path(__file__).parent / "migrations_in_typescript"
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0")
 PLUGIN = "plugin"
 BESIDE = "shared"
+USERS = "users"
+USERS_DATABASE = f"{PLUGIN}/state.db"
 STATE_DATABASE = "orchestration/db/orchestration.db"
 
 _SETTINGS = """{
@@ -35,30 +37,36 @@ def build(
         journal_mode: ``delete`` leaves the state database to the first run; ``wal`` makes one.
         language: what the steps that change files are written in, ``python`` or ``typescript``.
         source: whose migrations they are, the ``project``'s or a ``plugin``'s beside it; ``beside``
-            are the project's with all that they change in a folder beside ``.claude/``.
+            are the project's with all that they change in a folder beside ``.claude/``, ``user`` a
+            plugin's with all that in the user's own folder.
     """
-    claude = root / ".claude"
-    _fill(root / BESIDE if source == "beside" else claude)
+    project = root / ".claude"
+    claude = root / USERS if source == "user" else project
+    folders = {"beside": root / BESIDE, "user": claude / BESIDE}
+    _fill(folders.get(source, claude))
     if journal_mode == "wal":
-        _database(claude / STATE_DATABASE, "wal", "other")
+        database = USERS_DATABASE if source == "user" else STATE_DATABASE
+        _database(claude / database, "wal", "other")
     migrations = claude / "core/versioning/migrations"
     shutil.copytree(MIGRATIONS, migrations)
     if language == "typescript":
         for path in IN_TYPESCRIPT.iterdir():
             shutil.copy(path, migrations)
             (migrations / f"{path.stem}.py").unlink()
-    if source == "plugin":
-        _write(
-            root / PLUGIN / "migrations/plugin-migrate.yaml",
-            f"database: .claude/{STATE_DATABASE}\n",
-        )
+    if source in folders:
+        for path in migrations.glob("*.py"):
+            path.write_text(_moved(path.read_text(), source))
+    if source in ("plugin", "user"):
+        opt_in = root / PLUGIN / "migrations/plugin-migrate.yaml"
+        if source == "user":
+            _write(opt_in, f"scope: user\nstate: [{BESIDE}/]\n")
+        else:
+            _write(opt_in, f"database: .claude/{STATE_DATABASE}\n")
         for path in migrations.iterdir():
             path.rename(root / PLUGIN / "migrations" / path.name)
-        _write(claude / "plugin-migrate.yaml", "database: .claude/own.db\n")
+        _write(project / "plugin-migrate.yaml", "database: .claude/own.db\n")
     if source == "beside":
         _write(claude / "plugin-migrate.yaml", f"state: [{BESIDE}/]\n")
-        for path in migrations.glob("*.py"):
-            path.write_text(_moved_beside(path.read_text()))
     return claude
 
 
@@ -76,10 +84,12 @@ def _fill(folder: Path) -> None:
     _database(folder / "journal.db", "delete", "entries")
 
 
-def _moved_beside(text: str) -> str:
-    """Return a migration that does to the folder beside ``.claude/`` what it did to that."""
-    text = text.replace("ctx.claude", f'ctx.project / "{BESIDE}"')
-    return re.sub(r'ctx\.(edit_json|edit_front_matter|database)\("', rf'ctx.\1("../{BESIDE}/', text)
+def _moved(text: str, source: str) -> str:
+    """Return a migration that does to another folder what it did to ``.claude/``."""
+    base, above = ("ctx.claude", "") if source == "user" else ("ctx.project", "../")
+    text = text.replace("ctx.claude", f'{base} / "{BESIDE}"')
+    call = r'ctx\.(edit_json|edit_front_matter|database)\("'
+    return re.sub(call, rf'ctx.\1("{above}{BESIDE}/', text)
 
 
 def _write(path: Path, text: str, mode: int = 0o644) -> None:

@@ -35,7 +35,7 @@ from plugin_migrate.errors import MigrateError  # noqa: E402
 from plugin_migrate.languages.javascript import child  # noqa: E402
 from plugin_migrate.operations import writing  # noqa: E402
 from plugin_migrate.storage.lock import run_lock  # noqa: E402
-from plugin_migrate.workspace import locate  # noqa: E402
+from plugin_migrate.workspace import Workspace, locate, users_workspace  # noqa: E402
 
 # What the commands import as they go.
 for _name in (
@@ -70,8 +70,17 @@ class Site:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.claude = root / ".claude"
-        self.database = self.claude / scenery.STATE_DATABASE
+
+    @property
+    def claude(self) -> Path:
+        """The folder with the state database and the bookkeeping."""
+        users = self.root / scenery.USERS
+        return users if users.exists() else self.root / ".claude"
+
+    @property
+    def database(self) -> Path:
+        is_users = self.claude.name == scenery.USERS
+        return self.claude / (scenery.USERS_DATABASE if is_users else scenery.STATE_DATABASE)
 
     def state(self, history: bool = False) -> State:
         return state_of(self.root, str(self.database.relative_to(self.root)), history)
@@ -79,27 +88,35 @@ class Site:
     @property
     def files(self) -> Path:
         """The folder with the files that migrations change."""
-        beside = self.root / scenery.BESIDE
-        return beside if beside.exists() else self.claude
+        for folder in (self.root, self.claude):
+            if (folder / scenery.BESIDE).exists():
+                return folder / scenery.BESIDE
+        return self.claude
 
     def command(self, *arguments: str) -> Work:
         """Return a command as a child can run it."""
         plugin = self.root / scenery.PLUGIN
         whose = ["--plugin-dir", str(plugin)] if plugin.exists() else []
-        return lambda: main.main(["--project", str(self.root), *whose, *arguments])
+
+        def work() -> int:
+            os.environ["CLAUDE_CONFIG_DIR"] = str(self.root / scenery.USERS)
+            return main.main(["--project", str(self.root), *whose, *arguments])
+
+        return work
 
     def recovery(self) -> Work:
         """Return what every writing command does first, and no more, as a child can run it."""
-        return lambda: recover(self.root)
+        if (self.root / scenery.USERS).exists():
+            return lambda: recover(users_workspace(str(self.claude)))
+        return lambda: recover(locate(project=str(self.root), environment={}))
 
     def run(self, *arguments: str) -> Output:
         """Run a command to its end."""
         return children.run(self.command(*arguments))
 
 
-def recover(project: Path) -> int:
+def recover(workspace: Workspace) -> int:
     """Do what every writing command does first, and no more."""
-    workspace = locate(project=str(project), environment={})
     try:
         writing.settle(workspace, "recover", "crash test", 10)
     except MigrateError as error:

@@ -340,7 +340,18 @@ def rewritten(project: Project, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["../outside", "x/../../outside", "/etc/outside", "", ".", "a//b", "./a", "a\0b"]
+    "path",
+    [
+        "../../outside",
+        "../.git/outside",
+        "x/../../outside",
+        "/etc/outside",
+        "",
+        ".",
+        "a//b",
+        "./a",
+        "a\0b",
+    ],
 )
 def test_a_manifest_whose_paths_leave_claude_is_refused(stepping: Project, path: str) -> None:
     stepping.killed_at(FIRST_FILE)

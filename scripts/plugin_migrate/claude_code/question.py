@@ -34,6 +34,7 @@ _VERBS = {
     "downgrade": "roll back",
     "redo": "roll back and apply again",
 }
+_OWN_FOLDER = "the user's own folder"
 _LOCAL = ("project", "database", "migrations", "plugin_dir")
 
 
@@ -59,6 +60,8 @@ def question(options: Namespace, environment: Mapping[str, str]) -> str:
         for name in _LOCAL
         if getattr(options, name)
     ]
+    if options.user and not options.plugin and _OWN_FOLDER not in text:
+        text += f"; it works in {_OWN_FOLDER}"
     return text + (f"; it points elsewhere: {', '.join(elsewhere)}" if elsewhere else "")
 
 
@@ -151,6 +154,11 @@ def _described(step: Step) -> str:
 
 
 def _workspace(options: Namespace, environment: Mapping[str, str]) -> Workspace:
+    if options.user and not options.plugin:
+        found = [one for one in sources(environment) if one.is_users]
+        if len(found) != 1:
+            raise UsageError(f"{len(found)} plugins have migrations for the user's own folder")
+        return found[0]
     if not options.plugin:
         return locate(options.project, options.database, options.migrations, environment)
     for workspace in sources(environment):
@@ -160,6 +168,9 @@ def _workspace(options: Namespace, environment: Mapping[str, str]) -> Workspace:
 
 
 def _whose(workspace: Workspace) -> str:
+    if workspace.is_users:
+        folder = workspace.shown(workspace.claude)
+        return f"the plugin {workspace.source}, in {_OWN_FOLDER} {folder} for all projects"
     return f"the plugin {workspace.source}" if workspace.source else "this project"
 
 

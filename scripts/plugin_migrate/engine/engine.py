@@ -12,8 +12,16 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial, reduce
 
-from ..errors import DatabaseReplaced, MigrateError, StateUnreadable, StepFailed, Unpublished
+from ..errors import (
+    DatabaseReplaced,
+    EditedMeanwhile,
+    MigrateError,
+    StateUnreadable,
+    StepFailed,
+    Unpublished,
+)
 from ..languages.foreign_key_mode import ForeignKeyMode
 from ..ledger.read import Ledger
 from ..ledger.write import LedgerWriter
@@ -42,6 +50,8 @@ if TYPE_CHECKING:
 _SHARED_SECONDS = 0.1
 # And how many: each transaction asks the ledger for all that may run in it.
 _SHARED_STEPS = 500
+# How often a step on the user's folder is run again.
+_MORE_TRIES = 4
 
 
 class Engine:
@@ -168,7 +178,8 @@ class Engine:
             return []
         except BaseException as error:
             transaction.abandon()
-            self._raise_stop(error, steps[0])
+            if isinstance(error, Stop):
+                raise self._signals.as_error(str(steps[0].version)) from None
             raise
         transaction.close()
         return results
@@ -180,7 +191,7 @@ class Engine:
         started = time.perf_counter()
         try:
             if prepared.action.atomic:
-                return self._run_unit(prepared)
+                return self._run_at_rest(prepared)
             return self._run_unprotected(prepared)
         except Unpublished:
             raise
@@ -199,6 +210,15 @@ class Engine:
             if failure is error:
                 raise  # with the cause that it has
             raise failure from error
+
+    def _run_at_rest(self, prepared: Prepared) -> StepResult:
+        """Run a step; of the user's folder again when the client, which runs, wrote there."""
+        for _ in range(_MORE_TRIES if self._workspace.is_users else 0):
+            try:
+                return self._run_unit(prepared)
+            except EditedMeanwhile:
+                self._staging = None  # what the step did is in it
+        return self._run_unit(prepared)
 
     def _run_unit(self, prepared: Prepared) -> StepResult:
         """Take one step through the commit protocol; the numbers are the design's clauses."""
@@ -229,7 +249,7 @@ class Engine:
             arrived = self._commit(transaction, context, written)
             # Publishing may open what is not in place yet, and closing that again would drop the
             # locks of a connection to it (https://www.sqlite.org/howtocorrupt.html, 2.2).
-            _close(context)
+            context.close_databases()
             # 7. Publish.
             if written is not None:
                 publish_committed(self._workspace, self._done_by, *written, arrived)
@@ -237,7 +257,7 @@ class Engine:
             transaction.abandon()
             raise
         finally:
-            _close(context)
+            context.close_databases()
         return result_of(prepared, duration)
 
     def _commit(
@@ -258,7 +278,7 @@ class Engine:
         changed = {entry.path for entry in written[1].databases} if written else set()
         sides = [side for side in context.side_databases.values() if side.path in changed]
         try:
-            _commit_holding(sides, commit)
+            _holding(sides, commit)()
         except Exception:
             if not is_committed:
                 raise
@@ -409,10 +429,6 @@ class Engine:
         if self._signals.received is not None:
             raise self._signals.as_error(None)
 
-    def _raise_stop(self, error: BaseException, prepared: Prepared) -> None:
-        if isinstance(error, Stop):
-            raise self._signals.as_error(str(prepared.version)) from None
-
 
 def _changes(staging: Staging | None, context: Context) -> list[Change]:
     """Return what the step changed in files; databases that it made, moved or removed are such."""
@@ -429,14 +445,6 @@ def _open_database(path: str, live: str, copy: str) -> SideDatabase:
     return SideDatabase(path, live, copy)
 
 
-def _close(context: Context) -> None:
-    for side in context.side_databases.values():
-        side.close()
-
-
-def _commit_holding(sides: Sequence[SideDatabase], commit: Callable[[], None]) -> None:
-    """Call ``commit`` while every further database is locked, then let each one finish."""
-    if not sides:
-        commit()
-        return
-    sides[0].publish_around(lambda: _commit_holding(sides[1:], commit))
+def _holding(sides: Sequence[SideDatabase], commit: Callable[[], None]) -> Callable[[], None]:
+    """Return what commits while every further database is locked, then lets each one finish."""
+    return reduce(lambda inner, side: partial(side.publish_around, inner), reversed(sides), commit)

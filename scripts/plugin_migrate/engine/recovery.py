@@ -15,7 +15,7 @@ from ..storage import sqlite
 from ..storage.files import discard
 from ..storage.translation import way_out
 from ..version import Version
-from ..workspace import Workspace, named
+from ..workspace import Workspace
 from .publish import bring_edits_back, has_arrived, has_started, holds_edits, publish
 from .redo_log import Log, Manifest, logs
 from .transaction import in_own_transaction
@@ -60,7 +60,7 @@ def recover(workspace: Workspace, done_by: str) -> tuple[Unsettled, ...]:
     return tuple(problem for problem in problems if problem is not None)
 
 
-def refuse(unsettled: tuple[Unsettled, ...]) -> None:
+def refuse(workspace: Workspace, unsettled: tuple[Unsettled, ...]) -> None:
     """Stop a writing command while something waits for the user's decision.
 
     Raises:
@@ -71,7 +71,7 @@ def refuse(unsettled: tuple[Unsettled, ...]) -> None:
     first = unsettled[0]
     raise NeedsRepair(
         first.why,
-        details=tuple(named(path) for path in first.paths),
+        details=tuple(map(workspace.named, first.paths)),
         hint=(
             f"{first.way_out}\nOr decide" if first.way_out else "Decide",
             " for the files above, then go on:\n  ",
@@ -103,7 +103,7 @@ def decide(workspace: Workspace, done_by: str, problem: Unsettled, take_migrated
         if kept:
             raise NeedsRepair(
                 f"{len(kept)} of the migration's file(s) cannot be put in place",
-                details=tuple(named(path) for path in kept),
+                details=tuple(map(workspace.named, kept)),
                 hint="Move what stands there out of the way, then try again.",
             )
     elif problem.log is not None and problem.manifest is not None:
@@ -247,12 +247,12 @@ def publish_committed(
     try:
         kept = publish(workspace, log, manifest._replace(databases=left))
         if kept:
-            refuse(recover(workspace, done_by))
+            refuse(workspace, recover(workspace, done_by))
             # Nothing is left to decide: everything is in place, and the edits are beside it.
             raise NeedsRepair(
                 f"Migration {manifest.version} is committed, but somebody edited {len(kept)} of"
                 " its file(s) before they were in place",
-                details=tuple(named(path) for path in kept),
+                details=tuple(map(workspace.named, kept)),
                 hint="What was saved stands beside them, as *.edited-*: nothing is lost.",
             )
         row = publish_row(workspace, manifest)

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from ..errors import Conflict, ForbiddenStatement, StateUnreadable
+from ..errors import Conflict, EditedMeanwhile, ForbiddenStatement, StateUnreadable
 from ..plain_file import open_plainly
 from ..sandbox.file_watch import NAME_IT
 from ..storage.exclusions import SIDE_SUFFIXES, Exclusions, holds_database
@@ -319,7 +319,7 @@ class Staging:
                     folder.live[name] = live
                 self._copied.append((folder, name))
                 return
-        raise Conflict(
+        raise EditedMeanwhile(
             f"{path} is being rewritten without a pause",
             hint="Close the program that writes it, or exclude it, and try again.",
         )
@@ -491,7 +491,7 @@ class Staging:
             self._refuse_read_only(change, base)
             live = self._workspace.live(change.path)
             if not self._is_as_before(live, change, base, places):
-                raise Conflict(
+                raise EditedMeanwhile(
                     f"{change.path} was changed by somebody else while the migration ran",
                     file=live,
                     hint="Nothing was changed. Run the command again.",

@@ -70,7 +70,7 @@ def restore(
     with writing(workspace, "restore", lock_timeout) as signals, signals.held():
         settle_others(workspace, done_by)
         if not _may_skip_recovery(workspace, force):
-            recovery.refuse(recovery.recover(workspace, done_by))
+            recovery.refuse(workspace, recovery.recover(workspace, done_by))
             settle_backups(workspace)
         return _go_back(workspace, backup_id, done_by, force)
 
@@ -140,7 +140,7 @@ def _go_back(workspace: Workspace, backup_id: str, done_by: str, force: bool) ->
         ) from error
     finally:
         discard(workspace.scratch)
-    recovery.refuse(recovery.recover(workspace, done_by))
+    recovery.refuse(workspace, recovery.recover(workspace, done_by))
     writer.finish()
     paths = tuple(sorted([*files, *databases]))
     return Restored(chosen, paths, max(read_ledger(workspace).applied, default=None))

@@ -13,7 +13,7 @@ from ..storage import sqlite
 from ..storage.backups import Backup, Damaged, Saved, SavedDatabase, Shelf, made_at
 from ..storage.live_database import digest_of_closed, digest_of_live
 from ..storage.nodes import Node, observe
-from ..workspace import Workspace, named
+from ..workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def refuse_edits(
     if edited:
         raise Conflict(
             f"{len(edited)} file(s) were edited since",
-            details=tuple(named(path) for path in sorted(edited)),
+            details=tuple(map(workspace.named, sorted(edited))),
             hint=("To overwrite them (they are backed up first): ", _by_force(backup_id)),
         )
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..engine.prepare import description_of
-from ..workspace import named
 from .style import Style, indented, one_line, printable
 from .table import table_text
 
@@ -176,8 +175,8 @@ def backups_json(shelf: Shelf) -> dict[str, object]:
     }
 
 
-def restored_text(restored: Restored, style: Style) -> str:
-    """Return what a restore brought back."""
+def restored_text(restored: Restored, named: Callable[[str], str], style: Style) -> str:
+    """Return what a restore brought back; ``named`` gives the user's name for a path."""
     tick = style.paint("green", "✓")
     lines = [f"{tick} Restored {restored.backup.id}"]
     lines += [f"  • {one_line(named(path))}" for path in restored.paths]
@@ -185,8 +184,8 @@ def restored_text(restored: Restored, style: Style) -> str:
     return "\n".join(lines)
 
 
-def restore_dry_run_text(restored: Restored) -> str:
-    """Return what a restore would bring back."""
+def restore_dry_run_text(restored: Restored, named: Callable[[str], str]) -> str:
+    """Return what a restore would bring back; see :func:`restored_text`."""
     lines = [f"Dry run: would restore {restored.backup.id}"]
     lines += [f"  • {one_line(named(path))}" for path in restored.paths]
     lines += ["", f"The version would be: {restored.current or 'none'}", "Nothing was changed."]

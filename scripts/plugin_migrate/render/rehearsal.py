@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 
 from ..storage.nodes import nodes_as_json
-from ..workspace import named
 from .errors import error_json, error_text
 from .runs import run_json
 from .style import Style, one_line, printable
@@ -24,14 +23,14 @@ _SIGNS = {"+": "green", "-": "red", "~": "yellow", "@": "dim"}
 _SCHEMA_LINES_SHOWN = 200
 
 
-def preview_text(rehearsed: Rehearsed, style: Style) -> str:
+def preview_text(rehearsed: Rehearsed, named: Callable[[str], str], style: Style) -> str:
     """Return what a plan would change, for people."""
     run = rehearsed.run
     verb = "apply" if run.plan.direction == "up" else "roll back"
     lines = [f"Preview: would {verb} {len(run.results)} migration(s)"]
     lines += [f"  • {result.version} - {one_line(result.description)}" for result in run.results]
     for file in rehearsed.files:
-        lines += ["", *_file_lines(file, style)]
+        lines += ["", *_file_lines(file, named, style)]
     for database in rehearsed.databases:
         lines += ["", *_database_lines(database, style)]
     if not rehearsed.files and not rehearsed.databases:
@@ -40,7 +39,7 @@ def preview_text(rehearsed: Rehearsed, style: Style) -> str:
     return "\n".join(lines)
 
 
-def _file_lines(file: FileDifference, style: Style) -> list[str]:
+def _file_lines(file: FileDifference, named: Callable[[str], str], style: Style) -> list[str]:
     kind = file.after.kind if file.after else file.before.kind if file.before else "file"
     word = "folder" if kind == "dir" else kind
     heading = f"{file.what} {word} {one_line(named(file.path))}"

@@ -155,6 +155,11 @@ class Context:
 
         return front_matter.edit(self._staged(path), self._shown(path))
 
+    def close_databases(self) -> None:
+        """End the connections to further databases."""
+        for side in self.side_databases.values():
+            side.close()
+
     def log(self, text: object) -> None:
         """Tell the user something while the migration runs."""
         self._on_log(str(text))

@@ -6,7 +6,7 @@ import fnmatch
 import os
 
 from ..plain_file import open_plainly
-from ..workspace import ALL_OF_CLAUDE, BESIDE, BOOKKEEPING_NAME, Workspace
+from ..workspace import ALL_OF_CLAUDE, BOOKKEEPING_NAME, Workspace
 
 SIDE_SUFFIXES = ("-wal", "-shm", "-journal")
 _SQLITE_MAGIC = b"SQLite format 3\0"
@@ -30,7 +30,7 @@ class Exclusions:
         self._leading = {
             root[:end]
             for root in workspace.roots
-            for end in range(len(BESIDE), len(root))
+            for end in range(1, len(root))
             if root[end] == "/"
         }
         self._databases: set[str] = set()

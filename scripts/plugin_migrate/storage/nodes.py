@@ -98,13 +98,15 @@ def inside(path: object) -> str:
     """
     if not isinstance(path, str) or not is_path_text(path) or os.path.isabs(path):
         raise ValueError(f"not a path below .claude/: {path!r:.200}")
+    is_beside = path.startswith(BESIDE)
     parts = path.removeprefix(BESIDE).split("/")
-    if any(part in ("", ".", "..") for part in parts):
-        raise ValueError(f"not a path below .claude/: {path!r:.200}")
-    if path.startswith(BESIDE) and (
-        parts[0].casefold() == ".claude" or any(part.casefold() == ".git" for part in parts)
+    folded = [part.casefold() for part in parts] if is_beside else []
+    if (
+        any(part in ("", ".", "..") for part in parts)
+        or ".git" in folded
+        or folded[:1] == [".claude"]
     ):
-        raise ValueError(f"no path beside .claude/ that can be state: {path!r:.200}")
+        raise ValueError(f"not a path below .claude/ or of state beside it: {path!r:.200}")
     return path
 
 
