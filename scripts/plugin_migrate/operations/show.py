@@ -10,7 +10,6 @@ from ..ledger.history import Event, read_history
 from ..ledger.read import read_headers, read_sources
 from ..ledger.schema import ledger_tables
 from ..migration import describe, with_text
-from ..plain_file import parse_json
 from ..plan import Entry, require_known
 from ..storage import sqlite
 from ..storage.backups import Backup, Shelf, made_at, read_shelf
@@ -77,18 +76,10 @@ def show(workspace: Workspace, version: Version) -> Shown:
         stored = read_sources(workspace, [version]).get(version)
         if stored is not None:
             language, source = stored.language, stored.text
-        metadata = _stored_metadata(workspace, version)
+        header = read_headers(workspace).get(str(version))
+        metadata = header.metadata() if header else {}
     changes, unknown = _changes(workspace, entry)
     return Shown(entry, description_of(entry), language, metadata, source, changes, unknown)
-
-
-def _stored_metadata(workspace: Workspace, version: Version) -> Mapping[str, Any]:
-    header = read_headers(workspace).get(str(version))
-    try:
-        metadata = parse_json(header.metadata) if header else {}
-    except ValueError:
-        return {}
-    return metadata if isinstance(metadata, dict) else {}
 
 
 def _changes(workspace: Workspace, entry: Entry) -> tuple[Changes | None, str | None]:
