@@ -74,7 +74,7 @@ def _required_by_file(entry: Entry) -> Mapping[str, str]:
 def _required_by(header: Header | None) -> Mapping[str, str]:
     if header is None or "requires" not in header.text:
         return {}
-    requires = header.metadata().get("requires")
+    requires = header.metadata().get("requires") or {}
     return requires if _problem_in(requires) is None else {}
 
 

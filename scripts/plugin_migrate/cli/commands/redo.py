@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from .migrate import tell
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ...operations.migrate import Run
     from ...plan import Entry, Plan
-    from ...workspace import Workspace
     from ..invocation import Invocation
 
 
@@ -46,30 +46,4 @@ def run_redo(invocation: Invocation) -> int:
             check,
             with_backup=not options.no_backup,
         )
-    return _tell(invocation, workspace, done, progress.names_steps_on_screen)
-
-
-def _tell(
-    invocation: Invocation, workspace: Workspace, done: tuple[Run, ...], is_named: bool
-) -> int:
-    from ...render import runs
-    from ..output import print_cause
-
-    last = done[-1]
-    if last.error is None:
-        invocation.output.result(
-            lambda style: runs.redo_text(done, style, is_named), lambda: runs.redo_json(done)
-        )
-        return 0
-    told = done if last.results else done[:-1]
-    if told and not invocation.output.is_json:
-        invocation.output.result(lambda style: runs.redo_text(told, style, is_named), dict)
-    invocation.output.failure(
-        last.error,
-        lambda style: runs.failure_text(last, workspace.shown, style),
-        lambda: runs.redo_json(done),
-        workspace.shown,
-    )
-    if invocation.options.verbose:
-        print_cause(last.error)
-    return last.error.exit_code
+    return tell(invocation, workspace, done, progress.names_steps_on_screen)
