@@ -14,7 +14,7 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace
 # What `status` may import of ours. One more is a millisecond on every session's start.
 OF_STATUS = set(
     "claude_code claude_code.entry cli cli.arguments cli.commands cli.commands.author"
-    " cli.commands.maintain cli.commands.explain cli.commands.migrate cli.commands.redo"
+    " cli.commands.maintain cli.commands.explain cli.commands.migrate"
     " cli.commands.show"
     " cli.invocation cli.main cli.options cli.output"
     " errors languages ledger ledger.read ledger.schema migration plain_file plan render"

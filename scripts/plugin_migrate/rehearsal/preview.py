@@ -1,4 +1,4 @@
-"""What a plan would change, shown by running it on a shadow copy of the whole state.
+"""What a plan or a repair would do, shown by running it on a shadow copy of the whole state.
 
 The commands that run here are the real ones; only the workspace is another.
 """
@@ -6,17 +6,20 @@ The commands that run here are the real ones; only the workspace is another.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..ledger.schema import ledger_tables
 from ..operations import migrate
 from ..operations.migrate import Run
+from ..operations.repair import Decisions, Repair, database_to_take, repair
 from ..report import Reporter
 from ..sandbox.live_paths import name_live
 from ..storage.backups import Backup, Saved, list_backups
 from ..storage.nodes import PathChange, kind_of
 from ..storage.state_tree import holds_database
 from ..survey import Planner
+from ..version import Version
 from ..workspace import Workspace
 from .difference import DatabaseDifference, database_difference, read_text, text_difference
 from .shadow import shadow_of
@@ -75,6 +78,24 @@ def preview(
         ]
         changed = tuple(item for item in databases if not item.is_empty)
         return Rehearsed(run, files, changed)
+
+
+def preview_repair(
+    workspace: Workspace, versions: Sequence[Version], decisions: Decisions
+) -> list[Repair]:
+    """Return what a repair would settle; the live state stays as it is.
+
+    Whose the database is comes first: until that is settled, nothing else can be looked at.
+
+    Raises:
+        MigrateError: what the real repair would say.
+    """
+    taken = database_to_take(workspace) if decisions.take_database else None
+    if taken is not None:
+        return [Repair(None, taken)]
+    with shadow_of(workspace) as shadow:
+        here = decisions._replace(take_database=False)
+        return repair(shadow, versions, here, "rehearsal", 0)
 
 
 def _state_difference(

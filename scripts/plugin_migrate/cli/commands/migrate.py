@@ -97,6 +97,45 @@ def _downgrade_all(invocation: Invocation, target: Version | None, count: int | 
     )
 
 
+def run_redo(invocation: Invocation) -> int:
+    """Roll migrations back and apply them again."""
+    from ...operations.redo import dry_run, redo
+    from ...render import runs
+    from ..options import step_count
+    from ..output import stdout_kept_clean
+    from ..progress import RunProgress
+
+    options = invocation.options
+    count = 1 if options.target is None else step_count(options.target, "redo")
+    workspace = invocation.workspace()
+
+    def check(entries: tuple[Entry, ...], plan: Plan) -> None:
+        if workspace.source is not None:
+            from ..all_sources import refuse_unmet
+
+            refuse_unmet(invocation, workspace, entries, plan)
+
+    if options.dry_run:
+        planned = dry_run(workspace, count, check)
+        invocation.output.result(
+            lambda style: runs.redo_dry_run_text(planned, style, options.verbose),
+            lambda: runs.redo_dry_run_json(planned, options.verbose),
+        )
+        return 0
+    progress = RunProgress(invocation.aside, invocation.style_aside, options.verbose)
+    with stdout_kept_clean(), progress:
+        done = redo(
+            workspace,
+            count,
+            invocation.done_by,
+            progress,
+            invocation.lock_timeout(workspace),
+            check,
+            with_backup=not options.no_backup,
+        )
+    return _tell(invocation, workspace, done, progress.names_steps_on_screen)
+
+
 def run_sync(invocation: Invocation) -> int:
     """Roll back what plugins no longer ship, then apply what they newly do."""
     from ...operations.writing import settle
@@ -179,10 +218,10 @@ def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> 
             invocation.lock_timeout(workspace),
             with_backup=not options.no_backup,
         )
-    return tell(invocation, workspace, (done,), progress.names_steps_on_screen)
+    return _tell(invocation, workspace, (done,), progress.names_steps_on_screen)
 
 
-def tell(invocation: Invocation, workspace: Workspace, done: Sequence[Run], is_named: bool) -> int:
+def _tell(invocation: Invocation, workspace: Workspace, done: Sequence[Run], is_named: bool) -> int:
     """Tell what the runs of one command did, of which the last may have failed.
 
     Parameters:
