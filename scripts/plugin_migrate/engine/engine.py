@@ -169,7 +169,8 @@ class Engine:
             return []
         except BaseException as error:
             transaction.abandon()
-            self._raise_stop(error, steps[0])
+            if isinstance(error, Stop):
+                raise self._signals.as_error(str(steps[0].version)) from None
             raise
         transaction.close()
         return results
@@ -202,7 +203,10 @@ class Engine:
             raise failure from error
 
     def _run_unit(self, prepared: Prepared) -> StepResult:
-        """Take one step through the commit protocol; the numbers are the design's clauses."""
+        """Take one step through the commit protocol; the numbers are the design's clauses.
+
+        The first, the run lock, is the caller's.
+        """
         # 2. Stage, before any database lock.
         staging = self._stage() if prepared.action.touches_files else None
         # 3. Begin, and run.
@@ -215,6 +219,7 @@ class Engine:
             self._signals.check()
             # 4. Compare.
             changes = _changes(staging, context)
+            # What of 6 can refuse the step, before anything is written for it.
             transaction.record(prepared, duration)
             transaction.require_recorded()
             transaction.check_foreign_keys(prepared.action.foreign_keys)
@@ -409,10 +414,6 @@ class Engine:
     def _stop_if_asked(self) -> None:
         if self._signals.received is not None:
             raise self._signals.as_error(None)
-
-    def _raise_stop(self, error: BaseException, prepared: Prepared) -> None:
-        if isinstance(error, Stop):
-            raise self._signals.as_error(str(prepared.version)) from None
 
 
 def _changes(staging: Staging | None, context: Context) -> dict[PathChange, str]:

@@ -29,12 +29,9 @@ def databases_among(workspace: Workspace, kept: Mapping[str, Kept]) -> dict[str,
     return {
         path: one.content
         for path, one in kept.items()
-        if _is_database(one.content) or _is_database(os.path.join(workspace.claude, path))
+        if (one.content is not None and holds_database(one.content))
+        or holds_database(os.path.join(workspace.claude, path))
     }
-
-
-def _is_database(path: str | None) -> bool:
-    return path is not None and os.path.isfile(path) and holds_database(path)
 
 
 def put_databases(workspace: Workspace, databases: Databases) -> None:

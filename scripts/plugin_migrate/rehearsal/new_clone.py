@@ -71,7 +71,11 @@ def apply_again(
         name_live(caught, workspace)
         failed, error = steps[done].version, caught
     # Databases that the clone made again are not files that it changed.
-    files = {path: one for path, one in kept.items() if not _is_database(workspace, path)}
+    files = {
+        path: one
+        for path, one in kept.items()
+        if not holds_database(os.path.join(workspace.claude, path))
+    }
     different = {path: differences(workspace, {path: one}) for path, one in files.items()}
     return Cloned(
         {
@@ -103,8 +107,3 @@ def _databases(workspace: Workspace) -> Iterator[str]:
             with open(entry.source, "rb", buffering=0) as file:
                 if tree.is_database(entry, file.read(100)):
                     yield entry.source
-
-
-def _is_database(workspace: Workspace, path: str) -> bool:
-    live = os.path.join(workspace.claude, path)
-    return os.path.isfile(live) and holds_database(live)

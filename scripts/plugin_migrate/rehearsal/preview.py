@@ -113,7 +113,7 @@ def _file_differences(
     files, databases = [], []
     for saved in sorted(backup.files, key=lambda saved: saved.path):
         live = os.path.join(shadow.claude, saved.path)
-        if saved.change.before is None and os.path.isfile(live) and holds_database(live):
+        if saved.change.before is None and holds_database(live):
             databases.append(database_difference(None, live, saved.path))
         else:
             difference = _file_difference(shadow, saved, backup)

@@ -236,7 +236,9 @@ class _LinkAllowance:
 
 
 def holds_database(path: str) -> bool:
-    """Return whether the file at ``path`` is an SQLite database."""
+    """Return whether what stands at ``path`` is a file, and an SQLite database."""
+    if not os.path.isfile(path):
+        return False
     descriptor = open_plainly(path)
     try:
         # As in nodes.py, nothing is read of what says that it is empty.
