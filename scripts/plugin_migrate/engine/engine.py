@@ -10,8 +10,9 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 from ..errors import DatabaseReplaced, MigrateError, StateUnreadable, StepFailed, Unpublished
 from ..languages.foreign_key_mode import ForeignKeyMode
@@ -225,11 +226,6 @@ class Engine:
             transaction.check_foreign_keys(prepared.action.foreign_keys)
             # 5. Redo log, and what the run's backup keeps of the same paths.
             written = self._write_log(prepared, changes, context)
-            if written is not None:
-                from .recovery import publish_committed, publish_row
-
-                self._back_up(changes, written[1])
-                transaction.ledger.add_publish(publish_row(self._workspace, written[1]))
             # 6. Commit: the instant at which the step happens.
             self._signals.hold()
             arrived = self._commit(transaction, context, written)
@@ -237,8 +233,7 @@ class Engine:
             # locks of a connection to it (https://www.sqlite.org/howtocorrupt.html, 2.2).
             _close(context)
             # 7. Publish.
-            if written is not None:
-                publish_committed(self._workspace, self._done_by, *written, arrived)
+            self._publish(written, arrived)
         except BaseException:
             transaction.abandon()
             raise
@@ -254,6 +249,12 @@ class Engine:
     ) -> frozenset[str]:
         """Commit; return the further databases that have been published with it."""
         is_committed = False
+        changed: frozenset[str] = frozenset()
+        if written is not None:
+            from .recovery import publish_row
+
+            changed = frozenset(entry.path for entry in written[1].databases)
+            transaction.ledger.add_publish(publish_row(self._workspace, written[1]))
 
         def commit() -> None:
             nonlocal is_committed
@@ -261,10 +262,12 @@ class Engine:
             is_committed = True
             self._note_written(transaction)
 
-        changed = {entry.path for entry in written[1].databases} if written else set()
-        sides = [side for side in context.side_databases.values() if side.path in changed]
+        commit_all: Callable[[], None] = commit
+        for side in reversed(context.side_databases.values()):
+            if side.path in changed:  # it is locked, then the next one, and all of them finish
+                commit_all = partial(side.publish_around, commit_all)
         try:
-            _commit_holding(sides, commit)
+            commit_all()
         except Exception:
             if not is_committed:
                 raise
@@ -273,24 +276,29 @@ class Engine:
         finally:
             if is_committed:
                 transaction.close()
-        return frozenset(changed)
+        return changed
+
+    def _publish(self, written: tuple[Log, Manifest] | None, arrived: frozenset[str]) -> None:
+        if written is not None:
+            from .recovery import publish_committed
+
+            publish_committed(self._workspace, self._done_by, *written, arrived)
 
     def _write_log(
         self, prepared: Prepared, changes: Mapping[PathChange, str], context: Context
     ) -> tuple[Log, Manifest] | None:
-        """Bring the redo log to the disk; ``None`` when the step changed the database only."""
+        """Bring redo log and backup to the disk; ``None`` if only the database has changed."""
         sides = [side for side in context.side_databases.values() if side.has_changed]
         if not changes and not sides:
             return None
         from .redo_log import write_log
 
-        return write_log(self._workspace, prepared, changes, sides)
-
-    def _back_up(self, changes: Iterable[PathChange], manifest: Manifest) -> None:
+        log, manifest = write_log(self._workspace, prepared, changes, sides)
         self._backup.add_files(changes)
         for entry in manifest.databases:
             self._backup.add_database(entry.path, entry.after)
         self._backup.commit()
+        return log, manifest
 
     def _run_unprotected(self, prepared: Prepared) -> StepResult:
         """Run a ``transaction:false`` step: what its statements did stays, whatever happens.
@@ -439,11 +447,3 @@ def _open_database(path: str, live: str, copy: str) -> SideDatabase:
 def _close(context: Context) -> None:
     for side in context.side_databases.values():
         side.close()
-
-
-def _commit_holding(sides: Sequence[SideDatabase], commit: Callable[[], None]) -> None:
-    """Call ``commit`` while every further database is locked, then let each one finish."""
-    if not sides:
-        commit()
-        return
-    sides[0].publish_around(lambda: _commit_holding(sides[1:], commit))
