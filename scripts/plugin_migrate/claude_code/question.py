@@ -34,7 +34,6 @@ _VERBS = {
     "downgrade": "roll back",
     "redo": "roll back and apply again",
 }
-_LOCAL = ("project", "database", "migrations", "plugin_dir")
 
 
 def parsed(arguments: Sequence[str]) -> Namespace | None:
@@ -56,7 +55,7 @@ def question(options: Namespace, environment: Mapping[str, str]) -> str:
         text = f"{_in_general(options)} (its plan cannot be shown: {one_line(reason)})"
     elsewhere = [
         f"--{name.replace('_', '-')} {_shown(getattr(options, name))}"
-        for name in _LOCAL
+        for name in consent.LOCAL
         if getattr(options, name)
     ]
     return text + (f"; it points elsewhere: {', '.join(elsewhere)}" if elsewhere else "")
