@@ -30,9 +30,7 @@ UNHURRIED = (
     "import plugin_migrate.engine.engine; plugin_migrate.engine.engine._SHARED_SECONDS = 1e6"
 )
 # A file that has just been written is read again, because a change might leave no sign yet.
-TRUSTING = (
-    f"{UNHURRIED}; import plugin_migrate.engine.staging; plugin_migrate.engine.staging.RACY_NS = 0"
-)
+TRUSTING = f"{UNHURRIED}; from plugin_migrate.sandbox import staging; staging.RACY_NS = 0"
 
 
 def add_tables(project: Project, count: int) -> None:

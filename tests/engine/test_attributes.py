@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from plugin_migrate.engine.redo_log import refuse_unpublishable
+from plugin_migrate.engine.compare import refuse_unpublishable
 from plugin_migrate.errors import StateUnreadable
 from plugin_migrate.storage.nodes import PathChange, observe
 from project import Project

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from plugin_migrate.engine.staging import Staging
 from plugin_migrate.errors import Conflict, NeedsRepair
 from plugin_migrate.plan import plan_upgrade
 from plugin_migrate.rehearsal.preview import preview
 from plugin_migrate.rehearsal.verify import verify
+from plugin_migrate.sandbox.staging import Staging
 from plugin_migrate.storage.nodes import is_spelled, observe_spelled
 from project import LIVE, Project, meanwhile
 

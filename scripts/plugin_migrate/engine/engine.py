@@ -32,11 +32,11 @@ from .transaction import Transaction, in_own_transaction, make_ledger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..sandbox.staging import Staging
     from ..storage.nodes import PathChange
     from .backup import StepKeeper
     from .redo_log import Log, Manifest
     from .side_database import SideDatabase
-    from .staging import Staging
 
 
 # How long several database-only steps may share one transaction, in seconds. Long enough to save
@@ -341,7 +341,7 @@ class Engine:
 
     def _stage(self) -> Staging:
         """Return the staged copy, equal to the live state."""
-        from .staging import Staging
+        from ..sandbox.staging import Staging
 
         if self._staging is None:
             folder = os.path.join(self._workspace.scratch, secrets.token_hex(8))
@@ -425,17 +425,11 @@ class Engine:
 
 
 def _changes(staging: Staging | None, context: Context) -> dict[PathChange, str]:
-    """Return what the step changed in files, each with the file that holds its new content.
+    if staging is None and not context.side_databases:
+        return {}
+    from .compare import changes_of
 
-    Databases that it made, moved or removed are such.
-    """
-    sides: dict[PathChange, str] = {}
-    for side in context.side_databases.values():
-        side.finish()
-    for side in context.side_databases.values():
-        sides |= side.as_changes()
-    gone = {change.path for change in sides if change.after is None}
-    return (staging.changes(gone) if staging else {}) | sides
+    return changes_of(staging, context)
 
 
 def _open_database(path: str, live: str, copy: str) -> SideDatabase:

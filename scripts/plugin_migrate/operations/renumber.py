@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from ..engine import recovery
 from ..engine.backup import BackupWriter
-from ..engine.redo_log import LogWriter, refuse_unpublishable
+from ..engine.compare import refuse_unpublishable
+from ..engine.redo_log import LogWriter
 from ..engine.transaction import in_own_transaction, make_ledger
 from ..errors import Call, PlanRefused, StateUnreadable, UnknownTarget, UsageError, VersionExists
 from ..languages import language_of, load_language

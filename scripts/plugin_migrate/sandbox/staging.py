@@ -1,13 +1,12 @@
 """The private copy of the state that a code migration works on, and what it changed there.
 
-Nothing here writes to the live state. See the design, "The commit protocol", clauses 2 and 4.
+Nothing here writes to the live state. See the design, "The commit protocol", clause 2.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection
 
 from ..errors import Conflict, ForbiddenStatement
 from ..storage.files import copy_open, discard, original
@@ -16,10 +15,7 @@ from ..storage.nodes import (
     Node,
     PathChange,
     Signature,
-    digest_of,
-    finds_one_of,
     is_spelled,
-    is_taken,
     observe,
     signature_of,
     signatures_in,
@@ -40,7 +36,7 @@ _COPY_ATTEMPTS = 5
 _A_DATABASE = "a database; use ctx.database(path)"
 
 
-class _Baseline(NamedTuple):
+class Baseline(NamedTuple):
     """A staged path as it was when the step began: a tuple, for there is one for every file.
 
     ``live`` is the live side's signature, or ``None`` where only a closer look tells whether
@@ -63,7 +59,7 @@ class _Folder(NamedTuple):
 
     live: dict[str, Signature | None]
     staged: dict[str, Signature | None]
-    baseline: dict[str, _Baseline]
+    baseline: dict[str, Baseline]
 
     def keep(self, known: _Folder, found: dict[str, Signature]) -> None:
         """Take over from an earlier copy, ``known``, what is ``found`` as it was then."""
@@ -112,17 +108,12 @@ class Staging:
             self._copy_folder(self._tree.root, None)
             self._distrust_latest()
 
-    def changes(self, gone_beside: Collection[str] = ()) -> dict[PathChange, str]:
+    def changes(self) -> dict[PathChange, str]:
         """Return what differs from the state at the time of :meth:`refresh`, in path order.
 
         Each comes with the absolute path of the new content.
 
-        Parameters:
-            gone_beside: paths of databases that go with the step, so that their folder may too.
-
         Raises:
-            Conflict: somebody changed one of these paths in the live state meanwhile, or the
-                path cannot be published.
             ForbiddenStatement: something stands in the copy that must not be published.
         """
         self._refuse_files_outside()
@@ -130,19 +121,26 @@ class Staging:
         now_ns = self._now_ns()
         touched, gone = self._scan()
         for path, signature in touched:
-            base = self._base(path)
+            base = self.baseline(path)
             after = self._describe(path, signature[4], base)
             before = _node_before(base, after)
             if after != before:
                 changes.append(PathChange(path, before, after))
             elif after.kind == "file" and signature[3] < now_ns:
                 self._trust(path, signature)
-        changes += [PathChange(path, _node_before(self._base(path), None), None) for path in gone]
+        changes += [
+            PathChange(path, _node_before(self.baseline(path), None), None) for path in gone
+        ]
         changes.sort(key=lambda change: change.path)
-        self._refuse_conflicts(changes, gone_beside)
         for change in changes:
             self._look_again(change.path)
         return {change: os.path.join(self.claude, change.path) for change in changes}
+
+    def baseline(self, path: str) -> Baseline | None:
+        """Return how a path was staged, if it was."""
+        prefix, name = _split(path)
+        folder = self._folders.get(prefix)
+        return folder.baseline.get(name) if folder is not None else None
 
     def databases(self) -> list[str]:
         """Return the databases of the live state, which the copy lacks."""
@@ -238,7 +236,7 @@ class Staging:
         _set_mode(staged, mode)
         parent, name = _split(path)
         self._folders[parent].staged[name] = _folder_signature(os.lstat(staged).st_mode)
-        self._folders[parent].baseline[name] = _Baseline(
+        self._folders[parent].baseline[name] = Baseline(
             Node("dir", mode, link=link), None, read_only_reason
         )
 
@@ -253,7 +251,7 @@ class Staging:
                 return
             if copied is not None:
                 node, live, folder.staged[name] = copied
-                folder.baseline[name] = _Baseline(node, live, read_only_reason)
+                folder.baseline[name] = Baseline(node, live, read_only_reason)
                 # A side file is asked about again: what it stands beside may become a database.
                 if link is None and not name.endswith(SIDE_SUFFIXES):
                     folder.live[name] = live
@@ -315,11 +313,6 @@ class Staging:
 
     # --- comparing -----------------------------------------------------------------------------
 
-    def _base(self, path: str) -> _Baseline | None:
-        prefix, name = _split(path)
-        folder = self._folders.get(prefix)
-        return folder.baseline.get(name) if folder is not None else None
-
     def _look_again(self, path: str) -> None:
         """Have the next refresh look at what the step changed, also if nothing is there then."""
         prefix, name = _split(path)
@@ -355,7 +348,7 @@ class Staging:
             gone += [prefix + name for name in folder.staged]
         return touched, gone
 
-    def _describe(self, path: str, mode: int, base: _Baseline | None) -> Node:
+    def _describe(self, path: str, mode: int, base: Baseline | None) -> Node:
         """Return what stands in the copy at ``path``, as it will stand in the live state."""
         if path in self._excluded:
             raise ForbiddenStatement(
@@ -399,84 +392,6 @@ class Staging:
                 hint="Migrations change only what is below .claude/; use ctx.claude.",
             )
 
-    def _refuse_conflicts(self, changes: list[PathChange], gone_beside: Collection[str]) -> None:
-        """Compare the live side of every change with the baseline (clause 4)."""
-        deleted = {change.path for change in changes if change.before and not change.after}
-        deleted.update(gone_beside)
-        targets: dict[str, str] = {}
-        for change in changes:
-            base = self._base(change.path)
-            self._refuse_read_only(change, base)
-            live = os.path.join(self._live, change.path)
-            if not self._is_as_before(live, change, base, deleted):
-                raise Conflict(
-                    f"{change.path} was changed by somebody else while the migration ran",
-                    file=live,
-                    hint="Nothing was changed. Run the command again.",
-                )
-            stays = change.after is not None and change.after.kind == "dir"
-            if change.before and change.before.kind == "dir" and not stays:
-                self._refuse_leftovers(live, change.path, deleted)
-            real = os.path.realpath(live)
-            is_file = change.after is not None and change.after.kind == "file"
-            if is_file and targets.setdefault(real, change.path) != change.path:
-                raise Conflict(
-                    f"The migration changed {change.path} and {targets[real]}, which are one file",
-                    hint="Change only one of them: one is a link to the other.",
-                )
-
-    def _refuse_read_only(self, change: PathChange, base: _Baseline | None) -> None:
-        folder = change.path
-        while base is None and folder:
-            folder = os.path.dirname(folder)
-            base = self._base(folder)
-            if base is not None and base.node.kind != "dir":
-                base = None
-        if base is not None and base.read_only_reason is not None:
-            raise Conflict(
-                f"The migration changed {change.path}, which it may only read:"
-                f" {base.read_only_reason}",
-                hint="Nothing was changed.",
-            )
-
-    def _is_as_before(
-        self, live: str, change: PathChange, base: _Baseline | None, deleted: set[str]
-    ) -> bool:
-        if base is None:
-            # A rename that changes the case only finds what it takes away.
-            return observe(live) is None or (
-                is_taken(self._live, change.path) and finds_one_of(self._live, change.path, deleted)
-            )
-        if not is_spelled(self._live, change.path):
-            return False
-        try:
-            status = os.stat(live)
-        except FileNotFoundError:
-            return False
-        if base.node.link is not None:
-            if not os.path.islink(live) or os.readlink(live) != base.node.link:
-                return False
-        elif os.path.islink(live):
-            return False
-        if base.node.kind == "dir":
-            return stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == base.node.mode
-        if signature_of(status) == base.live:
-            return True
-        return (
-            stat.S_ISREG(status.st_mode)
-            and stat.S_IMODE(status.st_mode) == base.node.mode
-            and digest_of(live) == base.node.sha256
-        )
-
-    def _refuse_leftovers(self, live: str, path: str, deleted: set[str]) -> None:
-        left = [name for name in os.listdir(live) if f"{path}/{name}" not in deleted]
-        if left:
-            raise Conflict(
-                f"The migration deleted the folder {path}, which holds what it never saw:"
-                f" {', '.join(sorted(left)[:5])}",
-                hint="Delete only the files the migration knows. Nothing was changed.",
-            )
-
 
 def _split(path: str) -> tuple[str, str]:
     """Return the path of the folder with a slash, and the name."""
@@ -488,7 +403,7 @@ def _folder_signature(mode: int) -> Signature:
     return (0, 0, 0, 0, mode)
 
 
-def _node_before(base: _Baseline | None, after: Node | None) -> Node | None:
+def _node_before(base: Baseline | None, after: Node | None) -> Node | None:
     """Return what stood at a path that a step changed into ``after``.
 
     A link that is deleted, or replaced by something that is not a file, changes itself; what it led
