@@ -279,6 +279,7 @@ def test_the_documents_name_the_limits_that_hold() -> None:
     linked = f"{state_tree._MOST_LINKED:,} files"
     for limit in (
         f"over {linked} or {size(state_tree._LARGEST_LINKED)} reached through links",
+        f"folders nested over {state_tree._DEEPEST} deep",
         f"a file over {size(files._LARGEST_COPIED)}",
         f"over {size(migration._LARGEST_PROGRAM)} of Python",
         f"over {size(migration._LARGEST_SQL)} of SQL",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from ..errors import Conflict, StateUnreadable
 from ..storage.durable import make_folder
@@ -58,7 +58,7 @@ def changes_of(staging: Staging | None, context: Context) -> dict[PathChange, st
 def refuse_conflicts(
     workspace: Workspace,
     staging: Staging,
-    changes: Iterable[PathChange],
+    changes: Collection[PathChange],
     gone_beside: Collection[str] = (),
 ) -> None:
     """Refuse to change what somebody else changed since it was staged.
