@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from plugin_migrate.engine.compare import refuse_conflicts
 from plugin_migrate.engine.publish import has_arrived, has_started, publish
 from plugin_migrate.engine.redo_log import LogWriter
-from plugin_migrate.engine.staging import Staging
+from plugin_migrate.sandbox.staging import Staging
+from plugin_migrate.storage.nodes import PathChange
 from plugin_migrate.version import Version
 from plugin_migrate.workspace import Workspace, locate
 
@@ -196,9 +198,15 @@ class Stage:
             edit.apply(self.staged)
             edit.apply(self.model)
 
+    def changes(self) -> dict[PathChange, str]:
+        """Return the changes, which nobody else's stand in the way of."""
+        changes = self.staging.changes()
+        refuse_conflicts(self.workspace, self.staging, changes)
+        return changes
+
     def publish(self) -> None:
         writer = LogWriter(self.workspace)
-        manifest = writer.finish(Version(1, 0, 0), "up", self.staging.changes())
+        manifest = writer.finish(Version(1, 0, 0), "up", self.changes())
         assert not has_started(self.workspace, manifest)
         assert publish(self.workspace, writer.log, manifest) == []
         assert has_arrived(self.workspace, manifest)

@@ -15,7 +15,7 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace
 # What `status` may import of ours. One more is a millisecond on every session's start.
 OF_STATUS = set(
     "claude_code claude_code.entry cli cli.arguments cli.commands cli.commands.author"
-    " cli.commands.maintain cli.commands.explain cli.commands.migrate cli.commands.redo"
+    " cli.commands.maintain cli.commands.explain cli.commands.migrate"
     " cli.commands.show"
     " cli.invocation cli.main cli.options cli.output"
     " errors languages ledger ledger.read ledger.schema migration plain_file plan render"
@@ -31,9 +31,7 @@ UNHURRIED = (
     "import plugin_migrate.engine.engine; plugin_migrate.engine.engine._SHARED_SECONDS = 1e6"
 )
 # A file that has just been written is read again, because a change might leave no sign yet.
-TRUSTING = (
-    f"{UNHURRIED}; import plugin_migrate.engine.staging; plugin_migrate.engine.staging.RACY_NS = 0"
-)
+TRUSTING = f"{UNHURRIED}; from plugin_migrate.sandbox import staging; staging.RACY_NS = 0"
 
 
 def add_tables(project: Project, count: int) -> None:

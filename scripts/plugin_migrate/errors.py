@@ -1,6 +1,6 @@
 """Every error a user can meet, each with a stable code, a place and a way out.
 
-The core raises these; only ``cli.py`` turns them into text or JSON and into an exit code. What
+The core raises these; only ``cli`` turns them into text or JSON and into an exit code. What
 depends on where the user stands (paths, the option that names a source) they carry as values.
 """
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from plugin_migrate.engine.redo_log import refuse_unpublishable
-from plugin_migrate.engine.staging import Change
+from plugin_migrate.engine.compare import refuse_unpublishable
 from plugin_migrate.errors import StateUnreadable
-from plugin_migrate.storage.nodes import observe
+from plugin_migrate.storage.nodes import PathChange, observe
 from project import Project
 
 pytestmark = pytest.mark.skipif(
@@ -107,7 +106,7 @@ def test_a_step_that_would_lose_a_capability_is_refused_before_its_commit(
     set_attribute(file, "security.capability", CAPABILITY)
     staged = folder / "staged"
     staged.write_text("new")
-    change = Change("a", observe(str(file)), observe(str(staged)), str(staged))
+    change = PathChange("a", observe(str(file)), observe(str(staged)))
     project.bookkeeping.mkdir()
     folder.chmod(0o711)
     for path in (project.root, project.claude, project.bookkeeping, file):

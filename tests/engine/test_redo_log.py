@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugin_migrate.engine.redo_log import DatabaseEntry, Log, LogWriter, Manifest, PathChange, logs
-from plugin_migrate.engine.staging import Change
+from plugin_migrate.engine.redo_log import DatabaseEntry, Log, LogWriter, Manifest, logs
 from plugin_migrate.errors import NeedsRepair
-from plugin_migrate.storage.nodes import Node, observe
+from plugin_migrate.storage.nodes import Node, PathChange, observe
 from plugin_migrate.version import Version
 from project import Project
 
@@ -31,7 +30,7 @@ NODES = (
     | st.builds(Node, st.just("link"), st.just(0), st.none(), st.just(0), NAMES)
 )
 OFFSETS = st.none() | SIZES
-ENTRIES = st.builds(PathChange, PATHS, st.none() | NODES, st.none() | NODES, OFFSETS)
+ENTRIES = st.builds(PathChange, PATHS, st.none() | NODES, st.none() | NODES)
 DATABASES = st.builds(DatabaseEntry, PATHS, NAMES, st.text(max_size=8), st.text(max_size=8))
 
 
@@ -42,12 +41,19 @@ DATABASES = st.builds(DatabaseEntry, PATHS, NAMES, st.text(max_size=8), st.text(
         st.builds(Version, st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)),
         st.sampled_from(["up", "down"]),
         st.text(max_size=20),
-        st.lists(ENTRIES, max_size=4).map(tuple),
+        st.just(()),
+        st.just(()),
         st.lists(DATABASES, max_size=2).map(tuple),
         st.just(()) | st.tuples(st.integers(0), st.integers(0)),
-    )
+    ),
+    st.lists(st.tuples(ENTRIES, OFFSETS), max_size=4),
 )
-def test_a_manifest_survives_its_journey_through_json(manifest: Manifest) -> None:
+def test_a_manifest_survives_its_journey_through_json(
+    empty: Manifest, entries: list[tuple[PathChange, int | None]]
+) -> None:
+    manifest = empty._replace(
+        entries=tuple(entry for entry, _ in entries), offsets=tuple(at for _, at in entries)
+    )
     text = manifest.to_json()
     assert Manifest.from_json(text) == manifest
     assert Manifest.from_json(text).to_json() == text
@@ -78,9 +84,9 @@ def written(project: Project, folder: Path, content: bytes) -> tuple[LogWriter, 
     live = project.write("a", "before", 0o640)
     staged = folder / "staged"
     staged.write_bytes(content)
-    change = Change("a", observe(str(live)), observe(str(staged)), str(staged))
+    change = PathChange("a", observe(str(live)), observe(str(staged)))
     writer = LogWriter(project.workspace())
-    return writer, writer.finish(Version(1, 2, 3), "up", [change])
+    return writer, writer.finish(Version(1, 2, 3), "up", {change: str(staged)})
 
 
 @pytest.mark.parametrize("content", [b"", b"after", b"\0" * 3_000_000, b"\r\n\xff"])
@@ -88,12 +94,12 @@ def test_the_new_content_is_in_the_pack_and_the_old_one_is_not(
     project: Project, folder: Path, content: bytes
 ) -> None:
     writer, manifest = written(project, folder, content)
-    (entry,) = manifest.entries
+    (entry,), (offset,) = manifest.entries, manifest.offsets
     assert entry.after is not None
-    assert entry.after_at is not None
+    assert offset is not None
     log = Log(writer.log.folder)
     assert os.path.getsize(log.path_of("pack")) == len(content)
-    assert b"".join(log.content(entry.after, entry.after_at)) == content
+    assert b"".join(log.content(entry.after, offset)) == content
     assert log.manifest() == manifest
     assert manifest.project == str(project.root)
 
@@ -142,7 +148,7 @@ def test_the_ledger_s_row_carries_the_same_manifest(project: Project) -> None:
 
 def test_a_log_is_native_only_where_it_was_written(project: Project, folder: Path) -> None:
     log = LogWriter(project.workspace())
-    log.finish(Version(1, 0, 0), "up", [])
+    log.finish(Version(1, 0, 0), "up", {})
     assert log.log.is_native()
     moved = project.root.rename(folder / "moved")
     name = f".claude/.plugin-migrate/publish/{log.log.id}"
@@ -154,7 +160,7 @@ def test_a_log_is_native_only_where_it_was_written(project: Project, folder: Pat
 def test_a_log_without_a_manifest_or_a_pack_is_not_native(project: Project) -> None:
     log = LogWriter(project.workspace())
     assert not log.log.is_native()
-    log.finish(Version(1, 0, 0), "up", [])
+    log.finish(Version(1, 0, 0), "up", {})
     os.unlink(log.log.path_of("pack"))
     assert not log.log.is_native()
 
@@ -162,7 +168,7 @@ def test_a_log_without_a_manifest_or_a_pack_is_not_native(project: Project) -> N
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_a_log_of_another_user_is_not_native(project: Project) -> None:
     log = LogWriter(project.workspace())
-    log.finish(Version(1, 0, 0), "up", [])
+    log.finish(Version(1, 0, 0), "up", {})
     os.chown(log.log.path_of("pack"), 1, 1)
     status = os.stat(log.log.path_of("pack"))
     manifest = log.log.manifest()._replace(pack=(status.st_ino, status.st_ctime_ns))

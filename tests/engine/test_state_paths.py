@@ -154,7 +154,7 @@ def test_a_restore_refuses_what_was_edited_since(beside: Project) -> None:
 def test_a_preview_shows_it_and_leaves_it_alone(beside: Project) -> None:
     with unchanged(beside):
         shown = preview(beside.workspace(), plan_upgrade, "upgrade")
-    assert {file.path: file.what for file in shown.files} == {
+    assert {file.change.path: file.change.verb for file in shown.files} == {
         "CLAUDE.md": "created",
         "../CLAUDE.md": "changed",
         "../.mcp.json": "changed",

@@ -476,7 +476,7 @@ def test_settings_that_need_yaml_silence_the_project_without_it(
     client: Client, project: Project
 ) -> None:
     project.sql("1.0.0", "CREATE TABLE a (x);")
-    project.config("exclude: [cache]\n")
+    project.config("exclude: ['*.log']\n")
     assert client.message() is None
 
 

@@ -54,7 +54,7 @@ def everything(root: Path) -> dict[str, tuple[int, int, int]]:
 def test_a_preview_shows_every_file_and_every_database(pending: Project) -> None:
     shown = upgrade(pending)
 
-    assert [(file.path, file.what) for file in shown.files] == [
+    assert [(file.change.path, file.change.verb) for file in shown.files] == [
         ("new.bin", "created"),
         ("new.md", "created"),
         ("old.md", "deleted"),
@@ -84,7 +84,7 @@ def test_what_a_preview_shows_is_what_the_run_does(pending: Project) -> None:
 
     paths = [path for path in before.keys() | after.keys() if before.get(path) != after.get(path)]
     files = {path.removeprefix(".claude/") for path in paths if not path.endswith(".db")}
-    assert {file.path for file in shown.files} == files
+    assert {file.change.path for file in shown.files} == files
 
 
 def test_a_preview_of_a_downgrade_shows_the_way_back(project: Project) -> None:
@@ -131,7 +131,7 @@ def test_a_link_to_a_file_outside_is_changed_in_a_copy_only(
 
     shown = upgrade(project)
 
-    assert [file.path for file in shown.files] == ["settings.json"]
+    assert [file.change.path for file in shown.files] == ["settings.json"]
     assert outside.read_text() == "{}"
 
 

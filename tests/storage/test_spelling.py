@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from plugin_migrate.engine.staging import Staging
 from plugin_migrate.errors import Conflict, NeedsRepair
 from plugin_migrate.plan import plan_upgrade
 from plugin_migrate.rehearsal.preview import preview
 from plugin_migrate.rehearsal.verify import verify
+from plugin_migrate.sandbox.staging import Staging
 from plugin_migrate.storage.nodes import is_spelled, observe_spelled
 from project import LIVE, Project, meanwhile
 
@@ -154,7 +154,8 @@ def test_verify_and_preview_show_them_and_change_nothing(
     project.python("1.0.0", UP, DOWN, top=RENAME)
     (verified,) = verify(project.workspace(), [])
     assert (verified.reversible, verified.repeatable) == (True, True)
-    shown = {file.path: file.what for file in preview(project.workspace(), plan_upgrade, "x").files}
+    files = preview(project.workspace(), plan_upgrade, "x").files
+    shown = {file.change.path: file.change.verb for file in files}
     assert shown.keys() == BEFORE ^ AFTER
     assert {path for path, what in shown.items() if what == "created"} == AFTER - BEFORE
     assert names(project) == BEFORE
@@ -259,7 +260,7 @@ def test_the_copy_follows_a_folder_that_somebody_renamed_between_two_steps(
     (project.claude / "Agents").rename(project.claude / "t")
     (project.claude / "t").rename(project.claude / "agents")
     staging.refresh()
-    assert staging.changes() == ()
+    assert staging.changes() == {}
     assert "agents" in os.listdir(staging.claude)
     assert sorted(os.listdir(f"{staging.claude}/agents")) == ["Deep", "x.md"]
 

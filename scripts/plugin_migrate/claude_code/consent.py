@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 # `doctor` reads too, but starts programs that PATH names, which may be a project's own.
 READING = frozenset({"status", "history", "check", "show", "help", "completion"})
-_LOCAL = ("project", "database", "migrations", "plugin_dir")
+# What makes a call look at another place than the session's project.
+LOCAL = ("project", "database", "migrations", "plugin_dir")
 _CHECKED = frozenset({"create", "verify"})
 _VALID = 60 * 60  # seconds between question and call: the user may be away
 _SPOKE = "UserPromptSubmit-{}"  # hooks/turn-moved leaves it
@@ -34,7 +35,7 @@ _SPOKE = "UserPromptSubmit-{}"  # hooks/turn-moved leaves it
 def is_unasked(options: Namespace) -> bool:
     """Return whether a call neither runs migrations' code nor writes nor looks elsewhere."""
     only_reads = options.command in READING or (options.command == "verify" and options.lint_only)
-    return only_reads and not any(getattr(options, name) for name in _LOCAL)
+    return only_reads and not any(getattr(options, name) for name in LOCAL)
 
 
 def is_checked(options: Namespace, environment: Mapping[str, str]) -> bool:
@@ -102,7 +103,7 @@ def pointing_outside(options: Namespace, environment: Mapping[str, str]) -> list
     """Return the options that name something outside of the session's project."""
     root = _project_of(environment)
     outside = ["--user"] if options.user else []
-    for name in _LOCAL:
+    for name in LOCAL:
         given = getattr(options, name)
         for path in given if isinstance(given, list) else [given] if given else []:
             if not is_inside(os.path.realpath(path), root):

@@ -18,7 +18,7 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from ..cli.slash import CHANGING, MOST_BYTES, MOST_SHOWN, ONLY_SHOWN, fit, split_arguments
 from ..errors import ConsentMissing, MigrateError
@@ -97,7 +97,7 @@ def answer(call: Mapping[str, Any], environment: Mapping[str, str], run: Run) ->
     _write(
         environment,
         session,
-        _changed(started, at=time.time(), code=code, text=text, shown=shown),
+        replace(started, at=time.time(), code=code, text=text, shown=shown),
     )
     return {"systemMessage": shown}
 
@@ -116,7 +116,7 @@ def tell(session: str, arguments: Sequence[str], environment: Mapping[str, str])
             " with hooks switched on) says that it was typed. In a terminal: "
             + shlex.join(["plugin-migrate", *arguments]),
         )
-    _write(environment, session, _changed(kept, is_told=True))
+    _write(environment, session, replace(kept, is_told=True))
     if kept.code is None:
         return (
             "✗ Error: plugin-migrate was ended before it could say the outcome; whatever it left"
@@ -162,10 +162,6 @@ def _ago(seconds: float) -> str:
 
 def _block(reason: str) -> dict[str, object]:
     return {"decision": "block", "reason": reason}
-
-
-def _changed(outcome: Outcome, **values: Any) -> Outcome:
-    return Outcome(**{**asdict(outcome), **values})
 
 
 def _name(session: str) -> str:

@@ -12,12 +12,14 @@ import stat
 import time
 from collections.abc import Mapping
 
+from ..plain_file import read_json
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 _FOLDER = "claude-code"
-_KEPT = 24 * 60 * 60  # seconds
+_SECONDS_KEPT = 24 * 60 * 60
 _LARGEST = 4 * 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
@@ -33,7 +35,7 @@ def write(environment: Mapping[str, str], name: str, note: dict[str, Any]) -> No
     path = _path(folder, name)
     os.makedirs(folder, mode=0o700, exist_ok=True)
     _require_own(folder)
-    _forget_old(folder)
+    forget_older(folder, _SECONDS_KEPT)
     new = f"{path}.{os.getpid()}.new"
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:
@@ -46,8 +48,7 @@ def read(environment: Mapping[str, str], name: str) -> dict[str, Any] | None:
     folder = _folder(environment)
     try:
         _require_own(folder)
-        with open(_path(folder, name), encoding="utf-8") as file:
-            note = json.loads(file.read(_LARGEST))
+        note = read_json(_path(folder, name), _LARGEST)
     except (OSError, ValueError):
         return None
     return note if isinstance(note, dict) else None
@@ -91,8 +92,9 @@ def _require_own(folder: str) -> None:
         raise PermissionError(f"{folder} is not a private folder of yours")
 
 
-def _forget_old(folder: str) -> None:
-    oldest = time.time() - _KEPT
+def forget_older(folder: str, seconds: int) -> None:
+    """Remove the notes of a folder that are older."""
+    oldest = time.time() - seconds
     with os.scandir(folder) as listing:
         for entry in listing:
             try:

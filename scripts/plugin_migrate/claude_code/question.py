@@ -35,7 +35,6 @@ _VERBS = {
     "redo": "roll back and apply again",
 }
 _OWN_FOLDER = "the user's own folder"
-_LOCAL = ("project", "database", "migrations", "plugin_dir")
 
 
 def parsed(arguments: Sequence[str]) -> Namespace | None:
@@ -57,7 +56,7 @@ def question(options: Namespace, environment: Mapping[str, str]) -> str:
         text = f"{_in_general(options)} (its plan cannot be shown: {one_line(reason)})"
     elsewhere = [
         f"--{name.replace('_', '-')} {_shown(getattr(options, name))}"
-        for name in _LOCAL
+        for name in consent.LOCAL
         if getattr(options, name)
     ]
     if options.user and not options.plugin and _OWN_FOLDER not in text:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from ..plain_file import read_plain
 from ..settings import CONFIG_NAME
 from ..sources.installed import files_about_plugins
+from .private import forget_older
 
 _SECONDS_KEPT = 30 * 24 * 3600
 _LARGEST_LINK = 4096
@@ -104,7 +104,7 @@ class Note:
             file.seek(0)
             before = _parsed(file.read())
             if before is None:
-                _forget_old(self._folder)
+                forget_older(self._folder, _SECONDS_KEPT)
             if before != note:
                 file.truncate(0)
                 file.write(json.dumps(note))
@@ -132,10 +132,3 @@ def _stamp(path: str) -> list[int] | None:
     except (OSError, ValueError):
         return None
     return [status.st_mtime_ns, status.st_size]
-
-
-def _forget_old(folder: str) -> None:
-    oldest = time.time() - _SECONDS_KEPT
-    for entry in os.scandir(folder):
-        if entry.stat(follow_symlinks=False).st_mtime < oldest:
-            os.unlink(entry.path)

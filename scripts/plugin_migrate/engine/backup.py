@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
 
 from .. import __version__
 from ..errors import StateUnreadable
@@ -39,19 +40,18 @@ from ..storage.durable import (
 )
 from ..storage.files import discard
 from ..storage.live_database import copy_live
-from ..storage.nodes import Node, nodes_as_json, observe
+from ..storage.nodes import PathChange, observe
+from ..storage.translation import explaining
 from ..workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Protocol
 
-    from .staging import Change
-
     class StepKeeper(Protocol):
         """Keeps what each step is about to change, as it was before."""
 
-        def add_files(self, changes: Sequence[Change]) -> None:
+        def add_files(self, changes: Iterable[PathChange]) -> None:
             """Keep the earlier content of files."""
 
         def add_database(self, path: str, after: str) -> None:
@@ -67,7 +67,7 @@ _SPARE_BYTES = 4 << 20
 
 def _as_document(saved: Saved) -> dict[str, object]:
     between = saved.between and saved.between._asdict()
-    return saved._asdict() | nodes_as_json(saved.before, saved.after) | {"between": between}
+    return saved.change.as_json() | {"content": saved.content, "between": between}
 
 
 def settle_killed(workspace: Workspace) -> None:
@@ -97,9 +97,10 @@ def _has_happened(workspace: Workspace, backup: Backup) -> bool:
     if os.path.exists(workspace.database) and has_run_since(workspace, backup.last_event or 0):
         return True
     # A history that somebody put back knows nothing; the files may.
+    changes = [saved.change for saved in backup.files]
     return any(
-        saved.after != saved.before and _is_there(workspace, saved, saved.after)
-        for saved in backup.files
+        change.after != change.before and change.observe(workspace) == change.after
+        for change in changes
     )
 
 
@@ -123,16 +124,10 @@ def _rewrite(workspace: Workspace, backup: Backup) -> None:
 
 def _as_it_came(workspace: Workspace, saved: Saved) -> Saved:
     """Return what a run did to a path; what stands there tells whether its last step ever was."""
-    if _is_there(workspace, saved, saved.after) or not _is_there(workspace, saved, saved.between):
+    now = saved.change.observe(workspace)
+    if now == saved.change.after or now != saved.between:
         return saved
-    return saved._replace(after=saved.between)
-
-
-def _is_there(workspace: Workspace, saved: Saved, node: Node | None) -> bool:
-    from .publish import stands
-    from .redo_log import PathChange
-
-    return stands(workspace, PathChange(saved.path, saved.before, saved.after), node)
+    return saved.ending(saved.between, saved.between)
 
 
 def _changes_as_json(
@@ -158,16 +153,11 @@ def _mark_finished(folder: str) -> None:
         pass
 
 
-@contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StateUnreadable(
-            f"The backup cannot be written: {error.strerror}",
-            file=error.filename,
-            hint="Free some space or correct the permissions, or run without one: --no-backup",
-        ) from error
+_writing = partial(
+    explaining,
+    "The backup cannot be written",
+    "Free some space or correct the permissions, or run without one: --no-backup",
+)
 
 
 class BackupWriter:
@@ -226,15 +216,15 @@ class BackupWriter:
                 self._copy_database(workspace.database, STATE_COPY)
 
     @_writing()
-    def add_files(self, changes: Sequence[Change]) -> None:
+    def add_files(self, changes: Iterable[PathChange]) -> None:
         """Keep the earlier content of files before the step that changes them commits."""
         self._latest = set()
         for change in changes:
             known = self._files.get(change.path)
             if known is None:
                 content = self._save_file(change) if self._is_complete else None
-                known = Saved(change.path, change.before, None, content)
-            self._files[change.path] = known._replace(after=change.after, between=change.before)
+                known = Saved(change, content)
+            self._files[change.path] = known.ending(change.after, change.before)
             # One by one: what follows may not be kept any more, for lack of room.
             self._latest.add(change.path)
 
@@ -293,7 +283,7 @@ class BackupWriter:
         copy_live(path, copy)
         self._unsynced.append(copy)
 
-    def _save_file(self, change: Change) -> str | None:
+    def _save_file(self, change: PathChange) -> str | None:
         if change.before is None or change.before.kind != "file":
             return None
         name = f"file-{len(self._files)}"

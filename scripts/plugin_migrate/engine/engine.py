@@ -10,9 +10,9 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial, reduce
+from functools import partial
 
 from ..errors import (
     DatabaseReplaced,
@@ -39,10 +39,11 @@ from .transaction import Transaction, in_own_transaction, make_ledger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..sandbox.staging import Staging
+    from ..storage.nodes import PathChange
     from .backup import StepKeeper
     from .redo_log import Log, Manifest
     from .side_database import SideDatabase
-    from .staging import Change, Staging
 
 
 # How long several database-only steps may share one transaction, in seconds. Long enough to save
@@ -221,7 +222,10 @@ class Engine:
         return self._run_unit(prepared)
 
     def _run_unit(self, prepared: Prepared) -> StepResult:
-        """Take one step through the commit protocol; the numbers are the design's clauses."""
+        """Take one step through the commit protocol; the numbers are the design's clauses.
+
+        The first, the run lock, is the caller's.
+        """
         # 2. Stage, before any database lock.
         staging = self._stage() if prepared.action.touches_files else None
         # 3. Begin, and run.
@@ -234,16 +238,12 @@ class Engine:
             self._signals.check()
             # 4. Compare.
             changes = _changes(staging, context)
+            # What of 6 can refuse the step, before anything is written for it.
             transaction.record(prepared, duration)
             transaction.require_recorded()
             transaction.check_foreign_keys(prepared.action.foreign_keys)
             # 5. Redo log, and what the run's backup keeps of the same paths.
             written = self._write_log(prepared, changes, context)
-            if written is not None:
-                from .recovery import publish_committed, publish_row
-
-                self._back_up(changes, written[1])
-                transaction.ledger.add_publish(publish_row(self._workspace, written[1]))
             # 6. Commit: the instant at which the step happens.
             self._signals.hold()
             arrived = self._commit(transaction, context, written)
@@ -251,8 +251,7 @@ class Engine:
             # locks of a connection to it (https://www.sqlite.org/howtocorrupt.html, 2.2).
             context.close_databases()
             # 7. Publish.
-            if written is not None:
-                publish_committed(self._workspace, self._done_by, *written, arrived)
+            self._publish(written, arrived)
         except BaseException:
             transaction.abandon()
             raise
@@ -268,6 +267,12 @@ class Engine:
     ) -> frozenset[str]:
         """Commit; return the further databases that have been published with it."""
         is_committed = False
+        changed: frozenset[str] = frozenset()
+        if written is not None:
+            from .recovery import publish_row
+
+            changed = frozenset(entry.path for entry in written[1].databases)
+            transaction.ledger.add_publish(publish_row(self._workspace, written[1]))
 
         def commit() -> None:
             nonlocal is_committed
@@ -275,10 +280,12 @@ class Engine:
             is_committed = True
             self._note_written(transaction)
 
-        changed = {entry.path for entry in written[1].databases} if written else set()
-        sides = [side for side in context.side_databases.values() if side.path in changed]
+        commit_all: Callable[[], None] = commit
+        for side in reversed(context.side_databases.values()):
+            if side.path in changed:  # it is locked, then the next one, and all of them finish
+                commit_all = partial(side.publish_around, commit_all)
         try:
-            _holding(sides, commit)()
+            commit_all()
         except Exception:
             if not is_committed:
                 raise
@@ -287,24 +294,29 @@ class Engine:
         finally:
             if is_committed:
                 transaction.close()
-        return frozenset(changed)
+        return changed
+
+    def _publish(self, written: tuple[Log, Manifest] | None, arrived: frozenset[str]) -> None:
+        if written is not None:
+            from .recovery import publish_committed
+
+            publish_committed(self._workspace, self._done_by, *written, arrived)
 
     def _write_log(
-        self, prepared: Prepared, changes: Sequence[Change], context: Context
+        self, prepared: Prepared, changes: Mapping[PathChange, str], context: Context
     ) -> tuple[Log, Manifest] | None:
-        """Bring the redo log to the disk; ``None`` when the step changed the database only."""
+        """Bring redo log and backup to the disk; ``None`` if only the database has changed."""
         sides = [side for side in context.side_databases.values() if side.has_changed]
         if not changes and not sides:
             return None
         from .redo_log import write_log
 
-        return write_log(self._workspace, prepared, changes, sides)
-
-    def _back_up(self, changes: Sequence[Change], manifest: Manifest) -> None:
+        log, manifest = write_log(self._workspace, prepared, changes, sides)
         self._backup.add_files(changes)
         for entry in manifest.databases:
             self._backup.add_database(entry.path, entry.after)
         self._backup.commit()
+        return log, manifest
 
     def _run_unprotected(self, prepared: Prepared) -> StepResult:
         """Run a ``transaction:false`` step: what its statements did stays, whatever happens.
@@ -347,7 +359,7 @@ class Engine:
 
     def _stage(self) -> Staging:
         """Return the staged copy, equal to the live state."""
-        from .staging import Staging
+        from ..sandbox.staging import Staging
 
         if self._staging is None:
             folder = os.path.join(self._workspace.scratch, secrets.token_hex(8))
@@ -404,18 +416,10 @@ class Engine:
             completed = getattr(failure, "completed", None)
             # Some statements took effect: only the user knows whether that is all of the step.
             outcome = "failed" if completed == 0 else "started"
+        fields = (prepared.version, prepared.description, duration_ms, failure.message)
         # The failure itself matters more than a note that cannot be written.
         with suppress(MigrateError, OSError):
-            self._note(
-                lambda ledger: ledger.log(
-                    prepared.direction,
-                    outcome,
-                    prepared.version,
-                    prepared.description,
-                    duration_ms,
-                    failure.message,
-                )
-            )
+            self._note(lambda ledger: ledger.log(prepared.direction, outcome, *fields))
 
     def _note(self, write: Callable[[LedgerWriter], None]) -> None:
         in_own_transaction(self._workspace, self._done_by, write)
@@ -430,21 +434,15 @@ class Engine:
             raise self._signals.as_error(None)
 
 
-def _changes(staging: Staging | None, context: Context) -> list[Change]:
-    """Return what the step changed in files; databases that it made, moved or removed are such."""
-    for side in context.side_databases.values():
-        side.finish()
-    sides = [change for side in context.side_databases.values() for change in side.as_changes()]
-    gone = {change.path for change in sides if change.after is None}
-    return [*(staging.changes(gone) if staging else ()), *sides]
+def _changes(staging: Staging | None, context: Context) -> dict[PathChange, str]:
+    if staging is None and not context.side_databases:
+        return {}
+    from .compare import changes_of
+
+    return changes_of(staging, context)
 
 
 def _open_database(path: str, live: str, copy: str) -> SideDatabase:
     from .side_database import SideDatabase
 
     return SideDatabase(path, live, copy)
-
-
-def _holding(sides: Sequence[SideDatabase], commit: Callable[[], None]) -> Callable[[], None]:
-    """Return what commits while every further database is locked, then lets each one finish."""
-    return reduce(lambda inner, side: partial(side.publish_around, inner), reversed(sides), commit)

@@ -1,7 +1,7 @@
 """What Python's library lacks about files: exchanging two, placing one where none is, attributes.
 
 Each call has a way for systems, or file systems, that do not know it. Nothing here decides what to
-do then: see ``publish.py``.
+do then: see ``replacing.py``.
 """
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ from contextlib import suppress
 from ..errors import Call, NeedsRepair
 from ..storage import live_database
 from ..storage.durable import set_mode, sync_folder, sync_open
-from ..storage.nodes import Node, is_taken, observe_spelled
+from ..storage.nodes import Node, PathChange, is_taken, kind_of, observe_spelled
 from ..workspace import Workspace
 from .platform_files import copy_attributes
-from .redo_log import DatabaseEntry, Log, Manifest, PathChange
+from .redo_log import DatabaseEntry, Log, Manifest
 from .replacing import Replacer
 
 
@@ -37,9 +37,9 @@ def publish(workspace: Workspace, log: Log, manifest: Manifest, force: bool = Fa
         OSError: the disk is full or broken; calling again goes on.
         NeedsRepair: the log is damaged, or a path leaves ``.claude/`` through a link.
     """
-    publisher = _Publisher(workspace, log, force)
-    publisher.bring_back(manifest.entries)
-    publisher.run(manifest.entries)
+    publisher = _Publisher(workspace, log, manifest, force)
+    publisher.bring_back()
+    publisher.run()
     kept = publisher.kept
     for database in manifest.databases:
         live = workspace.live(database.path)
@@ -61,7 +61,7 @@ def bring_edits_back(workspace: Workspace, log: Log, manifest: Manifest) -> None
     Raises:
         OSError: it may not be moved there.
     """
-    _Publisher(workspace, log, force=False).give_back(manifest.entries)
+    _Publisher(workspace, log, manifest, force=False).give_back()
 
 
 def holds_edits(log: Log, manifest: Manifest) -> bool:
@@ -76,42 +76,25 @@ def holds_edits(log: Log, manifest: Manifest) -> bool:
 def has_started(workspace: Workspace, manifest: Manifest) -> bool:
     """Return whether any path of the manifest already stands in the live state as after it."""
     for entry in manifest.entries:
-        if entry.before != entry.after and stands(workspace, entry, entry.after):
+        if entry.before != entry.after and _has_come(workspace, entry):
             return True
     return any(_database_arrived(workspace, database) for database in manifest.databases)
 
 
 def has_arrived(workspace: Workspace, manifest: Manifest) -> bool:
     """Return whether every path of the manifest stands in the live state as after it."""
-    return all(stands(workspace, entry, entry.after) for entry in manifest.entries) and all(
+    return all(_has_come(workspace, entry) for entry in manifest.entries) and all(
         _database_arrived(workspace, database) for database in manifest.databases
     )
+
+
+def _has_come(workspace: Workspace, entry: PathChange) -> bool:
+    return entry.observe(workspace) == entry.after
 
 
 def _database_arrived(workspace: Workspace, database: DatabaseEntry) -> bool:
     live = workspace.live(database.path)
     return live_database.digest_of_live(live, workspace.scratch) == database.after
-
-
-def stands(workspace: Workspace, entry: PathChange, node: Node | None) -> bool:
-    """Return whether ``node`` is what stands at the entry's path now."""
-    return _observe(workspace, entry) == node
-
-
-def _observe(workspace: Workspace, entry: PathChange) -> Node | None:
-    """Return what stands at an entry's path; what a linked folder leads to is not the path.
-
-    A step may put a link in a folder's place: then what the folder held is gone.
-    """
-    parent = os.path.dirname(workspace.live(entry.path))
-    if os.path.realpath(parent) != parent:
-        return None
-    is_link = "link" in (_kind(entry.before), _kind(entry.after))
-    return observe_spelled(*workspace.place(entry.path), through_links=not is_link)
-
-
-def _kind(node: Node | None) -> str | None:
-    return node.kind if node else None
 
 
 def _itself(node: Node | None) -> Node | None:
@@ -130,19 +113,20 @@ def _harmless(entry: PathChange) -> tuple[Node | None, ...]:
 
 
 class _Publisher:
-    def __init__(self, workspace: Workspace, log: Log, force: bool) -> None:
+    def __init__(self, workspace: Workspace, log: Log, manifest: Manifest, force: bool) -> None:
         self._workspace = workspace
         self._log = log
         self._force = force
         self._touched: set[str] = set()
         self._replacer = Replacer(log)
-        self._numbers: dict[str, int] = {}
+        self._entries = manifest.entries
+        self._offsets = manifest.offsets
+        self._numbers = {entry.path: number for number, entry in enumerate(manifest.entries)}
         self.kept: list[str] = []
 
-    def bring_back(self, entries: tuple[PathChange, ...]) -> None:
+    def bring_back(self) -> None:
         """Put back what a killed command took out though somebody had just saved it."""
-        for number, entry in enumerate(entries):
-            self._numbers[entry.path] = number
+        for number, entry in enumerate(self._entries):
             edited = self._replacer.bring_back(number, _harmless(entry))
             if edited is not None:
                 target = self._target(self._path(entry), entry)
@@ -150,14 +134,14 @@ class _Publisher:
                 if not self._replacer.put_back(edited, target, _itself(entry.after)):
                     self.kept.append(entry.path)
 
-    def give_back(self, entries: tuple[PathChange, ...]) -> None:
+    def give_back(self) -> None:
         """Put every edit that lies in the log into its place, or beside it.
 
         Into its place only from a log that was written where it stands: what another one holds
         nobody saved here.
         """
         is_native = self._log.is_native()
-        for number, entry in enumerate(entries):
+        for number, entry in enumerate(self._entries):
             for held in self._replacer.held(number, _harmless(entry)):
                 try:
                     target = self._target(self._path(entry), entry)
@@ -173,17 +157,17 @@ class _Publisher:
             if os.path.isdir(folder):
                 sync_folder(folder)
 
-    def run(self, entries: tuple[PathChange, ...]) -> None:
+    def run(self) -> None:
         """Deletions first, so that a folder can take a file's place; then folders, then files."""
-        by_depth = sorted(entries, key=lambda entry: entry.path.count("/"))
+        by_depth = sorted(self._entries, key=lambda entry: entry.path.count("/"))
         for entry in reversed(by_depth):
-            if entry.before and _kind(entry.before) != _kind(entry.after):
+            if entry.before and kind_of(entry.before) != kind_of(entry.after):
                 self._remove(entry)
         for entry in by_depth:
-            if _kind(entry.after) == "dir":
+            if kind_of(entry.after) == "dir":
                 self._make_folder(entry)
         for entry in by_depth:
-            if _kind(entry.after) in ("file", "link"):
+            if kind_of(entry.after) in ("file", "link"):
                 self._put(entry)
         for entry in reversed(by_depth):
             if entry.after is not None and entry.after.kind == "dir":
@@ -192,7 +176,7 @@ class _Publisher:
             if os.path.isdir(folder):
                 sync_folder(folder)
         edited = self._replacer.settle()
-        self.kept += [entry.path for entry in entries if self._numbers[entry.path] in edited]
+        self.kept += [entry.path for entry in self._entries if self._numbers[entry.path] in edited]
 
     def _path(self, entry: PathChange) -> str:
         """Return the live path, which must not leave the state through a linked folder."""
@@ -205,11 +189,11 @@ class _Publisher:
 
     def _remove(self, entry: PathChange) -> None:
         live = self._workspace.live(entry.path)
-        now = _observe(self._workspace, entry)
-        if now is None or now == entry.after or _kind(now) == _kind(entry.after):
+        now = entry.observe(self._workspace)
+        if now is None or now == entry.after or kind_of(now) == kind_of(entry.after):
             return
         self._touched.add(os.path.dirname(live))
-        if _kind(entry.before) == "dir":
+        if kind_of(entry.before) == "dir":
             if now.kind == "dir":
                 self._remove_folder(live)
         elif now == entry.before or (self._force and now.kind != "dir"):
@@ -229,14 +213,14 @@ class _Publisher:
 
     def _make_folder(self, entry: PathChange) -> None:
         live = self._path(entry)
-        now = _observe(self._workspace, entry)
+        now = entry.observe(self._workspace)
         if now is None and self._is_free(entry) and self._has_folder(live):
             try:
                 # Its own mode comes last: it may forbid what still has to be put inside.
                 os.mkdir(live, 0o700)
             except FileExistsError:  # somebody made something there in this instant
                 self.kept.append(entry.path)
-        elif _kind(now) != "dir" and entry.path not in self.kept:
+        elif kind_of(now) != "dir" and entry.path not in self.kept:
             self.kept.append(entry.path)
 
     def _is_free(self, entry: PathChange) -> bool:
@@ -270,15 +254,15 @@ class _Publisher:
     def _put(self, entry: PathChange) -> None:
         live = self._path(entry)
         after = entry.after
-        now = _observe(self._workspace, entry)
+        now = entry.observe(self._workspace)
         if now == after or after is None or entry.path in self.kept:
             return
         # A path whose old kind was removed above is free now.
-        is_before = now == entry.before or (now is None and _kind(entry.before) != after.kind)
+        is_before = now == entry.before or (now is None and kind_of(entry.before) != after.kind)
         is_wanted = is_before or self._force
         if (
             not is_wanted
-            or _kind(now) == "dir"
+            or kind_of(now) == "dir"
             or not self._is_free(entry)
             or not self._has_folder(live)
         ):
@@ -300,8 +284,9 @@ class _Publisher:
             set_mode(target, after.mode)
             return
         new = self._new()
+        offset = self._offsets[self._numbers[entry.path]]
         with open(new, "xb") as file:
-            for chunk in self._log.content(after, entry.after_at or 0):
+            for chunk in self._log.content(after, offset or 0):
                 file.write(chunk)
             file.flush()
             _keep_owner(file.fileno(), target)
@@ -310,7 +295,7 @@ class _Publisher:
             os.fchmod(file.fileno(), after.mode)
             sync_open(file, target)
         # Where a link leads to no file, there is none to be replaced.
-        self._replace(entry, new, target, None if _kind(now) == "link" else _itself(now))
+        self._replace(entry, new, target, None if kind_of(now) == "link" else _itself(now))
 
     def _replace(self, entry: PathChange, new: str, target: str, compared: Node | None) -> None:
         after = _itself(entry.after)

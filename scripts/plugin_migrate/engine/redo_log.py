@@ -13,23 +13,20 @@ import json
 import os
 import re
 import secrets
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from ..errors import Call, NeedsRepair, StateUnreadable
+from ..errors import Call, NeedsRepair
 from ..plain_file import parse_json, read_plain
 from ..storage.durable import make_folder, sync_file, sync_folder, sync_open, write_atomically
-from ..storage.nodes import Node, inside, node_from_json, nodes_as_json, text_of
+from ..storage.nodes import Node, PathChange, inside, kind_of, text_of
+from ..storage.translation import explaining
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
-from .platform_files import copy_attributes
-from .staging import Change
+from .compare import refuse_unpublishable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from .prepare import Prepared
     from .side_database import SideDatabase
 
@@ -40,15 +37,6 @@ _MANIFEST = "manifest.json"
 # Of a step that changes 100,000 files.
 _LARGEST_MANIFEST = 64 * 1024 * 1024
 _NAME = re.compile(r"[0-9a-f]{16}(\.done)?")
-
-
-class PathChange(NamedTuple):
-    """One path of a manifest; ``after_at`` is the offset of its new content in the pack."""
-
-    path: str
-    before: Node | None
-    after: Node | None
-    after_at: int | None = None
 
 
 class DatabaseEntry(NamedTuple):
@@ -66,6 +54,7 @@ class DatabaseEntry(NamedTuple):
 class Manifest(NamedTuple):
     """What a step publishes. ``project`` is the real path of the project that wrote it.
 
+    ``offsets`` tell of each of ``entries`` where in the pack its new content begins, if it has one;
     ``pack`` holds inode and time of change, in nanoseconds, of the log's pack when it was written:
     they tell a log that was written where it stands from one that came with a copy.
     """
@@ -75,18 +64,24 @@ class Manifest(NamedTuple):
     direction: str
     project: str
     entries: tuple[PathChange, ...]
+    offsets: tuple[int | None, ...]
     databases: tuple[DatabaseEntry, ...] = ()
     pack: tuple[int, ...] = ()
 
     def to_json(self) -> str:
         """Return the manifest as the one JSON text that log and ledger both carry."""
-        document = self._asdict() | {
+        document = {
             "format": 1,
+            "id": self.id,
             "version": str(self.version),
+            "direction": self.direction,
+            "project": self.project,
             "entries": [
-                entry._asdict() | nodes_as_json(entry.before, entry.after) for entry in self.entries
+                entry.as_json() | {"after_at": offset}
+                for entry, offset in zip(self.entries, self.offsets, strict=True)
             ],
             "databases": [entry._asdict() for entry in self.databases],
+            "pack": self.pack,
         }
         return json.dumps(document, sort_keys=True, ensure_ascii=True)
 
@@ -104,7 +99,8 @@ class Manifest(NamedTuple):
                 Version.parse(document["version"]),
                 text_of(document["direction"]),
                 text_of(document["project"]),
-                tuple(_entry(item) for item in document["entries"]),
+                tuple(map(PathChange.from_json, document["entries"])),
+                tuple(_offset(item["after_at"]) for item in document["entries"]),
                 tuple(
                     DatabaseEntry(
                         inside(item["path"]),
@@ -122,13 +118,10 @@ class Manifest(NamedTuple):
             raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-def _entry(item: dict[str, Any]) -> PathChange:
-    at = item["after_at"]
-    if at is not None and (type(at) is not int or not 0 <= at < 1 << 62):
-        raise ValueError(f"not a place in the pack: {at!r:.60}")
-    return PathChange(
-        inside(item["path"]), node_from_json(item["before"]), node_from_json(item["after"]), at
-    )
+def _offset(value: object) -> int | None:
+    if value is None or (type(value) is int and 0 <= value < 1 << 62):
+        return value
+    raise ValueError(f"not a place in the pack: {value!r:.60}")
 
 
 def _name(copy: object) -> str:
@@ -264,23 +257,27 @@ class LogWriter:
         self,
         version: Version,
         direction: str,
-        changes: Iterable[Change],
+        changes: Mapping[PathChange, str],
         databases: tuple[DatabaseEntry, ...] = (),
     ) -> Manifest:
         """Write contents and manifest to the disk, and return the manifest.
 
         Copies of further databases must already stand in the log's folder.
 
+        Parameters:
+            changes: each with the absolute path of the file that holds its new content.
+
         Raises:
             OSError: the disk is full or broken; the unfinished log may be removed.
         """
-        entries = self._pack(changes)
+        offsets = self._pack(changes)
         manifest = Manifest(
             self.log.id,
             version,
             direction,
             self._workspace.project,
-            entries,
+            tuple(changes),
+            offsets,
             databases,
             _identity(os.lstat(self.log.path_of("pack"))),
         )
@@ -290,131 +287,37 @@ class LogWriter:
         sync_folder(os.path.dirname(self.log.folder))
         return manifest
 
-    def _pack(self, changes: Iterable[Change]) -> tuple[PathChange, ...]:
-        entries = []
+    def _pack(self, changes: Mapping[PathChange, str]) -> tuple[int | None, ...]:
+        """Write the new contents one after the other, and return where each begins."""
+        offsets: list[int | None] = []
         with open(self.log.path_of("pack"), "xb") as pack:
-            for change in changes:
-                after_at = None
-                if change.after is not None and change.after.kind == "file":
-                    after_at = pack.tell()
-                    with open(change.staged, "rb") as file:
-                        while chunk := file.read(_CHUNK):
-                            pack.write(chunk)
-                entries.append(PathChange(change.path, change.before, change.after, after_at))
+            for change, content in changes.items():
+                if kind_of(change.after) != "file":
+                    offsets.append(None)
+                    continue
+                offsets.append(pack.tell())
+                with open(content, "rb") as file:
+                    while chunk := file.read(_CHUNK):
+                        pack.write(chunk)
             sync_open(pack, self.log.path_of("pack"))
-        return tuple(entries)
-
-
-_HINT = "Nothing was changed. Correct that, then run the command again."
-
-
-def refuse_unpublishable(workspace: Workspace, changes: Sequence[Change]) -> None:
-    """Refuse changes that could not be put in place.
-
-    Raises:
-        StateUnreadable: a folder cannot be written or lies on another file system, a mode is not
-            ours to change, the disk is too full, or a new file could not be given what the old one
-            has: access list, extended attributes, capabilities.
-    """
-    made = {change.path for change in changes if _is_folder(change.after)}
-    made -= {change.path for change in changes if _is_folder(change.before)}
-    device = os.stat(workspace.bookkeeping).st_dev
-    for change in changes:
-        if os.path.dirname(change.path) not in made:
-            _refuse_folder(workspace, change, device)
-    _refuse_full_disk(workspace, changes)
-    _refuse_lost_attributes(workspace, changes)
-
-
-def _refuse_folder(workspace: Workspace, change: Change, device: int) -> None:
-    live = workspace.live(change.path)
-    if _only_mode_differs(change):
-        if os.geteuid() not in (0, os.stat(live).st_uid):
-            raise StateUnreadable(
-                f"The mode of {change.path} can be changed by its owner only",
-                file=live,
-                hint=_HINT,
-            )
-        return
-    is_link = change.after is None or change.after.kind == "link"
-    folder = os.path.dirname(live if is_link else os.path.realpath(live))
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise StateUnreadable(
-            f"The migration changes {change.path}, whose folder is read-only",
-            file=folder,
-            hint=_HINT,
-        )
-    if change.after is not None and os.stat(folder).st_dev != device:
-        raise StateUnreadable(
-            f"The migration changes {change.path}, which lies on another file system than .claude/",
-            file=folder,
-            hint="Files there cannot be replaced at once. Exclude the folder in"
-            " .claude/plugin-migrate.yaml.",
-        )
-
-
-def _only_mode_differs(change: Change) -> bool:
-    before, after = change.before, change.after
-    return (
-        before is not None
-        and after is not None
-        and before.kind == after.kind != "link"
-        and (before.sha256 == after.sha256)
-    )
-
-
-def _refuse_full_disk(workspace: Workspace, changes: Sequence[Change]) -> None:
-    """Refuse when the backup, the redo log and the new files do not all fit."""
-    before = sum(change.before.size for change in changes if change.before)
-    after = sum(change.after.size for change in changes if change.after)
-    disk = os.statvfs(workspace.bookkeeping)
-    if before + 2 * after > disk.f_bavail * disk.f_frsize:
-        raise StateUnreadable(
-            f"The disk is too full for the {after >> 20} MiB that the migration writes",
-            file=workspace.bookkeeping,
-            hint="Nothing was changed. Free some space, then run the command again.",
-        )
-
-
-def _refuse_lost_attributes(workspace: Workspace, changes: Sequence[Change]) -> None:
-    """Try on a file of our own whether replaced files can keep what is not content or mode."""
-    replaced = [
-        os.path.realpath(workspace.live(change.path))
-        for change in changes
-        if change.before and change.after and change.before.kind == change.after.kind == "file"
-    ]
-    if not replaced:
-        return
-    make_folder(workspace.scratch)
-    with tempfile.NamedTemporaryFile(dir=workspace.scratch) as probe:
-        for path in replaced:
-            try:
-                copy_attributes(path, probe.name)
-            except OSError as error:
-                raise StateUnreadable(
-                    "The migration changes a file whose access list or extended attributes this"
-                    f" user cannot give to its new version ({error.strerror})",
-                    file=path,
-                    hint="Run it as the user who may, or remove them. Nothing was changed.",
-                ) from None
-
-
-def _is_folder(node: Node | None) -> bool:
-    return node is not None and node.kind == "dir"
+        return tuple(offsets)
 
 
 def write_log(
     workspace: Workspace,
     prepared: Prepared,
-    changes: Sequence[Change],
+    changes: Mapping[PathChange, str],
     sides: Sequence[SideDatabase],
 ) -> tuple[Log, Manifest]:
     """Bring the redo log of a step to the disk (design, "The commit protocol", clause 5).
 
+    Parameters:
+        changes: each with the absolute path of the file that holds its new content.
+
     Raises:
         StateUnreadable: it could not be written, or not be published later.
     """
-    try:
+    with explaining("The step's files cannot be written"):
         refuse_unpublishable(workspace, changes)
         writer = LogWriter(workspace)
         databases = tuple(
@@ -422,10 +325,4 @@ def write_log(
             for number, side in enumerate(sides)
         )
         manifest = writer.finish(prepared.version, prepared.direction, changes, databases)
-    except OSError as error:
-        raise StateUnreadable(
-            f"The step's files cannot be written: {error.strerror}",
-            file=error.filename,
-            hint="Free some space or correct the permissions, then run the command again.",
-        ) from error
     return writer.log, manifest

@@ -12,12 +12,11 @@ from ..errors import Conflict, ForbiddenStatement
 from ..ledger.schema import reserved_tables
 from ..sandbox.authorizer import RESERVED_SAVEPOINT, Authorizer, StepConnection
 from ..storage import sqlite
-from ..storage.exclusions import SIDE_SUFFIXES
 from ..storage.live_database import LiveDatabase, digest_of_closed, pad_to_two_pages
-from ..storage.nodes import Node, digest_of, observe
+from ..storage.nodes import Node, PathChange, digest_of, observe
+from ..storage.state_tree import SIDE_SUFFIXES
 from ..workspace import named
 from .redo_log import DatabaseEntry
-from .staging import Change
 
 
 class SideDatabase:
@@ -139,8 +138,8 @@ class SideDatabase:
             )
         return observe(live)
 
-    def as_changes(self) -> tuple[Change, ...]:
-        """Return the files that come and go with the step.
+    def as_changes(self) -> dict[PathChange, str]:
+        """Return the files that come and go with the step, each with the file of its new content.
 
         A database that the step made is simply a new file, and so is one that it moved.
 
@@ -149,12 +148,12 @@ class SideDatabase:
         """
         changes = []
         if self._origin is not None:
-            changes.append(Change(self._origin[0], self._gone, None, self._copy))
+            changes.append(PathChange(self._origin[0], self._gone, None))
         if self._after is not None and (self._is_new or self._origin is not None):
             changes.append(self._as_new_file())
-        return tuple(changes)
+        return dict.fromkeys(changes, self._copy)
 
-    def _as_new_file(self) -> Change:
+    def _as_new_file(self) -> PathChange:
         if observe(self._live) != self._file:
             raise Conflict(
                 f"{self.path} was made by another program while the migration ran",
@@ -165,7 +164,7 @@ class SideDatabase:
         if self._file is not None:
             mode = self._file.mode
         after = Node("file", mode, digest_of(self._copy), copy.st_size)
-        return Change(self.path, self._file, after, self._copy)
+        return PathChange(self.path, self._file, after)
 
     @property
     def has_changed(self) -> bool:

@@ -1,8 +1,8 @@
 """Migrations in TypeScript and JavaScript: ``export const migration = { up(ctx), down(ctx) }``.
 
-The text is read with ``javascript_text.py`` and only executed as a step of a run, by a JavaScript
-engine in a child process. What is loaded there is the text that was prepared, from a copy beside
-the staged helpers of the migration: its file may have changed since, or be gone.
+The text is read with ``javascript/module_text.py`` and only executed as a step of a run, by a
+JavaScript engine in a child process. What is loaded there is the text that was prepared, from a
+copy beside the staged helpers of the migration: its file may have changed since, or be gone.
 """
 
 from __future__ import annotations

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..errors import Call, InvalidVersion, LedgerLost, NotALedger, Place
+from ..plain_file import parse_json
 from ..plan import Applied
 from ..storage import sqlite
 from ..values import NamedTuple
@@ -53,10 +54,18 @@ class StoredSource(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What an applied migration's file said of itself; ``metadata`` is JSON text."""
+    """What an applied migration's file said of itself; ``text`` is its metadata as JSON."""
 
     language: str
-    metadata: str
+    text: str
+
+    def metadata(self) -> Mapping[str, Any]:
+        """Return the metadata; none if it is not what this tool writes."""
+        try:
+            metadata = parse_json(self.text)
+        except ValueError:
+            return {}
+        return metadata if isinstance(metadata, dict) else {}
 
 
 class Ledger(NamedTuple):

@@ -6,21 +6,19 @@ Reads only, and runs no migration; it asks `node`, `bun`, `deno` and `claude` fo
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 
 from ..errors import Call, MigrateError, NeedsRepair, StateUnreadable
-from ..languages.javascript.runtime import find_runtime
+from ..languages.javascript.runtime import find_runtime, version_of
 from ..plan import UNAPPLIED, Entry, State
 from ..storage import sqlite
 from ..storage.backups import read_shelf
 from ..storage.bookkeeping import refuse_links_and_special_files
-from ..storage.lock import holder
+from ..storage.lock import holder, unusable
 from ..storage.translation import state_errors
 from ..storage.unfinished import left_behind
 from ..survey import survey
@@ -29,8 +27,6 @@ from ..workspace import Workspace
 
 _OLDEST_CLIENT = (2, 1, 330)
 _OLDEST_SQLITE = (3, 35, 0)  # RETURNING, and ALTER TABLE DROP COLUMN, which migrations use
-_SECONDS_TO_ANSWER = 30
-_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
 class Check(NamedTuple):
@@ -100,7 +96,7 @@ def _client(environment: Mapping[str, str]) -> str:
     path = shutil.which("claude", path=environment.get("PATH", ""))
     if path is None or not os.path.isabs(path):
         return "not found in PATH; only /plugin-migrate needs it"
-    version = _version_of(path)
+    version = version_of(path)
     if version is None:
         raise MigrateError(
             f"{path} does not tell its version", hint="Try it: claude --version, claude doctor"
@@ -111,23 +107,6 @@ def _client(environment: Mapping[str, str]) -> str:
             hint="Update it: claude update",
         )
     return f"{_dotted(version)} ({path})"
-
-
-def _version_of(path: str) -> tuple[int, int, int] | None:
-    try:
-        answer = subprocess.run(
-            [path, "--version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SECONDS_TO_ANSWER,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    match = _VERSION.search(answer.stdout)
-    return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
 def _dotted(version: tuple[int, ...]) -> str:
@@ -169,11 +148,7 @@ def _lock(workspace: Workspace) -> str:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.Error as error:
         if not sqlite.is_busy(error):
-            raise StateUnreadable(
-                f"The run lock cannot be used: {error}",
-                file=path,
-                hint="If no plugin-migrate is running, delete this file: it holds nothing.",
-            ) from error
+            raise unusable(path, error) from error
         return f"held, so a command is running: {holder(path) or 'it has only just started'}"
     return "free"
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..engine import recovery
 from ..engine.backup import BackupWriter
-from ..engine.redo_log import LogWriter, refuse_unpublishable
-from ..engine.staging import Change
+from ..engine.compare import refuse_unpublishable
+from ..engine.redo_log import LogWriter
 from ..engine.transaction import in_own_transaction, make_ledger
 from ..errors import Call, PlanRefused, StateUnreadable, UnknownTarget, UsageError, VersionExists
 from ..languages import language_of, load_language
@@ -34,7 +34,8 @@ from ..plan import Applied, State
 from ..sandbox.signals import Signals
 from ..storage.durable import make_folder
 from ..storage.files import discard
-from ..storage.nodes import observe
+from ..storage.nodes import PathChange, observe
+from ..storage.translation import explaining
 from ..survey import Survey
 from ..values import NamedTuple
 from ..version import Version
@@ -92,24 +93,19 @@ def _renumber(
     file = _meant(seen, which)
     version = _new_version(seen, to)
     staging = _Staging(seen.workspace, file.name, version)
+
+    def write(ledger: LedgerWriter) -> None:
+        if file.applied is not None:
+            metadata = metadata_text(describe(migration))
+            ledger.renumber(file.applied.version, migration, metadata)
+        what = f"{file.name} is {os.path.basename(migration.path)} now"
+        ledger.log("renumber", "done", version, what)
+
     try:
-        migration = staging.move(file.applied)
-        staging.rename_in_others(seen)
-
-        def write(ledger: LedgerWriter) -> None:
-            if file.applied is not None:
-                metadata = metadata_text(describe(migration))
-                ledger.renumber(file.applied.version, migration, metadata)
-            what = f"{file.name} is {os.path.basename(migration.path)} now"
-            ledger.log("renumber", "done", version, what)
-
-        _commit(seen, staging.changes, version, write, done_by, signals)
-    except OSError as error:
-        raise StateUnreadable(
-            f"The migration cannot be renumbered: {error.strerror}",
-            file=error.filename,
-            hint="Free some space or correct the permissions, then run the command again.",
-        ) from error
+        with explaining("The migration cannot be renumbered"):
+            migration = staging.move(file.applied)
+            staging.rename_in_others(seen)
+            _commit(seen, staging.changes, version, write, done_by, signals)
     finally:
         discard(seen.workspace.scratch)
     return Renumbered(
@@ -204,7 +200,7 @@ class _Staging:
         parse_name(new_name, self.old)
         if os.path.lexists(self.new):
             raise VersionExists("The file exists already", file=self.new)
-        self.changes: list[Change] = []
+        self.changes: dict[PathChange, str] = {}
         self.rewritten: list[str] = []
         self.still_naming: list[str] = []
         self._workspace = workspace
@@ -262,7 +258,7 @@ class _Staging:
         if before is not None and before.kind != "file":
             raise UsageError("The migration is a link, which cannot be renumbered", file=path)
         if content is None:
-            self.changes.append(Change(inside, before, None, ""))
+            self.changes[PathChange(inside, before, None)] = ""
             return
         make_folder(self._workspace.scratch)
         staged = os.path.join(self._workspace.scratch, f"renumbered-{len(self.changes)}")
@@ -271,7 +267,7 @@ class _Staging:
         like, after = observe(self.old if before is None else path), observe(staged)
         assert like is not None
         assert after is not None
-        self.changes.append(Change(inside, before, after._replace(mode=like.mode), staged))
+        self.changes[PathChange(inside, before, after._replace(mode=like.mode))] = staged
 
 
 def _read(path: str) -> str:
@@ -286,7 +282,7 @@ def _read(path: str) -> str:
 
 def _commit(
     seen: Survey,
-    changes: list[Change],
+    changes: Mapping[PathChange, str],
     version: Version,
     write: Callable[[LedgerWriter], None],
     done_by: str,

@@ -19,7 +19,6 @@ from ..engine import recovery
 from ..engine.backup import BackupWriter
 from ..engine.platform_files import place
 from ..engine.redo_log import DatabaseEntry, Log, LogWriter, Manifest, logs
-from ..engine.staging import Change
 from ..errors import Call, Conflict, LedgerLost, MigrateError, NeedsRepair, StateUnreadable
 from ..ledger.read import Publish, read_ledger
 from ..ledger.schema import ensure_ledger
@@ -27,10 +26,11 @@ from ..ledger.write import LedgerWriter
 from ..storage import sqlite
 from ..storage.backups import Backup, Saved, read_shelf
 from ..storage.durable import make_folder, sync_file, sync_folder
-from ..storage.exclusions import SIDE_SUFFIXES
 from ..storage.files import discard
 from ..storage.live_database import LiveDatabase, digest_of_closed, digest_of_live, pad_to_two_pages
-from ..storage.nodes import Node, observe_spelled
+from ..storage.nodes import Node, PathChange
+from ..storage.state_tree import SIDE_SUFFIXES
+from ..storage.translation import explaining
 from ..version import Version
 from ..workspace import Workspace
 from .restore_chain import chain_of, refuse_damaged, refuse_edits, refuse_gaps, spans_of
@@ -130,14 +130,10 @@ def _go_back(workspace: Workspace, backup_id: str, done_by: str, force: bool) ->
     # Of a ledger that is lost or given up nothing can be recovered; their files are restored too.
     lost_logs = logs(workspace)
     writer = _writer(workspace, is_usable)
+    hint = "Free some space or correct the permissions, then try again."
     try:
-        _swap(workspace, chosen, files, databases, done_by, writer, is_usable, lost_logs)
-    except OSError as error:
-        raise StateUnreadable(
-            f"The backup could not be restored: {error.strerror}",
-            file=error.filename,
-            hint="Free some space or correct the permissions, then try again.",
-        ) from error
+        with explaining("The backup could not be restored", hint):
+            _swap(workspace, chosen, files, databases, done_by, writer, is_usable, lost_logs)
     finally:
         discard(workspace.scratch)
     recovery.refuse(workspace, recovery.recover(workspace, done_by))
@@ -170,9 +166,11 @@ def _swap(
 ) -> None:
     """Log the earlier files, then put the earlier state database in place: that is the commit."""
     make_folder(workspace.scratch)
-    changes = [
-        change for change in (_change(workspace, *span) for span in files.values()) if change
-    ]
+    changes = {
+        change: span[0].content(span[1].content or "")
+        for span in files.values()
+        if (change := _change(workspace, *span[1:])) is not None
+    }
     log = LogWriter(workspace)
     entries = tuple(
         _log_database(workspace, log.log, number, span)
@@ -204,22 +202,16 @@ def _swap(
             live.close()
 
 
-def _change(workspace: Workspace, backup: Backup, oldest: Saved, newest: Saved) -> Change | None:
+def _change(workspace: Workspace, oldest: Saved, newest: Saved) -> PathChange | None:
     live = workspace.live(oldest.path)
-    is_link = "link" in (_kind(oldest.before), _kind(newest.after))
-    now = observe_spelled(*workspace.place(oldest.path), through_links=not is_link)
-    after = oldest.before
+    after = oldest.change.before
+    now = newest.change._replace(before=after).observe(workspace)
     if now == after:
         return None
     if after is not None and after.link is not None and not os.path.lexists(live):
         # The run removed a link; what it led to is still there.
         after = Node("link", link=after.link)
-    staged = backup.content(oldest.content) if oldest.content else live
-    return Change(oldest.path, now, after, staged)
-
-
-def _kind(node: Node | None) -> str | None:
-    return node.kind if node else None
+    return PathChange(oldest.path, now, after)
 
 
 def _log_database(workspace: Workspace, log: Log, number: int, span: DatabaseSpan) -> DatabaseEntry:

@@ -6,13 +6,11 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
-from ..engine.publish import stands
-from ..engine.redo_log import PathChange
 from ..errors import Call, Conflict, MigrateError, StateUnreadable, UsageError
 from ..storage import sqlite
 from ..storage.backups import Backup, Damaged, Saved, SavedDatabase, Shelf, made_at
 from ..storage.live_database import digest_of_closed, digest_of_live
-from ..storage.nodes import Node, observe
+from ..storage.nodes import observe
 from ..workspace import Workspace
 
 TYPE_CHECKING = False
@@ -123,11 +121,11 @@ def refuse_damaged(
 ) -> None:
     """Refuse a backup whose contents are not what was kept, before anything is changed."""
     for backup, oldest, _ in files:
-        if oldest.content is None or oldest.before is None:
+        if oldest.content is None or oldest.change.before is None:
             continue
         path = backup.content(oldest.content)
         kept = observe(path, through_links=False)
-        if kept is None or kept.sha256 != oldest.before.sha256:
+        if kept is None or kept.sha256 != oldest.change.before.sha256:
             raise _damaged(path)
     copies = [backup.content(oldest.content) for backup, oldest, _ in databases]
     for path in [*copies, *([chosen.state] if chosen.has_state else [])]:
@@ -173,8 +171,8 @@ def refuse_edits(
     edited = [
         path
         for path, (_, oldest, newest) in files.items()
-        if not _stands(workspace, newest, newest.after)
-        and not _stands(workspace, oldest, oldest.before)
+        if newest.change.observe(workspace) != newest.change.after
+        and oldest.change.observe(workspace) != oldest.change.before
     ]
     for path, (backup, oldest, newest) in databases.items():
         now = digest_of_live(workspace.live(path), scratch)
@@ -186,7 +184,3 @@ def refuse_edits(
             details=tuple(map(workspace.named, sorted(edited))),
             hint=("To overwrite them (they are backed up first): ", _by_force(backup_id)),
         )
-
-
-def _stands(workspace: Workspace, saved: Saved, node: Node | None) -> bool:
-    return stands(workspace, PathChange(saved.path, saved.before, saved.after), node)

@@ -10,11 +10,9 @@ from ..ledger.history import Event, read_history
 from ..ledger.read import read_headers, read_sources
 from ..ledger.schema import ledger_tables
 from ..migration import describe, with_text
-from ..plain_file import parse_json
 from ..plan import Entry, require_known
 from ..storage import sqlite
 from ..storage.backups import Backup, Shelf, made_at, read_shelf
-from ..storage.nodes import Node
 from ..survey import survey
 from ..values import NamedTuple
 from ..version import Version
@@ -78,18 +76,10 @@ def show(workspace: Workspace, version: Version) -> Shown:
         stored = read_sources(workspace, [version]).get(version)
         if stored is not None:
             language, source = stored.language, stored.text
-        metadata = _stored_metadata(workspace, version)
+        header = read_headers(workspace).get(str(version))
+        metadata = header.metadata() if header else {}
     changes, unknown = _changes(workspace, entry)
     return Shown(entry, description_of(entry), language, metadata, source, changes, unknown)
-
-
-def _stored_metadata(workspace: Workspace, version: Version) -> Mapping[str, Any]:
-    header = read_headers(workspace).get(str(version))
-    try:
-        metadata = parse_json(header.metadata) if header else {}
-    except ValueError:
-        return {}
-    return metadata if isinstance(metadata, dict) else {}
 
 
 def _changes(workspace: Workspace, entry: Entry) -> tuple[Changes | None, str | None]:
@@ -112,7 +102,7 @@ def _changes(workspace: Workspace, entry: Entry) -> tuple[Changes | None, str | 
     end = later.last_event if later is not None else None
     of_run = [event for event in ups if _is_within(event, backup, end) and event.version]
     also = tuple(sorted(Version.parse(event.version or "") for event in of_run if event != last))
-    files = tuple((saved.path, _verb(saved.before, saved.after)) for saved in backup.files)
+    files = tuple((saved.path, saved.change.verb) for saved in backup.files)
     databases = tuple(saved.path for saved in backup.databases)
     return Changes(also, files, databases, _schema_changes(workspace, backup, later)), None
 
@@ -134,10 +124,6 @@ def _backup_before(shelf: Shelf, event: Event) -> tuple[Backup | None, Backup | 
 
 def _is_within(event: Event, backup: Backup, end: int | None) -> bool:
     return event.id > (backup.last_event or 0) and (end is None or event.id <= end)
-
-
-def _verb(before: Node | None, after: Node | None) -> str:
-    return "created" if before is None else "deleted" if after is None else "changed"
 
 
 def _schema_changes(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from ..engine.transaction import make_ledger
-from ..storage.exclusions import SIDE_SUFFIXES, holds_database
+from ..storage.state_tree import SIDE_SUFFIXES, holds_database
 from ..values import NamedTuple
 from ..workspace import Workspace
 from .kept import Kept
@@ -29,12 +29,9 @@ def databases_among(workspace: Workspace, kept: Mapping[str, Kept]) -> dict[str,
     return {
         path: one.content
         for path, one in kept.items()
-        if _is_database(one.content) or _is_database(workspace.live(path))
+        if (one.content is not None and holds_database(one.content))
+        or holds_database(workspace.live(path))
     }
-
-
-def _is_database(path: str | None) -> bool:
-    return path is not None and os.path.isfile(path) and holds_database(path)
 
 
 def put_databases(workspace: Workspace, databases: Databases) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import difflib
 import sqlite3
+import string
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from ..storage import sqlite
 from ..storage.sqlite import quoted_name
-from .schema_text import folded, meaning_of
 
 _LONGEST_FILE = 4 << 20
 _ROWS_SHOWN = 5
 _LONGEST_VALUE = 60
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def database_difference(
         if written is None:
             candidates = unlike | _table_names(old_objects)
         else:
-            candidates = unlike | set(map(folded, written))
+            candidates = unlike | set(map(_folded, written))
         differences = []
         for table in sorted(candidates):
             in_old = _is_ordinary(old, table, ignored)
@@ -140,10 +141,10 @@ def _schema(
 ) -> dict[str, str]:
     """Return the SQL of objects by type and name, but for what SQLite or an extension made."""
     return {
-        f"{kind} {folded(name)}": sql
+        f"{kind} {_folded(name)}": sql
         for kind, name, table, sql in objects
         if not name.startswith("sqlite_")
-        and folded(table) not in ignored
+        and _folded(table) not in ignored
         and _type_of(connection, table) != "shadow"
     }
 
@@ -151,7 +152,7 @@ def _schema(
 def _unlike(old: dict[str, str], new: dict[str, str]) -> tuple[list[str], list[str]]:
     """Return the lines of what differs by more than its text."""
     alike = {
-        name for name in old.keys() & new.keys() if meaning_of(old[name]) == meaning_of(new[name])
+        name for name in old.keys() & new.keys() if _meaning_of(old[name]) == _meaning_of(new[name])
     }
     return tuple(  # type: ignore[return-value]  # of two
         [line for name in sorted(schema.keys() - alike) for line in f"{schema[name]};".splitlines()]
@@ -159,8 +160,34 @@ def _unlike(old: dict[str, str], new: dict[str, str]) -> tuple[list[str], list[s
     )
 
 
+def _folded(name: str) -> str:
+    """Return a name so that it is equal for all that SQLite takes for one: ASCII has no case."""
+    return name.translate(_LOWER)
+
+
+def _meaning_of(sql: str) -> tuple[tuple[str, str], ...]:
+    """Return a value that is equal for texts which SQLite cannot tell apart.
+
+    Blanks, comments, the quotes around a name and the letter case of words and names are none of
+    its business; what stands in a string is. After DEFAULT it takes a name in double quotes for a
+    string (https://www.sqlite.org/quirks.html, 8).
+    """
+    from ..lint.sql_tokens import name_of, scan  # seldom needed, and much comes with it
+
+    meaning: list[tuple[str, str]] = []
+    for token in scan(sql).tokens:
+        is_default = bool(meaning) and meaning[-1] == ("name", "default")
+        if token.kind == "string" or (token.kind == "quoted" and is_default):
+            meaning.append(("string", token.written[1:-1]))
+        elif token.kind in ("word", "quoted"):
+            meaning.append(("name", name_of(token)))
+        else:
+            meaning.append((token.kind, token.text))
+    return tuple(meaning)
+
+
 def _table_names(objects: Iterable[_Object]) -> set[str]:
-    return {folded(name) for kind, name, _, _ in objects if kind == "table"}
+    return {_folded(name) for kind, name, _, _ in objects if kind == "table"}
 
 
 def _is_ordinary(connection: sqlite3.Connection, table: str, ignored: frozenset[str]) -> bool:
@@ -212,7 +239,7 @@ class _Key:
 
 def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
     rows = connection.execute("SELECT name FROM pragma_table_info(?) ORDER BY cid", (table,))
-    return [folded(name) for (name,) in rows]
+    return [_folded(name) for (name,) in rows]
 
 
 def _key(connection: sqlite3.Connection, table: str) -> _Key:
@@ -229,7 +256,7 @@ def _key(connection: sqlite3.Connection, table: str) -> _Key:
         "SELECT wr FROM pragma_table_list(?) WHERE schema = 'main'", (table,)
     ).fetchone()
     is_rowid = len(rows) == 1 and rows[0][1].upper() == "INTEGER" and not without_rowid
-    return _Key(tuple(folded(name) for name, _ in rows), is_rowid)
+    return _Key(tuple(_folded(name) for name, _ in rows), is_rowid)
 
 
 _Row = tuple[object, ...]

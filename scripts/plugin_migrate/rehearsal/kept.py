@@ -9,20 +9,20 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..ledger.schema import ledger_tables
-from ..storage.exclusions import holds_database
 from ..storage.live_database import copy_live
 from ..storage.nodes import Node, observe, observe_spelled
 from ..storage.sqlite import unreadable
+from ..storage.state_tree import holds_database
 from ..values import NamedTuple
 from ..workspace import Workspace
 from .difference import DatabaseDifference, database_difference, read_text, text_difference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..engine.staging import Change
+    from ..storage.nodes import PathChange
 
 _LINES_SHOWN = 60
 
@@ -56,7 +56,7 @@ class Keeper:
         self._kept: dict[str, Kept] = {}
         os.makedirs(folder, exist_ok=True)
 
-    def add_files(self, changes: Sequence[Change]) -> None:
+    def add_files(self, changes: Iterable[PathChange]) -> None:
         """Keep files as they are."""
         for change in changes:
             content = None

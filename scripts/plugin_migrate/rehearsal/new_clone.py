@@ -6,7 +6,6 @@ Migrations are applied once more to files that are migrated already. In the end 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
 
 from ..engine.engine import Engine
@@ -16,8 +15,8 @@ from ..errors import Interrupted, MigrateError
 from ..ledger.read import holds_ledger
 from ..sandbox.live_paths import name_live
 from ..storage.backups import backups_folder
-from ..storage.exclusions import Exclusions, holds_database
 from ..storage.files import discard
+from ..storage.state_tree import StateTree, holds_database
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
@@ -72,7 +71,7 @@ def apply_again(
         name_live(caught, workspace)
         failed, error = steps[done].version, caught
     # Databases that the clone made again are not files that it changed.
-    files = {path: one for path, one in kept.items() if not _is_database(workspace, path)}
+    files = {path: one for path, one in kept.items() if not holds_database(workspace.live(path))}
     different = {path: differences(workspace, {path: one}) for path, one in files.items()}
     return Cloned(
         {
@@ -98,31 +97,9 @@ def renew_databases(workspace: Workspace) -> None:
 
 def _databases(workspace: Workspace) -> Iterator[str]:
     """Yield the paths of the databases among the files, but for the state database."""
-    exclusions = Exclusions(workspace)
-    folders = list(workspace.starts)
-    for prefix in folders:
-        with os.scandir(workspace.live(prefix)) as listing:
-            entries = list(listing)
-        for entry in entries:
-            path = prefix + entry.name
-            if exclusions.reason(path, entry):
-                continue
-            status = entry.stat(follow_symlinks=False)
-            if stat.S_ISDIR(status.st_mode):
-                folders.append(path + "/")
-            elif (
-                stat.S_ISREG(status.st_mode)
-                and status.st_size % _SMALLEST_PAGE == 0
-                and _begins_as_database(entry, path, exclusions)
-            ):
-                yield entry.path
-
-
-def _begins_as_database(entry: os.DirEntry[str], path: str, exclusions: Exclusions) -> bool:
-    with open(entry.path, "rb", buffering=0) as file:
-        return exclusions.is_database(path, entry.name, file.read(100))
-
-
-def _is_database(workspace: Workspace, path: str) -> bool:
-    live = workspace.live(path)
-    return os.path.isfile(live) and holds_database(live)
+    tree = StateTree(workspace)
+    for entry in tree.walk():
+        if entry.kind == "file" and os.path.getsize(entry.source) % _SMALLEST_PAGE == 0:
+            with open(entry.source, "rb", buffering=0) as file:
+                if tree.is_database(entry, file.read(100)):
+                    yield entry.source

@@ -1,22 +1,24 @@
-"""What a plan would change, shown by running it on a shadow copy of the whole state.
+"""What a plan or a repair would do, shown by running it on a shadow copy of the whole state.
 
 The commands that run here are the real ones; only the workspace is another.
 """
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..ledger.schema import ledger_tables
 from ..operations import migrate
 from ..operations.migrate import Run
+from ..operations.repair import Decisions, Repair, database_to_take, repair
 from ..report import Reporter
 from ..sandbox.live_paths import name_live
 from ..storage.backups import Backup, Saved, list_backups
-from ..storage.exclusions import holds_database
-from ..storage.nodes import Node, observe_spelled
+from ..storage.nodes import PathChange, kind_of
+from ..storage.state_tree import holds_database
 from ..survey import Planner
+from ..version import Version
 from ..workspace import BESIDE, Workspace
 from .difference import DatabaseDifference, database_difference, read_text, text_difference
 from .shadow import shadow_of
@@ -28,14 +30,11 @@ _LINES_SHOWN = 200
 class FileDifference:
     """What a plan does to one file.
 
-    ``what`` is ``created``, ``changed`` or ``deleted``; ``lines`` its unified diff, of which
-    ``cut`` further ones are not shown. A file that is not text has no lines, only nodes.
+    ``lines`` are its unified diff, of which ``cut`` further ones are not shown. A file that is not
+    text has no lines, only nodes.
     """
 
-    path: str
-    what: str
-    before: Node | None
-    after: Node | None
+    change: PathChange
     lines: tuple[str, ...]
     cut: int
 
@@ -80,6 +79,24 @@ def preview(
         return Rehearsed(run, files, changed)
 
 
+def preview_repair(
+    workspace: Workspace, versions: Sequence[Version], decisions: Decisions
+) -> list[Repair]:
+    """Return what a repair would settle; the live state stays as it is.
+
+    Whose the database is comes first: until that is settled, nothing else can be looked at.
+
+    Raises:
+        MigrateError: what the real repair would say.
+    """
+    taken = database_to_take(workspace) if decisions.take_database else None
+    if taken is not None:
+        return [Repair(None, taken)]
+    with shadow_of(workspace) as shadow:
+        here = decisions._replace(take_database=False)
+        return repair(shadow, versions, here, "rehearsal", 0)
+
+
 def _state_difference(
     shadow: Workspace, backup: Backup, written: frozenset[str] | None
 ) -> DatabaseDifference:
@@ -95,7 +112,7 @@ def _file_differences(
     files, databases = [], []
     for saved in sorted(backup.files, key=lambda saved: saved.path):
         live = shadow.live(saved.path)
-        if saved.before is None and os.path.isfile(live) and holds_database(live):
+        if saved.change.before is None and holds_database(live):
             databases.append(database_difference(None, live, _name(saved.path)))
         else:
             difference = _file_difference(shadow, saved, backup)
@@ -110,19 +127,15 @@ def _name(path: str) -> str:
 
 
 def _file_difference(shadow: Workspace, saved: Saved, backup: Backup) -> FileDifference | None:
-    live = shadow.live(saved.path)
-    is_link = "link" in {node.kind for node in (saved.before, saved.after) if node}
-    after = observe_spelled(*shadow.place(saved.path), through_links=not is_link)
-    if after == saved.before:
+    change = saved.change._replace(after=saved.change.observe(shadow))
+    if change.after == change.before:
         return None
-    what = "created" if saved.before is None else "deleted" if after is None else "changed"
     lines: tuple[str, ...] = ()
+    is_file = kind_of(change.after) == "file"
     old = read_text(backup.content(saved.content)) if saved.content else None
-    new = read_text(live) if after is not None and after.kind == "file" else None
-    is_text = (old is not None or saved.content is None) and (
-        new is not None or after is None or after.kind != "file"
-    )
+    new = read_text(shadow.live(saved.path)) if is_file else None
+    is_text = (old is not None or saved.content is None) and (new is not None or not is_file)
     if is_text and old != new:
         lines = text_difference(old, new, _name(saved.path))
     shown = lines[:_LINES_SHOWN]
-    return FileDifference(saved.path, what, saved.before, after, shown, len(lines) - len(shown))
+    return FileDifference(change, shown, len(lines) - len(shown))

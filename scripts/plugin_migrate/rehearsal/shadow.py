@@ -14,19 +14,19 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from ..errors import MigrateError, StateUnreadable
+from ..errors import MigrateError
 from ..ledger.read import read_ledger
 from ..operations.writing import recovered, writing
-from ..plain_file import open_plainly
 from ..sandbox.live_paths import name_live
 from ..storage import durable, sqlite
 from ..storage.bookkeeping import refuse_links_and_special_files
-from ..storage.exclusions import Exclusions
-from ..storage.files import LinkAllowance, copy_open, discard, read_beginning, require_copyable
+from ..storage.files import copy_open, discard, original
 from ..storage.live_database import copy_live
+from ..storage.state_tree import Found, StateTree, WalkedFolder, entries, followed
+from ..storage.translation import explaining
 from ..storage.unfinished import left_behind
 from ..survey import Survey
-from ..workspace import BESIDE, Workspace, is_inside
+from ..workspace import BESIDE, Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,24 +46,16 @@ def shadow_of(workspace: Workspace) -> Iterator[Workspace]:
     folder = os.path.realpath(tempfile.mkdtemp(prefix="plugin-migrate-"))
     durable.declare_disposable(folder)
     copier = _Copier(workspace, folder)
+    hint = (
+        "Make it readable, or add it to `exclude` in .claude/plugin-migrate.yaml; for more room set"
+        " TMPDIR to a folder on a larger disk."
+    )
     try:
-        yield copier.copy()
+        with explaining("The state cannot be copied", hint):
+            yield copier.copy()
     except MigrateError as error:
         name_live(error, copier.as_workspace())
         raise
-    except OSError as error:
-        raise StateUnreadable(
-            f"The state cannot be copied: {error.strerror}",
-            file=error.filename,
-            hint="Make it readable, or add it to `exclude` in .claude/plugin-migrate.yaml; for more"
-            " room set TMPDIR to a folder on a larger disk.",
-        ) from error
-    except RecursionError as error:
-        raise StateUnreadable(
-            "The state cannot be copied: folders are nested too deep",
-            file=".claude",
-            hint="Move them away, or add them to `exclude` in .claude/plugin-migrate.yaml.",
-        ) from error
     finally:
         discard(folder)
         durable.forget_disposable(folder)
@@ -80,18 +72,14 @@ class _Copier:
         self._siblings = [other for other in left_behind(workspace) if other.owns_database]
         roots = {root for source in (workspace, *self._siblings) for root in source.roots}
         self._whole = workspace._replace(roots=tuple(sorted(roots)))
-        self._exclusions = Exclusions(self._whole)
+        self._tree = StateTree(self._whole)
         self._outside: dict[str, str] = {}
-        self._allowance = LinkAllowance()
-        self._is_outside = False
 
     def copy(self) -> Workspace:
         """Copy everything and return the copy as a workspace."""
         os.makedirs(self._claude)
-        for start in self._whole.starts:
-            folder = self._live.place(start)[0]
-            target = self._project if start == BESIDE else self._claude
-            self._copy_folder(folder, target, start, (folder,))
+        for start in self._tree.starts:
+            self._copy_folder(start, self._project if start.prefix == BESIDE else self._claude)
         for source in (self._live, *self._siblings):
             self._copy_home(source)
         copied = self.as_workspace()
@@ -104,11 +92,11 @@ class _Copier:
             return
         home = os.path.join(self._claude, os.path.relpath(source.home, self._live.claude))
         os.makedirs(home, exist_ok=True)
-        for entry in os.scandir(source.home):
-            if entry.path == source.publish:
-                shutil.copytree(entry.path, os.path.join(home, entry.name), symlinks=True)
-            elif source.source is not None and entry.is_file(follow_symlinks=False):
-                shutil.copy2(entry.path, home)
+        for entry in entries(WalkedFolder.root(source.home)):
+            if entry.source == source.publish:
+                shutil.copytree(entry.source, os.path.join(home, entry.name), symlinks=True)
+            elif source.source is not None and entry.kind == "file":
+                shutil.copy2(entry.source, home)
 
     def as_workspace(self) -> Workspace:
         """Return the copied project's workspace."""
@@ -142,74 +130,50 @@ class _Copier:
         inside = self._whole.path_of(os.path.realpath(path))
         return os.path.normpath(os.path.join(self._claude, inside)) if inside is not None else None
 
-    def _copy_folder(self, source: str, target: str, prefix: str, trail: tuple[str, ...]) -> None:
-        with os.scandir(source) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
-        for entry in entries:
-            path = prefix + entry.name
+    def _copy_folder(self, place: WalkedFolder, target: str) -> None:
+        for entry in self._tree.entries(place):
             copied = os.path.join(target, entry.name)
-            if self._exclusions.reason(path, entry):
+            if entry.left_out is not None:
                 continue
-            if self._is_outside:
-                size = entry.stat().st_size if entry.is_file() else 0
-                self._allowance.take(entry.path, size)
-            if entry.is_symlink():
-                self._copy_link(entry, copied, trail)
-            elif entry.is_dir():
+            if entry.kind == "link":
+                self._copy_link(place, entry, copied)
+            elif entry.kind == "dir":
                 os.mkdir(copied, 0o700)
-                self._copy_folder(entry.path, copied, path + "/", (*trail, entry.path))
-                shutil.copystat(entry.path, copied)
+                self._copy_folder(place.below(entry), copied)
+                shutil.copystat(entry.source, copied)
             else:
-                self._copy_file(entry, path, copied)
+                self._copy_file(entry, copied)
 
-    def _copy_file(self, entry: os.DirEntry[str], path: str, copied: str) -> None:
-        original = open_plainly(entry.path)
-        try:
-            status = os.fstat(original)
-            first = read_beginning(original, status)
-            is_database = first and self._exclusions.is_database(path, entry.name, first)
+    def _copy_file(self, entry: Found, copied: str) -> None:
+        with original(entry.source) as file:
+            is_database = file.first and self._tree.is_database(entry, file.first)
             if not is_database:
-                require_copyable(entry.path, status, self._folder)
-                copy_open(original, status, first, copied)
-        finally:
-            os.close(original)
+                copy_open(file, copied)
         if is_database:
-            _copy_database(entry.path, copied)
+            _copy_database(entry.source, copied)
 
-    def _copy_link(self, entry: os.DirEntry[str], copied: str, trail: tuple[str, ...]) -> None:
-        real = os.path.realpath(entry.path)
-        inside = self._mapped(real)
+    def _copy_link(self, place: WalkedFolder, link: Found, copied: str) -> None:
+        target = followed(place, link)
+        inside = self._mapped(target.source)
         if inside is not None:
             os.symlink(os.path.relpath(inside, os.path.dirname(copied)), copied)
-        elif os.path.isfile(real):
-            os.symlink(self._copy_outside_file(real), copied)
-        elif os.path.isdir(real) and not any(is_inside(folder, real) for folder in trail):
-            os.symlink(self._copy_outside_folder(real, trail), copied)
+        elif target.kind == "link":
+            os.symlink(os.readlink(link.source), copied)
         else:
-            os.symlink(os.readlink(entry.path), copied)
+            os.symlink(self._copy_outside(place, target), copied)
 
-    def _copy_outside_file(self, real: str) -> str:
-        copied = self._outside.get(real)
+    def _copy_outside(self, place: WalkedFolder, target: Found) -> str:
+        """Copy what a link leads to, once for all links that do; return where it is now."""
+        copied = self._outside.get(target.source)
         if copied is None:
-            copied = self._outside[real] = self._new_place(real)
-            original = open_plainly(real)
-            try:
-                status = os.fstat(original)
-                require_copyable(real, status, self._folder)
-                copy_open(original, status, read_beginning(original, status), copied)
-            finally:
-                os.close(original)
-        return copied
-
-    def _copy_outside_folder(self, real: str, trail: tuple[str, ...]) -> str:
-        copied = self._outside.get(real)
-        if copied is None:
-            copied = self._outside[real] = self._new_place(real)
-            os.mkdir(copied)
-            was_outside, self._is_outside = self._is_outside, True
-            self._copy_folder(real, copied, "", (*trail, real))
-            self._is_outside = was_outside
-            shutil.copystat(real, copied)
+            copied = self._outside[target.source] = self._new_place(target.source)
+            if target.kind == "dir":
+                os.mkdir(copied)
+                self._copy_folder(place.below(target, is_linked=True), copied)
+                shutil.copystat(target.source, copied)
+            else:
+                with original(target.source) as file:
+                    copy_open(file, copied)
         return copied
 
     def _new_place(self, real: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 
-from ..storage.nodes import nodes_as_json
+from ..storage.nodes import kind_of
 from .errors import error_json, error_text
 from .runs import run_json
 from .style import Style, one_line, printable
@@ -40,20 +40,21 @@ def preview_text(rehearsed: Rehearsed, named: Callable[[str], str], style: Style
 
 
 def _file_lines(file: FileDifference, named: Callable[[str], str], style: Style) -> list[str]:
-    kind = file.after.kind if file.after else file.before.kind if file.before else "file"
+    before, after = file.change.before, file.change.after
+    kind = kind_of(after) or kind_of(before) or "file"
     word = "folder" if kind == "dir" else kind
-    heading = f"{file.what} {word} {one_line(named(file.path))}"
+    heading = f"{file.change.verb} {word} {one_line(named(file.change.path))}"
     lines = [style.paint("bold", heading)]
-    if file.before and file.after and file.before.mode != file.after.mode:
-        lines.append(f"  mode {file.before.mode:o} → {file.after.mode:o}")
+    if before and after and before.mode != after.mode:
+        lines.append(f"  mode {before.mode:o} → {after.mode:o}")
     if file.lines:
         lines += [_painted(line, style) for line in file.lines]
         if file.cut:
             lines.append(f"  … {file.cut} more line(s)")
     elif kind == "file":
-        lines.append(f"  {_content(file.before)} → {_content(file.after)}")
-    elif kind == "link" and file.after:
-        lines.append(f"  → {one_line(file.after.link or '')}")
+        lines.append(f"  {_content(before)} → {_content(after)}")
+    elif kind == "link" and after:
+        lines.append(f"  → {one_line(after.link or '')}")
     return lines
 
 
@@ -100,9 +101,9 @@ def preview_json(rehearsed: Rehearsed) -> dict[str, object]:
 
 def _file_json(file: FileDifference) -> dict[str, object]:
     return {
-        "path": file.path,
-        "change": file.what,
-        **nodes_as_json(file.before, file.after),
+        "path": file.change.path,
+        "change": file.change.verb,
+        **file.change.as_json(),
         "diff": list(file.lines),
         "cut": file.cut,
     }

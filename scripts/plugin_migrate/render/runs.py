@@ -111,13 +111,13 @@ def run_json(run: Run) -> dict[str, object]:
     return document
 
 
-def redo_text(done: Sequence[Run], style: Style, is_named: bool = False) -> str:
-    """Return what a redo did: the rollback, and the upgrade after it."""
+def runs_text(done: Sequence[Run], style: Style, is_named: bool = False) -> str:
+    """Return what the runs of one command did: a redo rolls back, then it upgrades."""
     return "\n\n".join(run_text(run, style, is_named) for run in done)
 
 
-def redo_json(done: Sequence[Run]) -> dict[str, object]:
-    """Return the keys of the ``redo`` document: the steps of both ways in their order."""
+def runs_json(done: Sequence[Run]) -> dict[str, object]:
+    """Return the keys of one command's document: the steps of all its runs in their order."""
     document = run_json(done[-1])
     steps = [step for run in done for step in _steps_in(run_json(run))]
     return document | {"steps": steps, "count": done[0].plan.limit}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 from ..plan import State
+from .status import entry_json
 from .style import Style, indented, one_line, printable
 
 TYPE_CHECKING = False
@@ -79,17 +80,9 @@ def _changes_text(changes: Changes, named: Callable[[str], str]) -> list[str]:
 
 def show_json(shown: Shown, path_of: Callable[[str], str]) -> dict[str, object]:
     """Return the keys of the ``show`` document."""
-    entry, changes = shown.entry, shown.changes
-    applied, migration = entry.applied, entry.migration
+    changes = shown.changes
     return {
-        "version": str(entry.version),
-        "description": shown.description,
-        "status": entry.state.value,
-        "applied_at": applied.applied_at if applied else None,
-        "applied_by": applied.applied_by if applied else None,
-        "execution_time_ms": applied.execution_time_ms if applied else None,
-        "checksum": applied.checksum if applied else migration.checksum if migration else None,
-        "path": path_of(migration.path) if migration else None,
+        **entry_json(shown.entry, shown.description, path_of),
         "language": shown.language,
         "metadata": json.loads(json.dumps(shown.metadata, default=str)),
         "source": shown.source,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..plan import UNAPPLIED, State, ahead
 from ..values import NamedTuple
@@ -351,21 +351,33 @@ def _attention_json(attention: Attention) -> dict[str, object]:
     }
 
 
-def _entry_json(
-    entry: Entry, workspace: Workspace, headers: Mapping[str, Header]
-) -> dict[str, object]:
+def entry_json(entry: Entry, description: str, path_of: Callable[[str], str]) -> dict[str, object]:
+    """Return the keys that every document about one migration has.
+
+    Parameters:
+        path_of: shortens an absolute path.
+    """
     applied, migration = entry.applied, entry.migration
-    header = headers.get(str(entry.version)) if applied else None
-    metadata = _metadata(entry, header)
     return {
         "version": str(entry.version),
-        "description": _description(entry),
+        "description": description,
         "status": entry.state.value,
         "applied_at": applied.applied_at if applied else None,
         "applied_by": applied.applied_by if applied else None,
         "execution_time_ms": applied.execution_time_ms if applied else None,
         "checksum": applied.checksum if applied else migration.checksum if migration else None,
-        "path": workspace.shown(migration.path) if migration else None,
+        "path": path_of(migration.path) if migration else None,
+    }
+
+
+def _entry_json(
+    entry: Entry, workspace: Workspace, headers: Mapping[str, Header]
+) -> dict[str, object]:
+    migration = entry.migration
+    header = headers.get(str(entry.version)) if entry.applied else None
+    metadata = _metadata(entry, header)
+    return {
+        **entry_json(entry, _description(entry), workspace.shown),
         "language": migration.language if migration else header.language if header else None,
         "author": metadata.get("author"),
         "tags": metadata.get("tags") or [],
@@ -377,13 +389,7 @@ def _metadata(entry: Entry, header: Header | None) -> Mapping[str, object]:
         from ..migration import describe
 
         return describe(entry.migration).metadata if entry.migration else {}
-    from ..plain_file import parse_json
-
-    try:
-        metadata = parse_json(header.metadata) if header else {}
-    except ValueError:
-        return {}
-    return metadata if isinstance(metadata, dict) else {}
+    return header.metadata() if header else {}
 
 
 def check_text(survey: Survey) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ..engine.side_database import SideDatabase
-    from ..engine.staging import Staging
+    from .staging import Staging
 
     T = TypeVar("T")
 

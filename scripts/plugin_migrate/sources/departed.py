@@ -1,7 +1,7 @@
 """State of plugins that went away: disabled, uninstalled, or gone from the client's cache.
 
 What they applied stays in the project, and can be rolled back: the ledger keeps every source. Which
-plugins migrated a project stands in our own folder (``siblings.py``).
+plugins migrated a project stands in our own folder (``storage/unfinished.py``).
 """
 
 from __future__ import annotations

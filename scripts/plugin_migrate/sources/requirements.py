@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from ..errors import BrokenMigration, RequirementUnmet
 from ..ledger.read import Header
 from ..migration import describe
-from ..plain_file import parse_json
 from ..plan import Entry
 from ..version import Version
 
@@ -85,12 +84,9 @@ def _required_by_file(entry: Entry) -> Mapping[str, str]:
 
 
 def _required_by(header: Header | None) -> Mapping[str, str]:
-    if header is None or "requires" not in header.metadata:
+    if header is None or "requires" not in header.text:
         return {}
-    try:
-        requires = parse_json(header.metadata).get("requires")
-    except (ValueError, AttributeError):
-        return {}
+    requires = header.metadata().get("requires") or {}
     return requires if _problem_in(requires) is None else {}
 
 

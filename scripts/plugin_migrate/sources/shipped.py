@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from ..errors import BadConfig, NoProject, UnknownPlugin
 from ..settings import CONFIG_NAME, read_settings
-from ..storage.exclusions import SIDE_SUFFIXES
+from ..storage.state_tree import SIDE_SUFFIXES
 from ..workspace import Workspace, is_inside, roots_of, users_workspace
 from .installed import OPT_IN, Plugin, enabled_plugins, ships_migrations
 

@@ -15,7 +15,7 @@ from ..plain_file import read_json
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
-from .nodes import Node, inside, node_from_json, text_of
+from .nodes import Node, PathChange, inside, node_from_json, text_of
 from .translation import permission_hint
 
 TYPE_CHECKING = False
@@ -32,18 +32,24 @@ FOLDER_NAME = re.compile(r"\d{8}-\d{6}-[a-z]+(-\d+)?")
 
 
 class Saved(NamedTuple):
-    """A path that the run changed.
+    """A path that the run changed: from what stood there first to what its last step put there.
 
-    ``before`` is what stood there first, ``after`` what the run's last step put there, and
-    ``between`` what that step found; ``content`` names the file in the backup that holds the
-    earlier content, if there was any.
+    ``content`` names the file in the backup that holds the earlier content, if there was any;
+    ``between`` is what the last step found.
     """
 
-    path: str
-    before: Node | None
-    after: Node | None
+    change: PathChange
     content: str | None
     between: Node | None = None
+
+    @property
+    def path(self) -> str:
+        """The path, relative to ``.claude/``."""
+        return self.change.path
+
+    def ending(self, after: Node | None, between: Node | None) -> Saved:
+        """Return the same path after another last step, which found ``between``."""
+        return self._replace(change=self.change._replace(after=after), between=between)
 
 
 class SavedDatabase(NamedTuple):
@@ -202,9 +208,7 @@ def _number(value: object) -> int:
 def _saved(item: dict[str, Any]) -> Saved:
     content = item["content"]
     return Saved(
-        inside(item["path"]),
-        node_from_json(item["before"]),
-        node_from_json(item["after"]),
+        PathChange.from_json(item),
         inside(content) if content is not None else None,
         node_from_json(item.get("between")),
     )

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-import stat
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 
 from ..errors import StateUnreadable
 from ..workspace import Workspace
+from .state_tree import Found, WalkedFolder, entries, walk
 
 
 def prepare(workspace: Workspace) -> None:
@@ -66,34 +66,29 @@ def refuse_links_and_special_files(workspace: Workspace) -> None:
 
 
 def _refuse_links_and_special_files(workspace: Workspace) -> None:
-    if not os.path.lexists(workspace.bookkeeping):
+    folder = workspace.bookkeeping
+    if not os.path.lexists(folder):
         return
-    for path, mode in _everything(workspace):
-        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+    if os.path.islink(folder) or not (os.path.isdir(folder) or os.path.isfile(folder)):
+        raise _not_ours(folder)
+
+    def list_folder(place: WalkedFolder) -> Iterable[Found]:
+        # What is staged is the migrations' affair.
+        return () if place.folder == workspace.scratch else entries(place)
+
+    for entry in walk(WalkedFolder.root(folder), list_folder):
+        if entry.kind in ("file", "dir"):
             continue
-        if stat.S_ISLNK(mode) and re.fullmatch(r"put|(swap|out)-\d+", os.path.basename(path)):
+        if entry.kind == "link" and re.fullmatch(r"put|(swap|out)-\d+", entry.name):
             continue  # a link that was to be put in place, or was taken out; nobody follows it
-        raise StateUnreadable(
-            "A link or special file stands in plugin-migrate's own folder, which never makes one",
-            file=path,
-            hint="Remove it. If it came with a repository that you cloned, trust nothing in there.",
-        )
+        # The run lock is not held yet, so another run may just have removed it.
+        if os.path.lexists(entry.source):
+            raise _not_ours(entry.source)
 
 
-def _everything(workspace: Workspace) -> Iterator[tuple[str, int]]:
-    """Yield what stands in the folder, with its mode; what is staged is the migrations' affair.
-
-    The run lock is not held yet, so what another run is just removing may be gone at any moment.
-    """
-    folders = [workspace.bookkeeping]
-    yield workspace.bookkeeping, os.lstat(workspace.bookkeeping).st_mode
-    while folders:
-        with suppress(FileNotFoundError), os.scandir(folders.pop()) as listing:
-            for entry in listing:
-                try:
-                    mode = entry.stat(follow_symlinks=False).st_mode
-                except FileNotFoundError:
-                    continue
-                yield entry.path, mode
-                if stat.S_ISDIR(mode) and entry.path != workspace.scratch:
-                    folders.append(entry.path)
+def _not_ours(path: str) -> StateUnreadable:
+    return StateUnreadable(
+        "A link or special file stands in plugin-migrate's own folder, which never makes one",
+        file=path,
+        hint="Remove it. If it came with a repository that you cloned, trust nothing in there.",
+    )

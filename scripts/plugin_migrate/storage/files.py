@@ -7,8 +7,11 @@ import hashlib
 import os
 import shutil
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from ..plain_file import size_of
+from ..plain_file import open_plainly, size_of
+from ..values import NamedTuple
 from .durable import begin_sync, is_disposable, start_sync
 
 TYPE_CHECKING = False
@@ -22,8 +25,6 @@ _PIECE = 1 << 20
 # What is larger is data for a database, or a mistake: a state is copied for every step of code, and
 # to hash this much takes some ten seconds.
 _LARGEST_COPIED = 4 << 30
-_MOST_LINKED = 10_000
-_LARGEST_LINKED = 1 << 30
 # From this size on the free space is looked at before a file is copied, and this much is left free.
 _WORTH_A_LOOK = 1 << 20
 _SPARE = 16 << 20
@@ -31,34 +32,57 @@ _SPARE = 16 << 20
 _FLAT = ".plugin-migrate-removing-"
 
 
-def copy_open(
-    original: int, status: os.stat_result, first: bytes, target: str
-) -> tuple[str, os.stat_result]:
+class Original(NamedTuple):
+    """A file that is open to be copied; ``first`` is its beginning, by which it is known.
+
+    Of an empty one nothing is read, nor of what only says that it is, as files in ``/proc`` do.
+    """
+
+    path: str
+    descriptor: int
+    status: os.stat_result
+    first: bytes
+
+
+@contextmanager
+def original(path: str) -> Iterator[Original]:
+    """Open a file to look at it, and perhaps to copy it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    descriptor = open_plainly(path)
+    try:
+        status = os.fstat(descriptor)
+        is_empty = not status.st_size or not stat.S_ISREG(status.st_mode)
+        yield Original(path, descriptor, status, b"" if is_empty else os.read(descriptor, CHUNK))
+    finally:
+        os.close(descriptor)
+
+
+def copy_open(file: Original, target: str) -> tuple[str, os.stat_result]:
     """Copy an open file to the new file ``target``, its mode and times included.
 
     With few system calls, for a tree has many small files.
-
-    Parameters:
-        original: the file's descriptor.
-        status: what it was when opened.
-        first: what was read of it already, to see what it is.
 
     Returns:
         The content's SHA-256 in hex, and the status of ``target``.
 
     Raises:
         FileExistsError: something stands at ``target``.
-        OSError: the disk is full or broken.
+        OSError: it is too large, or the disk is full or broken; ``strerror`` says which.
     """
+    status = file.status
+    _require_copyable(file, os.path.dirname(target))
     mode = stat.S_IMODE(status.st_mode)
     copy = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
-        digest = hashlib.sha256(first)
+        digest = hashlib.sha256(file.first)
         # The end is where it was; a file that grew meanwhile is another by its status.
-        if len(first) == status.st_size:
-            _write(copy, first)
+        if len(file.first) == status.st_size:
+            _write(copy, file.first)
         else:
-            digest = _copy_all(original, status, first, copy)
+            digest = _copy_all(file, copy)
         os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
         copied = os.fstat(copy)
         if stat.S_IMODE(copied.st_mode) != mode:  # the umask
@@ -69,23 +93,15 @@ def copy_open(
     return digest.hexdigest(), copied
 
 
-def read_beginning(original: int, status: os.stat_result) -> bytes:
-    """Return the first bytes of an open file, by which it is known; of an empty one none.
-
-    So nothing is read of what only says that it is empty, as files in ``/proc`` do.
-    """
-    return os.read(original, CHUNK) if status.st_size else b""
-
-
-def _copy_all(original: int, status: os.stat_result, first: bytes, copy: int) -> hashlib._Hash:
+def _copy_all(file: Original, copy: int) -> hashlib._Hash:
     """Copy a file whose beginning was read, and return its hash.
 
     Its holes, which take no room, stay holes.
     """
-    has_holes = status.st_blocks * 512 < status.st_size
+    has_holes = file.status.st_blocks * 512 < file.status.st_size
     digest = hashlib.sha256()
     size = 0
-    chunk = first
+    chunk = file.first
     while chunk:
         if has_holes and chunk.count(0) == len(chunk):
             os.lseek(copy, len(chunk), os.SEEK_CUR)
@@ -93,30 +109,20 @@ def _copy_all(original: int, status: os.stat_result, first: bytes, copy: int) ->
             _write(copy, chunk)
         digest.update(chunk)
         size += len(chunk)
-        chunk = os.read(original, CHUNK)
+        chunk = os.read(file.descriptor, CHUNK)
     if has_holes:
         os.ftruncate(copy, size)
     return digest
 
 
-def require_copyable(path: str, status: os.stat_result, folder: str) -> None:
-    """Refuse a file that would take too long to copy, or more room than there is.
-
-    Parameters:
-        path: the file, for the error.
-        status: what it is.
-        folder: where the copy would stand.
-
-    Raises:
-        OSError: it is too large; ``strerror`` has the sizes.
-    """
-    if status.st_size > _LARGEST_COPIED:
+def _require_copyable(file: Original, folder: str) -> None:
+    """Refuse a file that would take too long to copy, or more room than there is in ``folder``."""
+    size = file.status.st_size
+    if size > _LARGEST_COPIED:
         raise OSError(
-            errno.EFBIG,
-            f"a file has {size_of(status.st_size)}, over {size_of(_LARGEST_COPIED)}",
-            path,
+            errno.EFBIG, f"a file has {size_of(size)}, over {size_of(_LARGEST_COPIED)}", file.path
         )
-    require_room("a file", path, min(status.st_size, status.st_blocks * 512), folder)
+    require_room("a file", file.path, min(size, file.status.st_blocks * 512), folder)
 
 
 def require_room(what: str, path: str, needed: int, folder: str) -> None:
@@ -141,34 +147,6 @@ def require_room(what: str, path: str, needed: int, folder: str) -> None:
             f"{what} needs {size_of(needed)}, and {size_of(free)} are free",
             path,
         )
-
-
-class LinkAllowance:
-    """How much one copy of a state may hold of what links bring in: a link can lead to ``/usr``."""
-
-    def __init__(self) -> None:
-        self._entries = 0
-        self._bytes = 0
-
-    def take(self, path: str, size: int = 0) -> None:
-        """Count one more file or folder.
-
-        Parameters:
-            path: what is about to be copied, for the error.
-            size: bytes of its content.
-
-        Raises:
-            OSError: that makes too much; ``strerror`` has the sizes.
-        """
-        self._entries += 1
-        self._bytes += size
-        if self._entries > _MOST_LINKED or self._bytes > _LARGEST_LINKED:
-            raise OSError(
-                errno.EFBIG,
-                f"links lead to more than is copied, over {_MOST_LINKED:,} files or"
-                f" {size_of(_LARGEST_LINKED)}",
-                path,
-            )
 
 
 def _write(descriptor: int, content: bytes) -> None:

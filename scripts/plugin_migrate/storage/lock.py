@@ -60,11 +60,7 @@ def _acquire(path: str, timeout: float) -> sqlite3.Connection:
                 if not sqlite.is_busy(error):
                     if not sqlite.is_damage(error):
                         raise sqlite.unreadable(path, error) from error
-                    raise StateUnreadable(
-                        f"The run lock cannot be used: {error}",
-                        file=path,
-                        hint="If no plugin-migrate is running, delete this file: it holds nothing.",
-                    ) from error
+                    raise unusable(path, error) from error
                 if time.monotonic() >= deadline:
                     raise _already_running(path) from None
             # Short naps rather than SQLite's own wait, which would not notice Ctrl-C.
@@ -90,6 +86,15 @@ def _write_holder(path: str, command: str) -> None:
         os.replace(part, _holder_path(path))
     except OSError as error:
         raise bookkeeping.unwritable(part, error) from None
+
+
+def unusable(path: str, error: sqlite3.Error) -> StateUnreadable:
+    """Return the error for a run lock that is no database any more."""
+    return StateUnreadable(
+        f"The run lock cannot be used: {error}",
+        file=path,
+        hint="If no plugin-migrate is running, delete this file: it holds nothing.",
+    )
 
 
 def holder(path: str) -> str:

@@ -19,6 +19,9 @@ from .files import CHUNK
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
+
+    from ..workspace import Workspace
 
 
 # Some file systems count time in ticks of up to 10 ms: within one, a changed file can look
@@ -47,9 +50,63 @@ class Node(NamedTuple):
     link: str | None = None
 
 
-def nodes_as_json(before: Node | None, after: Node | None) -> dict[str, object]:
-    """Return what stood somewhere before and after, as the keys of a JSON document."""
-    return {"before": before and before._asdict(), "after": after and after._asdict()}
+class PathChange(NamedTuple):
+    """One path before and after; ``None`` where nothing stands.
+
+    ``path`` is one of the state (:class:`Workspace`). Whoever knows where a content lies keeps
+    that beside it.
+    """
+
+    path: str
+    before: Node | None
+    after: Node | None
+
+    @property
+    def verb(self) -> str:
+        """What happened to the path: it was ``created``, ``deleted`` or ``changed``."""
+        if self.before is None:
+            return "created"
+        return "deleted" if self.after is None else "changed"
+
+    def observe(self, workspace: Workspace) -> Node | None:
+        """Return what stands at the path now: a link itself, if it is about one.
+
+        What a linked folder leads to is not the path. A step may put a link in a folder's place:
+        then what the folder held is gone.
+
+        Raises:
+            OSError: something stands there but cannot be read.
+        """
+        parent = os.path.dirname(workspace.live(self.path))
+        if os.path.realpath(parent) != parent:
+            return None
+        is_link = "link" in (kind_of(self.before), kind_of(self.after))
+        return observe_spelled(*workspace.place(self.path), through_links=not is_link)
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as keys of a JSON document."""
+        before, after = self.before, self.after
+        return {
+            "path": self.path,
+            "before": before and before._asdict(),
+            "after": after and after._asdict(),
+        }
+
+    @classmethod
+    def from_json(cls, item: dict[str, Any]) -> PathChange:
+        """Return what :meth:`as_json` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is another document.
+        """
+        return cls(
+            inside(item["path"]), node_from_json(item["before"]), node_from_json(item["after"])
+        )
+
+
+def kind_of(node: Node | None) -> str | None:
+    """Return the kind of what stands at a path, or ``None`` where nothing does."""
+    return node.kind if node is not None else None
 
 
 def node_from_json(value: object) -> Node | None:

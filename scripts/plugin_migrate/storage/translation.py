@@ -38,6 +38,25 @@ def state_errors() -> Iterator[None]:
         raise typed from error
 
 
+@contextmanager
+def explaining(
+    what: str, hint: str = "Free some space or correct the permissions, then run the command again."
+) -> Iterator[None]:
+    """Say what could not be done when the system refuses something within this block.
+
+    Parameters:
+        what: the beginning of the message, before the system's reason.
+
+    Raises:
+        StateUnreadable: in the place of an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise StateUnreadable(f"{what}: {why}", file=error.filename, hint=hint) from error
+
+
 def as_typed(error: Exception) -> MigrateError | None:
     """Return the typed error for what state, disk or permissions caused; ``None`` for a bug."""
     if isinstance(error, OSError):

@@ -32,8 +32,7 @@ from ..options import (
 from .author import run_create, run_init_plugin, run_verify
 from .explain import run_completion, run_doctor, run_help, run_show
 from .maintain import run_baseline, run_renumber, run_repair, run_restore
-from .migrate import run_downgrade, run_sync, run_upgrade
-from .redo import run_redo
+from .migrate import run_downgrade, run_redo, run_sync, run_upgrade
 from .show import run_check, run_history, run_status
 
 TYPE_CHECKING = False

@@ -57,9 +57,9 @@ def run_repair(invocation: Invocation) -> int:
     )
     versions = [Version.parse(text) for text in options.versions]
     if options.dry_run:
-        from ...rehearsal.repair import dry_run
+        from ...rehearsal.preview import preview_repair
 
-        would = dry_run(workspace, versions, decisions)
+        would = preview_repair(workspace, versions, decisions)
         invocation.output.result(
             lambda style: maintenance.repair_text(would, style, is_dry=True),
             lambda: maintenance.repair_json(would),

@@ -8,6 +8,9 @@ from ..output import print_cause
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...operations.migrate import Run
     from ...plan import Entry, Plan
     from ...survey import Planner
     from ...workspace import Workspace
@@ -94,6 +97,45 @@ def _downgrade_all(invocation: Invocation, target: Version | None, count: int | 
     )
 
 
+def run_redo(invocation: Invocation) -> int:
+    """Roll migrations back and apply them again."""
+    from ...operations.redo import dry_run, redo
+    from ...render import runs
+    from ..options import step_count
+    from ..output import stdout_kept_clean
+    from ..progress import RunProgress
+
+    options = invocation.options
+    count = 1 if options.target is None else step_count(options.target, "redo")
+    workspace = invocation.workspace()
+
+    def check(entries: tuple[Entry, ...], plan: Plan) -> None:
+        if workspace.source is not None:
+            from ..all_sources import refuse_unmet
+
+            refuse_unmet(invocation, workspace, entries, plan)
+
+    if options.dry_run:
+        planned = dry_run(workspace, count, check)
+        invocation.output.result(
+            lambda style: runs.redo_dry_run_text(planned, style, options.verbose),
+            lambda: runs.redo_dry_run_json(planned, options.verbose),
+        )
+        return 0
+    progress = RunProgress(invocation.aside, invocation.style_aside, options.verbose)
+    with stdout_kept_clean(), progress:
+        done = redo(
+            workspace,
+            count,
+            invocation.done_by,
+            progress,
+            invocation.lock_timeout(workspace),
+            check,
+            with_backup=not options.no_backup,
+        )
+    return _tell(invocation, workspace, done, progress.names_steps_on_screen)
+
+
 def run_sync(invocation: Invocation) -> int:
     """Roll back what plugins no longer ship, then apply what they newly do."""
     from ...operations.writing import settle
@@ -178,23 +220,38 @@ def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> 
             invocation.lock_timeout(workspace),
             with_backup=not options.no_backup,
         )
-    is_named = progress.names_steps_on_screen
-    if done.error is None:
+    return _tell(invocation, workspace, (done,), progress.names_steps_on_screen)
+
+
+def _tell(invocation: Invocation, workspace: Workspace, done: Sequence[Run], is_named: bool) -> int:
+    """Tell what the runs of one command did, of which the last may have failed.
+
+    Parameters:
+        is_named: whether the steps' names are on the screen already.
+
+    Returns:
+        The exit code.
+    """
+    from ...render import runs
+
+    last = done[-1]
+    if last.error is None:
         invocation.output.result(
-            lambda style: runs.run_text(done, style, is_named), lambda: runs.run_json(done)
+            lambda style: runs.runs_text(done, style, is_named), lambda: runs.runs_json(done)
         )
         return 0
-    if done.failed is not None and done.failed.from_ledger:
-        invocation.add_way_back(workspace, done.error)
-    if done.results and not invocation.output.is_json:
-        invocation.output.result(lambda style: runs.run_text(done, style, is_named), dict)
+    if last.failed is not None and last.failed.from_ledger:
+        invocation.add_way_back(workspace, last.error)
+    took_steps = [run for run in done if run.results]
+    if took_steps and not invocation.output.is_json:
+        invocation.output.result(lambda style: runs.runs_text(took_steps, style, is_named), dict)
     invocation.output.failure(
-        done.error,
-        lambda style: runs.failure_text(done, workspace.shown, style),
-        lambda: runs.run_json(done),
+        last.error,
+        lambda style: runs.failure_text(last, workspace.shown, style),
+        lambda: runs.runs_json(done),
         workspace.shown,
     )
-    return _failed(invocation, done.error)
+    return _failed(invocation, last.error)
 
 
 def _preview(invocation: Invocation, workspace: Workspace, planner: Planner) -> int:

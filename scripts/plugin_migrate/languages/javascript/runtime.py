@@ -109,7 +109,7 @@ class _FoundRuntime:
         for folder in self.path.split(os.pathsep):
             path = os.path.join(folder, kind)
             if os.path.isabs(folder) and os.path.isfile(path) and os.access(path, os.X_OK):
-                version = _version_of(path)
+                version = version_of(path)
                 if version is not None:
                     return _Program(kind, path, version)
         return None
@@ -144,7 +144,7 @@ def _find_tsx(project: str) -> str | None:
 
 
 @cache
-def _version_of(path: str) -> Number | None:
+def version_of(path: str) -> Number | None:
     """Ask a program for its version; ``None`` when it does not answer like one."""
     try:
         answer = subprocess.run(

@@ -1,54 +1,44 @@
 """The private copy of the state that a code migration works on, and what it changed there.
 
-Nothing here writes to the live state. See the design, "The commit protocol", clauses 2 and 4.
+Nothing here writes to the live state. See the design, "The commit protocol", clause 2.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
-from ..errors import Conflict, EditedMeanwhile, ForbiddenStatement, StateUnreadable
-from ..plain_file import open_plainly
-from ..sandbox.file_watch import NAME_IT
-from ..storage.exclusions import SIDE_SUFFIXES, Exclusions, holds_database
-from ..storage.files import LinkAllowance, copy_open, discard, read_beginning, require_copyable
+from ..errors import EditedMeanwhile, ForbiddenStatement
+from ..storage.files import copy_open, discard, original
 from ..storage.nodes import (
     RACY_NS,
     Node,
+    PathChange,
     Signature,
-    digest_of,
-    finds_one_of,
     is_spelled,
-    is_taken,
     observe,
     signature_of,
     signatures_in,
 )
+from ..storage.state_tree import (
+    SIDE_SUFFIXES,
+    Found,
+    StateTree,
+    WalkedFolder,
+    followed,
+    holds_database,
+)
+from ..storage.translation import explaining
 from ..values import NamedTuple
-from ..workspace import BESIDE, Workspace, is_inside, named
+from ..workspace import BESIDE, Workspace, named
+from .file_watch import NAME_IT
 
 _COPY_ATTEMPTS = 5
 _A_DATABASE = "a database; use ctx.database(path)"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One path that a step created, changed or deleted.
-
-    ``path`` is one of the state (:class:`Workspace`); ``staged`` is the absolute path of the new
-    content.
-    """
-
-    path: str
-    before: Node | None
-    after: Node | None
-    staged: str
-
-
-class _Baseline(NamedTuple):
+class Baseline(NamedTuple):
     """A staged path as it was when the step began: a tuple, for there is one for every file.
 
     ``live`` is the live side's signature, or ``None`` where only a closer look tells whether
@@ -71,7 +61,15 @@ class _Folder(NamedTuple):
 
     live: dict[str, Signature | None]
     staged: dict[str, Signature | None]
-    baseline: dict[str, _Baseline]
+    baseline: dict[str, Baseline]
+
+    def keep(self, known: _Folder, found: dict[str, Signature]) -> None:
+        """Take over from an earlier copy, ``known``, what is ``found`` as it was then."""
+        for name, signature in known.live.items():
+            if signature is not None and signature == found.get(name):
+                self.live[name] = signature
+                self.staged[name] = known.staged[name]
+                self.baseline[name] = known.baseline[name]
 
 
 class Staging:
@@ -92,8 +90,7 @@ class Staging:
         self._copied: list[tuple[_Folder, str]] = []
         self._excluded: dict[str, str] = {}
         self._begun_ns = 0
-        self._exclusions = Exclusions(workspace)
-        self._allowance = LinkAllowance()
+        self._tree = StateTree(workspace)
 
     def refresh(self) -> None:
         """Make the copy equal to the live state; copies only what changed since the last time.
@@ -102,42 +99,25 @@ class Staging:
             StateUnreadable: something cannot be read, or the disk is full.
             Conflict: a file is being rewritten without a pause.
         """
-        try:
+        hint = "Make it readable, or add it to `exclude` in .claude/plugin-migrate.yaml."
+        with explaining("The state cannot be copied", hint):
             os.makedirs(self.claude, mode=0o700, exist_ok=True)
             self._excluded = {}
-            self._exclusions = Exclusions(self._workspace)
-            self._allowance = LinkAllowance()
+            self._tree = StateTree(self._workspace)
             self._earlier, self._folders, self._copied = self._folders, {}, []
             self._begun_ns = self._now_ns()
             # Always, so that what a step makes beside `.claude/` is seen.
             self._folders[BESIDE] = _Folder({}, {}, {})
-            for start in self._workspace.starts:
-                folder = self._workspace.place(start)[0]
-                self._copy_folder(folder, start, None, (folder,))
+            for start in self._tree.starts:
+                self._copy_folder(start, None)
             self._distrust_latest()
-        except OSError as error:
-            raise StateUnreadable(
-                f"The state cannot be copied: {error.strerror}",
-                file=error.filename,
-                hint="Make it readable, or add it to `exclude` in .claude/plugin-migrate.yaml.",
-            ) from error
-        except RecursionError as error:
-            deepest = max(self._folders, key=lambda path: path.count("/"))
-            raise StateUnreadable(
-                "The state cannot be copied: folders are nested too deep",
-                file=named("/".join(deepest.split("/")[: 2 if deepest.startswith(BESIDE) else 1])),
-                hint="Move it away, or add it to `exclude` in .claude/plugin-migrate.yaml.",
-            ) from error
 
-    def changes(self, gone_beside: Collection[str] = ()) -> tuple[Change, ...]:
+    def changes(self) -> dict[PathChange, str]:
         """Return what differs from the state at the time of :meth:`refresh`, in path order.
 
-        Parameters:
-            gone_beside: paths of databases that go with the step, so that their folder may too.
+        Each comes with the absolute path of the new content.
 
         Raises:
-            Conflict: somebody changed one of these paths in the live state meanwhile, or the
-                path cannot be published.
             ForbiddenStatement: something stands in the copy that must not be published.
         """
         changes = []
@@ -145,21 +125,26 @@ class Staging:
         touched, gone = self._scan()
         self._refuse_outside([*(path for path, _ in touched), *gone])
         for path, signature in touched:
-            base = self._base(path)
+            base = self.baseline(path)
             after = self._describe(path, signature[4], base)
             before = _node_before(base, after)
             if after != before:
-                changes.append(Change(path, before, after, self._staged(path)))
+                changes.append(PathChange(path, before, after))
             elif after.kind == "file" and signature[3] < now_ns:
                 self._trust(path, signature)
-        for path in gone:
-            before = _node_before(self._base(path), None)
-            changes.append(Change(path, before, None, self._staged(path)))
+        changes += [
+            PathChange(path, _node_before(self.baseline(path), None), None) for path in gone
+        ]
         changes.sort(key=lambda change: change.path)
-        self._refuse_conflicts(changes, gone_beside)
         for change in changes:
             self._look_again(change.path)
-        return tuple(changes)
+        return {change: self._staged(change.path) for change in changes}
+
+    def baseline(self, path: str) -> Baseline | None:
+        """Return how a path was staged, if it was."""
+        prefix, name = _split(path)
+        folder = self._folders.get(prefix)
+        return folder.baseline.get(name) if folder is not None else None
 
     def databases(self) -> list[str]:
         """Return the databases of the live state, which the copy lacks."""
@@ -167,80 +152,45 @@ class Staging:
 
     # --- copying -------------------------------------------------------------------------------
 
-    def _copy_folder(
-        self,
-        folder: str,
-        prefix: str,
-        read_only_reason: str | None,
-        visited_folders: tuple[str, ...],
-    ) -> None:
-        """Copy what stands in ``folder``.
-
-        ``prefix`` is the folder's own path with a slash; ``visited_folders`` the real folders on
-        the way, so that links cannot lead in circles.
-        """
-        known = self._earlier.get(prefix)
-        found = signatures_in(folder) if known is not None else {}
+    def _copy_folder(self, place: WalkedFolder, read_only_reason: str | None) -> None:
+        known = self._earlier.get(place.prefix)
+        found = signatures_in(place.folder) if known is not None else {}
         if known is not None and found == known.live:
-            self._folders[prefix] = known
+            self._folders[place.prefix] = known
             return
-        copied = self._folders[prefix] = _Folder({}, {}, {})
-        with os.scandir(folder) as listing:
-            # By name, so that a database comes before its side files.
-            entries = sorted(listing, key=lambda entry: entry.name)
-        for entry in entries:
-            name = entry.name
-            signature = known.live.get(name) if known is not None else None
-            if known is not None and signature is not None and signature == found.get(name):
-                copied.live[name] = signature
-                copied.staged[name] = known.staged[name]
-                copied.baseline[name] = known.baseline[name]
-            else:
-                copied.live[name] = None
-                self._copy_entry(entry, prefix + name, read_only_reason, visited_folders)
+        copied = self._folders[place.prefix] = _Folder({}, {}, {})
+        if known is not None:
+            copied.keep(known, found)
+        for entry in self._tree.entries(place, but=frozenset(copied.live)):
+            copied.live[entry.name] = None
+            self._copy_entry(place, entry, read_only_reason)
         # Also what an earlier step made and somebody deleted since.
-        for name in self._names_in(prefix):
+        for name in self._names_in(place.prefix):
             if name not in copied.staged:
-                self._forget(prefix + name)
+                self._forget(place.prefix + name)
 
-    def _copy_entry(
-        self,
-        entry: os.DirEntry[str],
-        path: str,
-        read_only_reason: str | None,
-        visited_folders: tuple[str, ...],
-    ) -> None:
-        reason = self._exclusions.reason(path, entry)
-        if reason:
-            self._excluded[path] = reason
-            return
-        if read_only_reason is not None:  # reached through a link
-            size = entry.stat().st_size if entry.is_file() else 0
-            self._allowance.take(entry.path, size)
-        if entry.is_symlink():
-            self._copy_link(entry, path, read_only_reason, visited_folders)
-        elif entry.is_dir():
-            self._copy_whole(entry.path, path, read_only_reason, None, visited_folders)
+    def _copy_entry(self, place: WalkedFolder, entry: Found, read_only_reason: str | None) -> None:
+        if entry.left_out is not None:
+            self._excluded[entry.path] = entry.left_out
+        elif entry.kind == "link":
+            self._copy_link(place, entry, read_only_reason)
+        elif entry.kind == "dir":
+            self._copy_whole(place.below(entry), entry, read_only_reason, None)
         else:
-            self._copy_file(entry.path, path, read_only_reason, None)
+            self._copy_file(entry, read_only_reason, None)
 
-    def _copy_link(
-        self,
-        entry: os.DirEntry[str],
-        path: str,
-        read_only_reason: str | None,
-        visited_folders: tuple[str, ...],
-    ) -> None:
-        real = os.path.realpath(entry.path)
-        text = os.readlink(entry.path)
-        if os.path.isfile(real):
+    def _copy_link(self, place: WalkedFolder, link: Found, read_only_reason: str | None) -> None:
+        target = followed(place, link)
+        path, real = target.path, target.source
+        text = os.readlink(link.source)
+        if target.kind == "file":
             read_only_reason = read_only_reason or self._why_read_only(path, real)
             if self._keep_linked(path, signature_of(os.stat(real)), text):
                 return
-            self._copy_file(real, path, read_only_reason, text)
-        elif os.path.isdir(real) and not any(is_inside(folder, real) for folder in visited_folders):
+            self._copy_file(target, read_only_reason, text)
+        elif target.kind == "dir":
             read_only_reason = read_only_reason or self._why_read_only_folder(path, real)
-            self._copy_whole(real, path, read_only_reason, text, visited_folders)
+            self._copy_whole(place.below(target, is_linked=True), target, read_only_reason, text)
         else:
             self._excluded[path] = "a link that leads nowhere, or back to a folder above it"
 
@@ -275,80 +225,68 @@ class Staging:
         return True
 
     def _copy_whole(
-        self,
-        folder: str,
-        path: str,
-        read_only_reason: str | None,
-        link: str | None,
-        visited_folders: tuple[str, ...],
+        self, place: WalkedFolder, entry: Found, read_only_reason: str | None, link: str | None
     ) -> None:
         """Copy a folder and what it holds; its own mode comes last, for it may forbid that."""
-        status = os.stat(folder)
-        mode = stat.S_IMODE(status.st_mode)
+        path = entry.path
+        mode = stat.S_IMODE(os.stat(place.folder).st_mode)
         staged = self._staged(path)
         is_folder = os.path.isdir(staged) and is_spelled(*self._place(path))
         if not is_folder or os.path.islink(staged):
             self._forget(path)
             os.mkdir(staged)
-            self._earlier.pop(path + "/", None)
+            self._earlier.pop(place.prefix, None)
         _set_mode(staged, mode | 0o700)
-        self._copy_folder(folder, path + "/", read_only_reason, (*visited_folders, folder))
+        self._copy_folder(place, read_only_reason)
         _set_mode(staged, mode)
         parent, name = _split(path)
         self._folders[parent].staged[name] = _folder_signature(os.lstat(staged).st_mode)
-        self._folders[parent].baseline[name] = _Baseline(
+        self._folders[parent].baseline[name] = Baseline(
             Node("dir", mode, link=link), None, read_only_reason
         )
 
-    def _copy_file(
-        self, source: str, path: str, read_only_reason: str | None, link: str | None
-    ) -> None:
+    def _copy_file(self, entry: Found, read_only_reason: str | None, link: str | None) -> None:
         """Copy a file unless it is a database."""
-        prefix, name = _split(path)
+        prefix, name = _split(entry.path)
         folder = self._folders[prefix]
         for _ in range(_COPY_ATTEMPTS):
-            copied = self._try_copy(source, path, link)
+            copied = self._try_copy(entry, link)
             if isinstance(copied, str):
-                self._excluded[path] = copied
+                self._excluded[entry.path] = copied
                 return
             if copied is not None:
                 node, live, folder.staged[name] = copied
-                folder.baseline[name] = _Baseline(node, live, read_only_reason)
+                folder.baseline[name] = Baseline(node, live, read_only_reason)
                 # A side file is asked about again: what it stands beside may become a database.
                 if link is None and not name.endswith(SIDE_SUFFIXES):
                     folder.live[name] = live
                 self._copied.append((folder, name))
                 return
         raise EditedMeanwhile(
-            f"{path} is being rewritten without a pause",
+            f"{entry.path} is being rewritten without a pause",
             hint="Close the program that writes it, or exclude it, and try again.",
         )
 
     def _try_copy(
-        self, source: str, path: str, link: str | None
+        self, entry: Found, link: str | None
     ) -> tuple[Node, Signature | None, Signature] | str | None:
         """Return what was copied, why it is excluded, or ``None`` when it changed meanwhile."""
-        staged = self._staged(path)
-        original = open_plainly(source)
-        try:
-            status = os.fstat(original)
+        staged = self._staged(entry.path)
+        with original(entry.source) as file:
+            status = file.status
             if not stat.S_ISREG(status.st_mode):
                 return "neither a file nor a folder"
-            first = read_beginning(original, status)
-            if self._exclusions.is_database(path, source, first):
+            if self._tree.is_database(entry, file.first):
                 return _A_DATABASE
-            require_copyable(source, status, self.project)
             try:
-                digest, copied = copy_open(original, status, first, staged)
+                digest, copied = copy_open(file, staged)
             except FileExistsError:
-                self._forget(path)
-                digest, copied = copy_open(original, status, first, staged)
+                self._forget(entry.path)
+                digest, copied = copy_open(file, staged)
             live = signature_of(status)
-            if signature_of(os.fstat(original)) != live:
+            if signature_of(os.fstat(file.descriptor)) != live:
                 os.unlink(staged)
                 return None
-        finally:
-            os.close(original)
         node = Node("file", stat.S_IMODE(status.st_mode), digest, copied.st_size, link)
         # A later change within one tick of the clock would leave no sign.
         is_telling = status.st_ctime_ns < self._begun_ns - RACY_NS
@@ -394,11 +332,6 @@ class Staging:
 
     # --- comparing -----------------------------------------------------------------------------
 
-    def _base(self, path: str) -> _Baseline | None:
-        prefix, name = _split(path)
-        folder = self._folders.get(prefix)
-        return folder.baseline.get(name) if folder is not None else None
-
     def _look_again(self, path: str) -> None:
         """Have the next refresh look at what the step changed, also if nothing is there then."""
         prefix, name = _split(path)
@@ -436,7 +369,7 @@ class Staging:
             gone += [prefix + name for name in folder.staged]
         return touched, gone
 
-    def _describe(self, path: str, mode: int, base: _Baseline | None) -> Node:
+    def _describe(self, path: str, mode: int, base: Baseline | None) -> Node:
         """Return what stands in the copy at ``path``, as it will stand in the live state."""
         if path in self._excluded:
             raise ForbiddenStatement(
@@ -473,89 +406,11 @@ class Staging:
 
     def _refuse_outside(self, paths: Iterable[str]) -> None:
         """Refuse what a step did beside ``.claude/`` and what ``state:`` names there."""
-        outside = sorted(named(path) for path in paths if not self._exclusions.is_state(path))
+        outside = sorted(named(path) for path in paths if not self._tree.is_state(path))
         if outside:
             raise ForbiddenStatement(
                 f"The migration wrote outside .claude/: {', '.join(outside[:5])}",
                 hint=f"Use ctx.claude. {NAME_IT}",
-            )
-
-    def _refuse_conflicts(self, changes: list[Change], gone_beside: Collection[str]) -> None:
-        """Compare the live side of every change with the baseline (clause 4)."""
-        deleted = {change.path for change in changes if change.before and not change.after}
-        deleted.update(gone_beside)
-        places = [self._workspace.live(path) for path in deleted]
-        targets: dict[str, str] = {}
-        for change in changes:
-            base = self._base(change.path)
-            self._refuse_read_only(change, base)
-            live = self._workspace.live(change.path)
-            if not self._is_as_before(live, change, base, places):
-                raise EditedMeanwhile(
-                    f"{change.path} was changed by somebody else while the migration ran",
-                    file=live,
-                    hint="Nothing was changed. Run the command again.",
-                )
-            stays = change.after is not None and change.after.kind == "dir"
-            if change.before and change.before.kind == "dir" and not stays:
-                self._refuse_leftovers(live, change.path, deleted)
-            real = os.path.realpath(live)
-            is_file = change.after is not None and change.after.kind == "file"
-            if is_file and targets.setdefault(real, change.path) != change.path:
-                raise Conflict(
-                    f"The migration changed {change.path} and {targets[real]}, which are one file",
-                    hint="Change only one of them: one is a link to the other.",
-                )
-
-    def _refuse_read_only(self, change: Change, base: _Baseline | None) -> None:
-        folder = change.path
-        while base is None and folder:
-            folder = os.path.dirname(folder)
-            base = self._base(folder)
-            if base is not None and base.node.kind != "dir":
-                base = None
-        if base is not None and base.read_only_reason is not None:
-            raise Conflict(
-                f"The migration changed {change.path}, which it may only read:"
-                f" {base.read_only_reason}",
-                hint="Nothing was changed.",
-            )
-
-    def _is_as_before(
-        self, live: str, change: Change, base: _Baseline | None, deleted: Collection[str]
-    ) -> bool:
-        place = self._workspace.place(change.path)
-        if base is None:
-            # A rename that changes the case only finds what it takes away.
-            return observe(live) is None or (is_taken(*place) and finds_one_of(live, deleted))
-        if not is_spelled(*place):
-            return False
-        try:
-            status = os.stat(live)
-        except FileNotFoundError:
-            return False
-        if base.node.link is not None:
-            if not os.path.islink(live) or os.readlink(live) != base.node.link:
-                return False
-        elif os.path.islink(live):
-            return False
-        if base.node.kind == "dir":
-            return stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == base.node.mode
-        if signature_of(status) == base.live:
-            return True
-        return (
-            stat.S_ISREG(status.st_mode)
-            and stat.S_IMODE(status.st_mode) == base.node.mode
-            and digest_of(live) == base.node.sha256
-        )
-
-    def _refuse_leftovers(self, live: str, path: str, deleted: set[str]) -> None:
-        left = [name for name in os.listdir(live) if f"{path}/{name}" not in deleted]
-        if left:
-            raise Conflict(
-                f"The migration deleted the folder {path}, which holds what it never saw:"
-                f" {', '.join(sorted(left)[:5])}",
-                hint="Delete only the files the migration knows. Nothing was changed.",
             )
 
 
@@ -569,7 +424,7 @@ def _folder_signature(mode: int) -> Signature:
     return (0, 0, 0, 0, mode)
 
 
-def _node_before(base: _Baseline | None, after: Node | None) -> Node | None:
+def _node_before(base: Baseline | None, after: Node | None) -> Node | None:
     """Return what stood at a path that a step changed into ``after``.
 
     A link that is deleted, or replaced by something that is not a file, changes itself; what it led
