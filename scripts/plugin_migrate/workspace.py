@@ -36,9 +36,9 @@ class Workspace(NamedTuple):
     state are relative to ``.claude/``, with ``/`` on every system; what lies beside it is
     ``../CLAUDE.md``, also where ``.claude`` is a link, so that no path is another's.
 
-    A plugin's state may be in the folder that the client keeps for the user: then this is both the
-    ``project`` and its ``claude``, ``roots`` are only what ``state:`` names there, and ``own`` is
-    what the user's other plugins have in common with it.
+    A plugin's state may be in the folder that the client keeps for the user (``is_users``): then
+    this is both the ``project`` and its ``claude``, ``roots`` are only what ``state:`` names there,
+    and ``own`` is what the user's other plugins have in common with it.
     """
 
     project: str
@@ -51,6 +51,7 @@ class Workspace(NamedTuple):
     own: Workspace | None = None
     live_project: str | None = None
     roots: tuple[str, ...] = (ALL_OF_CLAUDE,)
+    is_users: bool = False
 
     @property
     def bookkeeping(self) -> str:
@@ -111,11 +112,6 @@ class Workspace(NamedTuple):
         return None
 
     @property
-    def is_users(self) -> bool:
-        """Whether the state is in the user's own folder, for all projects."""
-        return self.project == self.claude
-
-    @property
     def starts(self) -> tuple[str, ...]:
         """The folders of the state, with a slash, from which a walk comes to all of it."""
         is_beside = any(root.startswith(BESIDE) for root in self.roots)
@@ -173,6 +169,7 @@ def users_workspace(folder: str) -> Workspace:
         migrations=os.path.join(real, DEFAULT_MIGRATIONS),
         database=os.path.join(real, DEFAULT_DATABASE),
         roots=(),
+        is_users=True,
     )
 
 

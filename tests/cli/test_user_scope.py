@@ -139,6 +139,22 @@ def test_a_backup_is_restored_from_any_project(project, shelf, hooks, tmp_path):
     assert "hooks: 1 pending" in project.ok("status")
 
 
+def test_a_preview_is_possible_while_another_plugins_killed_run_waits(project, shelf, hooks):
+    other = shelf.plugin("styles", settings="scope: user\nstate: [output-styles/]\n")
+    write(other, "1.0.0", "(ctx.claude / 'output-styles').mkdir()")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(project.home))
+        project.killed_at(
+            "event == 'os.rename' and path.endswith('/a.md')", "upgrade", "--plugin", "hooks"
+        )
+    assert "interrupted" in project.ok("status", "--plugin", "hooks")
+    assert "created folder ~/.claude/output-styles" in project.ok(
+        "upgrade", "--plugin", "styles", "--preview"
+    )
+    project.ok("upgrade", "--plugin", "styles")
+    assert stops(shelf) == ["new"]
+
+
 def test_no_project_is_needed(project, shelf, hooks, tmp_path):
     nowhere = tmp_path / "nowhere"
     nowhere.mkdir()

@@ -26,7 +26,7 @@ from ..storage.state_tree import Found, StateTree, WalkedFolder, entries, follow
 from ..storage.translation import explaining
 from ..storage.unfinished import left_behind
 from ..survey import Survey
-from ..workspace import BESIDE, Workspace
+from ..workspace import BESIDE, Workspace, is_inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,6 +84,11 @@ class _Copier:
             self._copy_home(source)
         copied = self.as_workspace()
         self._copy_state(copied)
+        for sibling in self._siblings:
+            database = self._placed(sibling.database)
+            if database and os.path.exists(sibling.database) and not os.path.exists(database):
+                os.makedirs(os.path.dirname(database), exist_ok=True)
+                _copy_database(sibling.database, database)
         return copied
 
     def _copy_home(self, source: Workspace) -> None:
@@ -120,10 +125,17 @@ class _Copier:
             project=self._project,
             claude=self._claude,
             migrations=self._mapped(live.migrations) or live.migrations,
-            database=self._mapped(live.database) or os.path.join(self._folder, outside_name),
+            database=self._placed(live.database) or os.path.join(self._folder, outside_name),
             live_claude=live.claude,
             live_project=live.project,
+            is_users=False,  # it is a project like others, wherever it was copied from
         )
+
+    def _placed(self, database: str) -> str | None:
+        """Return where a ledger's database stands in the copy, whether it is state or not."""
+        if not is_inside(database, self._live.claude):
+            return self._mapped(database)
+        return os.path.join(self._claude, os.path.relpath(database, self._live.claude))
 
     def _mapped(self, path: str) -> str | None:
         """Return where a path of the live state stands in the copy."""
