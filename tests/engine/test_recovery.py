@@ -483,8 +483,8 @@ def test_leftover_staging_is_removed(project: Project) -> None:
     assert not os.path.exists(project.bookkeeping / "staging")
 
 
-def test_refusing_nothing_is_silent() -> None:
-    recovery.refuse(())
+def test_refusing_nothing_is_silent(project: Project) -> None:
+    recovery.refuse(project.workspace(), ())
 
 
 @pytest.fixture
