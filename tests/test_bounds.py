@@ -198,6 +198,21 @@ def test_a_link_to_a_large_folder_is_refused(
 
 
 @pytest.mark.parametrize("command", [("upgrade",), ("upgrade", "--preview")])
+def test_what_is_below_a_linked_folder_is_excluded_by_its_path_through_the_link(
+    project: Project, folder: Path, command: tuple[str, ...]
+) -> None:
+    linked = folder / "elsewhere"
+    linked.mkdir()
+    (linked / "huge").touch()
+    os.truncate(linked / "huge", 8 << 30)
+    (project.claude / "linked").symlink_to(linked)
+    project.python("1.0.0", CODE)
+    assert "links lead to more than is copied" in project.fails(*command)
+    project.config("exclude: [linked/huge]\n")
+    project.ok(*command)
+
+
+@pytest.mark.parametrize("command", [("upgrade",), ("upgrade", "--preview")])
 def test_a_link_to_the_kernels_messages_is_not_read(
     project: Project, command: tuple[str, ...]
 ) -> None:
