@@ -7,6 +7,9 @@ import subprocess
 import pytest
 
 from command_line import COMMAND, Project
+from plugin_migrate.errors import BadConfig
+from plugin_migrate.sources.installed import Plugin
+from plugin_migrate.sources.shipped import workspace_of
 from plugins import Shelf
 
 SETTINGS = '{\n  "model": "opus",\n  "hooks": {"Stop": ["old"]}\n}\n'
@@ -239,10 +242,17 @@ def test_the_ledger_may_be_in_the_plugins_data(project, shelf, hooks, tmp_path):
     ],
 )
 def test_settings_that_cannot_be_are_refused_in_a_sentence(project, shelf, settings, told):
-    folder = shelf.plugin("hooks", settings=settings)
-    write(folder, "1.0.0", "pass")
+    root = str(shelf.plugin("hooks", settings=settings).parent)
+    plugin = Plugin("hooks", "hooks", root, None, f"{shelf.config}/plugins/data", str(shelf.config))
+    with pytest.raises(BadConfig) as caught:
+        workspace_of(project.workspace(), plugin)
+    assert told in caught.value.message
+
+
+def test_such_settings_change_nothing(project, shelf, hooks):
+    (hooks / "plugin-migrate.yaml").write_text("scope: user\nstate: [projects/]\n")
     before = sorted(os.listdir(shelf.config))
-    assert told in project.call("upgrade", "--plugin", "hooks").err
+    assert "'state' names 'projects'" in project.fails("upgrade", "--plugin", "hooks")
     assert sorted(os.listdir(shelf.config)) == before
 
 

@@ -226,6 +226,9 @@ def test_a_call_that_changes_the_users_own_folder_says_so(client: Client, projec
     where = "1 to the plugin hooks, in the user's own folder ~/.claude for all projects: 1.0.0 Step"
     for arguments in ("upgrade --user", "upgrade --plugin hooks", "upgrade --all"):
         assert ask(client, f"{LAUNCHER} {arguments}") == f"plugin-migrate upgrade: apply {where}"
+    table(shelf.plugin("styles", settings="scope: user\n"), "2.0.0")
+    several = str(ask(client, f"{LAUNCHER} upgrade --user"))
+    assert several.startswith(f"plugin-migrate upgrade: apply {where}; 1 to the plugin styles, in")
     for arguments in ("sync", "repair --applied", "restore x", "baseline 1.0.0", "create x"):
         asked = str(ask(client, f"{LAUNCHER} {arguments} --user"))
         assert asked.endswith("; it works in the user's own folder")

@@ -66,6 +66,8 @@ def question(options: Namespace, environment: Mapping[str, str]) -> str:
 
 def _planned(options: Namespace, environment: Mapping[str, str]) -> str:
     command = options.command
+    if command == "upgrade" and options.user and not (options.plugin or options.plugin_dir):
+        return _of_every_source(options, environment)
     if command in ("upgrade", "downgrade") and not options.all and not options.plugin_dir:
         return _of_run(options, environment)
     if command == "redo" and not options.plugin_dir:
@@ -92,6 +94,8 @@ def _of_redo(options: Namespace, environment: Mapping[str, str]) -> str:
 def _of_every_source(options: Namespace, environment: Mapping[str, str]) -> str:
     texts = []
     for workspace in sources(environment):
+        if options.user and not workspace.is_users:
+            continue
         plan = _plan(options, survey_ahead(workspace))
         if plan.steps:
             texts.append(_steps(plan, _whose(workspace)))
