@@ -24,7 +24,8 @@ OF_STATUS = set(
 )
 # What costs milliseconds, and is imported by what needs it only.
 COSTLY = set(
-    "asyncio bz2 hashlib json lzma packaging pathlib shutil subprocess tempfile yaml zlib".split()
+    "asyncio bz2 hashlib json lzma packaging pathlib shutil subprocess tempfile tomlkit yaml"
+    " zlib".split()
 )
 # The transaction that many steps share ends after so many seconds, which must not count here.
 UNHURRIED = (

@@ -233,6 +233,12 @@ class ForeignDatabase(MigrateError):
     code = "foreign_database"
 
 
+class TakeoverRefused(MigrateError):
+    """Another tool's ledger or folder cannot be taken over as it is."""
+
+    code = "takeover_refused"
+
+
 class Busy(MigrateError):
     """Somebody else holds what the command needs."""
 
@@ -270,19 +276,7 @@ class StepFailed(MigrateError):
     """
 
     code = "migration_failed"
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: Hint | None = None,
-        file: str | None = None,
-        line: int | None = None,
-        details: tuple[str, ...] = (),
-        completed: int = 0,
-    ) -> None:
-        super().__init__(message, hint=hint, file=file, line=line, details=details)
-        self.completed = completed
+    completed = 0
 
 
 class DamagedEnvironment(MigrateError):

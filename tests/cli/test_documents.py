@@ -98,6 +98,8 @@ def statuses(project, shelf):
 
 def created(project, shelf):
     yield project.json("create", "x")
+    (project.root / "1_a.sql").write_text("SELECT 1;")
+    yield project.json("create", "--from", "sql", ".")
 
 
 def renumbered(project, shelf):
@@ -137,6 +139,8 @@ def remembered(project, shelf):
 def marked(project, shelf):
     project.tables("1.0.0")
     yield project.json("baseline", "1.0.0")
+    (project.root / "state.json").write_text("1")
+    yield project.json("baseline", "--from", "json:state.json", "--yes")
 
 
 def repaired(project, shelf):

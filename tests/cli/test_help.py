@@ -48,6 +48,8 @@ def test_every_example_is_accepted(project, command):
     examples = re.findall(r"^  plugin-migrate (.*?)(?:  .*)?$", out, re.MULTILINE)
     assert examples
     project.tables("1.0.0", "1.1.0", "1.2.0")
+    (project.root / "db/migrations").mkdir(parents=True)
+    (project.root / "db/migrations/1_old.sql").write_text("-- migrate:up\n-- migrate:down\n")
     for example in examples:
         if (
             re.match(r"upgrade|downgrade|redo|show|status|create", example)

@@ -242,3 +242,19 @@ def front_matter(draw: st.DrawFn, values: st.SearchStrategy[Any] | None = None) 
     bom = draw(st.sampled_from(["", "\ufeff"]))
     body = draw(st.sampled_from(["", "\n", "\nbody\n", "\r\n---\nx", "\nno end", "\n\udcff"]))
     return bom + f"---\n{text}---".replace("\n", newline) + body
+
+
+@st.composite
+def yaml_document(draw: st.DrawFn, values: st.SearchStrategy[Any] | None = None) -> str:
+    """A YAML file; it mixes styles, as a header does."""
+    text = draw(front_matter(values))
+    bom = "\ufeff" if text.startswith("\ufeff") else ""
+    opening = text.index("\n") + 1
+    newline = text[len(bom) + 3 : opening]
+    lines = text[opening : text.index("---", opening)]
+    before = draw(st.sampled_from(["", "", "# first" + newline, "---" + newline]))
+    says_something = before[:3] == "---" or any(line[:1] not in "#\r" for line in lines.split("\n"))
+    after = draw(st.sampled_from(["", "", "..." + newline])) if says_something else ""
+    if not after and draw(st.booleans()) and not lines.endswith(newline * 2):
+        lines = lines.removesuffix(newline)
+    return bom + before + lines + after

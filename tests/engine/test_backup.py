@@ -190,6 +190,23 @@ def test_restore_refuses_to_jump_over_a_run_without_a_backup(migrated: Project) 
     assert migrated.applied() == ["1.0.0", "1.1.0"]
 
 
+def test_a_forced_restore_over_such_a_run_leaves_its_files_as_they_are(project: Project) -> None:
+    project.write("mine.json", "0")
+    project.write("theirs.json", "0")
+    project.python("1.0.0", "(ctx.claude / 'mine.json').write_text('1')")
+    project.upgrade()
+    (first,) = backup_ids(project)
+    project.python("1.1.0", "(ctx.claude / 'theirs.json').write_text('2')")
+    assert project.cli("upgrade", "--no-backup").returncode == 0
+
+    done = project.cli("restore", first, "--force")
+
+    assert done.returncode == 0, done.stderr
+    assert "theirs.json" not in done.stdout
+    assert (project.read("mine.json"), project.read("theirs.json")) == ("0", "2")
+    assert project.applied() == []
+
+
 def test_without_a_backup_nothing_is_copied(migrated: Project) -> None:
     assert migrated.cli("upgrade", "--no-backup").returncode == 0
 

@@ -7,6 +7,7 @@ import pytest
 
 from launcher_tree import link_environment
 from plugin_migrate.claude_code.calls import read
+from plugin_migrate.operations.create import convert
 from plugins import Shelf, table
 from project import Project
 
@@ -234,6 +235,62 @@ def test_a_call_that_changes_the_users_own_folder_says_so(client: Client, projec
         assert asked.endswith("; it works in the user's own folder")
     assert ask(client, f"{LAUNCHER} status --user") is None
     assert ask(client, f"{LAUNCHER} history --user") is None
+
+
+def taking_over(project: Project) -> None:
+    """Write what another tool has applied, and its folder."""
+    project.sql("1.0.0", "SELECT 1;")
+    project.sql("1.1.0", "SELECT 1;")
+    (project.root / "state.json").write_text("2")
+    (project.root / "old").mkdir()
+    (project.root / "old/1_add_users.sql").write_text("SELECT 1;")
+
+
+def test_taking_over_is_asked_about_with_what_it_means(client: Client, project: Project) -> None:
+    taking_over(project)
+    where = "2 of this project as applied, by state.json: 1.0.0 Step,"
+    general = "mark as applied what dbmate has applied"
+    outside = "mark as applied what json:/etc/x.json has applied"
+    asked = {
+        "baseline --from json:state.json --yes": f"mark {where} 1.1.0 Step (there 2)",
+        "baseline --from json:state.json": f"show, without doing it, what would mark {where}",
+        "baseline --from json:state.json -n": f"show, without doing it, what would mark {where}",
+        "baseline --from dbmate --yes": f"{general} (its plan cannot be shown: There is no state"
+        " database to read dbmate's ledger from)",
+        # Only shown, and asked about all the same.
+        "baseline --from json:/etc/x.json -n": f"show, without doing it, what would {outside} (its"
+        " plan cannot be shown: --from reads only below the project, and /etc/x.json is not);"
+        " it points elsewhere: --from json:/etc/x.json",
+        "baseline 1.1.0 -n": "show, without doing it, what would mark every migration up to 1.1.0"
+        " as applied, without running it",
+        "create --from sql old": "write 1 new migration file(s) for this project after those of sql"
+        " in old: 1.1.1-add-users.sql",
+        "create --from sql /etc": "write new migration files after those of sql /etc (its plan"
+        " cannot be shown: The folder holds no migration of sql's); it points elsewhere: --from sql"
+        " /etc",
+    }
+    for arguments, text in asked.items():
+        reason = ask(client, f"{LAUNCHER} {arguments}")
+        assert str(reason).startswith(f"plugin-migrate {arguments.split()[0]}: {text}")
+
+
+def test_the_question_reads_what_our_own_conversion_wrote(client: Client, project: Project) -> None:
+    """A hook has no PyYAML, and the headers that say it are YAML."""
+    folder = project.root / "old"
+    folder.mkdir()
+    (folder / "0007_add_users.sql").write_text("SELECT 1;")
+    convert(project.look(), "sql", str(folder))
+    (project.root / "state.json").write_text("7")
+    call = f"{LAUNCHER} baseline --from json:state.json --yes"
+    assert ask(client, call) == (
+        "plugin-migrate baseline: mark 1 of this project as applied, by state.json: 1.0.0 Add users"
+        " (there 7)"
+    )
+    file = project.migrations / "1.0.0-add-users.sql"
+    file.write_text(file.read_text().replace("from: sql 0007_add_users", "from: [sql 0007]"))
+    assert "its plan cannot be shown: a migration's header is more than plain lines" in str(
+        ask(client, call)
+    )
 
 
 def test_a_long_plan_is_cut(client: Client, project: Project) -> None:

@@ -107,9 +107,9 @@ def test_a_link_back_to_a_folder_above_it_leads_nowhere(folder: Path) -> None:
 
 
 def test_folders_without_end_are_refused_by_their_first(folder: Path) -> None:
-    (folder / Path(*["d"] * 199)).mkdir(parents=True)
-    assert len(list(walk(WalkedFolder.root(str(folder))))) == 199
-    (folder / Path(*["d"] * 200)).mkdir()
+    (folder / Path(*["d"] * 200)).mkdir(parents=True)
+    assert len(list(walk(WalkedFolder.root(str(folder))))) == 200
+    (folder / Path(*["d"] * 201)).mkdir()
     with pytest.raises(OSError, match="nested too deep") as caught:
         list(walk(WalkedFolder.root(str(folder))))
     assert caught.value.filename == str(folder / "d")

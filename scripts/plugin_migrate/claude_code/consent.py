@@ -109,7 +109,21 @@ def pointing_outside(options: Namespace, environment: Mapping[str, str]) -> list
             if not is_inside(os.path.realpath(path), root):
                 outside.append(f"--{name.replace('_', '-')}")
                 break
+    if takes_from_outside(options, environment):
+        outside.append("--from")
     return outside
+
+
+def takes_from_outside(options: Namespace, environment: Mapping[str, str]) -> bool:
+    """Return whether ``--from`` names something outside of the session's project."""
+    if not getattr(options, "origin", None):
+        return False
+    root = _project_of(environment)
+    if options.command == "create":
+        return not is_inside(os.path.realpath(options.name), root)
+    # Relative to the project, whose paths with `..` in them the program refuses.
+    path = options.origin.partition(":")[2].partition("#")[0]
+    return not is_inside(os.path.realpath(os.path.join(root, path)), root)
 
 
 def _project_of(environment: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ files that anybody may have written: they are shown as one line each, and cut.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
@@ -61,6 +62,8 @@ def question(options: Namespace, environment: Mapping[str, str]) -> str:
     ]
     if options.user and not options.plugin and _OWN_FOLDER not in text:
         text += f"; it works in {_OWN_FOLDER}"
+    if consent.takes_from_outside(options, environment):
+        elsewhere.append(f"--from {_shown(_origin(options))}")
     return text + (f"; it points elsewhere: {', '.join(elsewhere)}" if elsewhere else "")
 
 
@@ -76,7 +79,54 @@ def _planned(options: Namespace, environment: Mapping[str, str]) -> str:
         return _of_every_source(options, environment)
     if command == "verify" and not (options.all or options.plugin_dir or options.lint_only):
         return _of_verify(options, environment)
+    if options.command in ("baseline", "create") and options.origin and not options.plugin_dir:
+        try:
+            return _of_takeover(options, environment)
+        except ImportError:  # a hook has no PyYAML, and reads plain lines only
+            raise UsageError("a migration's header is more than plain lines") from None
     return _in_general(options)
+
+
+def _of_takeover(options: Namespace, environment: Mapping[str, str]) -> str:
+    workspace = _workspace(options, environment)
+    if options.command == "create":
+        return _of_conversion(options, workspace)
+    from ..operations.baseline import look
+    from ..takeover.origin import parse_origin
+
+    shown = look(workspace, parse_origin(options.origin))
+    said = {one.version: one.record.text for one in shown.matches}
+    named = [
+        f"{entry.version} {_described(Step('up', entry))}"
+        + (f" (there {_cut(said[entry.version])})" if entry.version in said else "")
+        for entry in shown.due
+    ]
+    # Without --yes only a terminal asks, and Claude's shell is none.
+    verb = (
+        "mark" if options.yes and not options.dry_run else "show, without doing it, what would mark"
+    )
+    where = f"by {_shown(shown.origin.ledger_in(workspace.shown(shown.file)))}"
+    count = f"{len(shown.due)} of {_whose(workspace)}"
+    return f"{verb} {count} as applied, {where}: {_first(named)}"
+
+
+def _of_conversion(options: Namespace, workspace: Workspace) -> str:
+    from ..operations.create import plan_conversion
+
+    version = Version.parse(options.version) if options.version is not None else None
+    folder = os.path.abspath(options.name)
+    found = plan_conversion(
+        survey_ahead(workspace), options.origin, folder, version=version, bump=options.bump
+    )
+    names = [_cut(os.path.basename(file.path)) for file in found.files]
+    return (
+        f"write {len(names)} new migration file(s) for {_whose(workspace)} after those of"
+        f" {_shown(found.tool)} in {_shown(options.name)}: {_first(names)}"
+    )
+
+
+def _origin(options: Namespace) -> str:
+    return f"{options.origin} {options.name}" if options.command == "create" else options.origin
 
 
 def _of_run(options: Namespace, environment: Mapping[str, str]) -> str:
@@ -141,10 +191,25 @@ def _steps(plan: Plan, whose: str) -> str:
 
 
 def _listed(steps: Sequence[Step]) -> str:
+    # The others are not described at all: each would be read.
     named = [f"{step.version} {_described(step)}" for step in steps[:_MOST_STEPS]]
-    if len(steps) > _MOST_STEPS:
-        named.append(f"and {len(steps) - _MOST_STEPS} more")
-    return ", ".join(named) or "no migration"
+    return _first(named, len(steps))
+
+
+def _first(named: Sequence[str], count: int | None = None) -> str:
+    """Return the first of what is named, and how many more there are.
+
+    Parameters:
+        count: of all, where not all are named.
+    """
+    more = (len(named) if count is None else count) - _MOST_STEPS
+    listed = [*named[:_MOST_STEPS], *([f"and {more} more"] if more > 0 else ())]
+    return ", ".join(listed) or "no migration"
+
+
+def _cut(text: str) -> str:
+    line = one_line(text)
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 
 
 def _described(step: Step) -> str:
@@ -153,7 +218,7 @@ def _described(step: Step) -> str:
     except Exception:  # it is broken, or its header is YAML and PyYAML is not here yet
         migration = step.entry.migration
         text = title_of(migration.slug) if migration else ""
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return _cut(text)
 
 
 def _workspace(options: Namespace, environment: Mapping[str, str]) -> Workspace:
@@ -179,13 +244,18 @@ def _whose(workspace: Workspace) -> str:
 
 def _in_general(options: Namespace) -> str:
     command = options.command
+    if command == "create" and options.origin:
+        return f"write new migration files after those of {_shown(_origin(options))}"
     if command == "create":
         return f"write a new migration file for {_shown(options.name)}"
     if command == "verify":
         kind = "read" if options.lint_only else "run on a copy, as code with your permissions,"
         return f"{kind} the migrations"
+    if command == "baseline" and options.origin:
+        return f"{_dry(options)}mark as applied what {_shown(options.origin)} has applied"
     if command == "baseline":
-        return f"mark every migration up to {_shown(options.target)} as applied, without running it"
+        target = _shown(options.target)
+        return f"{_dry(options)}mark every migration up to {target} as applied, without running it"
     if command == "renumber":
         return f"give another version to the migration {_shown(options.which)}"
     if command == "repair":

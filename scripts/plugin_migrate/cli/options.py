@@ -12,6 +12,22 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+# What `--from` completes; the modules that know more of them are imported when they are needed.
+READABLE = (
+    "user_version",
+    "dbmate",
+    "goose",
+    "golang-migrate",
+    "knex",
+    "alembic",
+    "drizzle",
+    "sqlite-utils",
+    "original",
+    "json:",
+)
+CONVERTIBLE = ("dbmate", "goose", "golang-migrate", "drizzle", "sql")
+
+
 def add_upgrade(parser: argparse.ArgumentParser) -> None:
     """Add what ``upgrade`` takes."""
     parser.add_argument(
@@ -75,20 +91,20 @@ def add_status(parser: argparse.ArgumentParser) -> None:
 
 def add_create(parser: argparse.ArgumentParser) -> None:
     """Add what ``create`` takes."""
-    parser.add_argument("name", metavar="NAME", help="a slug, such as add-oauth")
+    parser.add_argument(
+        "name", metavar="NAME|DIR", help="a slug, such as add-oauth; with --from a folder"
+    )
     parser.add_argument("--description", metavar="TEXT", help="one line (default: the name)")
+    # No defaults here: with --from, none of these three may be given.
     parser.add_argument(
         "--template",
         choices=("empty", "plugin", "schema", "data"),
-        default="empty",
-        help="what to start from (default: %(default)s)",
+        help="what to start from (default: empty)",
     )
     parser.add_argument(
-        "--language",
-        choices=("python", "sql", "typescript"),
-        default="python",
-        help="default: %(default)s",
+        "--language", choices=("python", "sql", "typescript"), help="default: python"
     )
+    _add_origin(parser, "TOOL", "convert the migrations of another tool in DIR", CONVERTIBLE)
     parser.add_argument("--version", metavar="X.Y.Z", help="its version (default: the next one)")
     parser.add_argument(
         "--bump",
@@ -128,7 +144,12 @@ def add_history(parser: argparse.ArgumentParser) -> None:
 
 def add_baseline(parser: argparse.ArgumentParser) -> None:
     """Add what ``baseline`` takes."""
-    parser.add_argument("target", metavar="X.Y.Z", help="the last version to mark")
+    parser.add_argument("target", nargs="?", metavar="X.Y.Z", help="the last version to mark")
+    _add_origin(parser, "SOURCE", "mark what another tool has applied: TOOL[:PATH[#KEY]]", READABLE)
+    parser.add_argument(
+        "-y", "--yes", action="store_true", help="with --from: mark it without asking"
+    )
+    _add_dry_run(parser, "show what would be marked, change nothing")
 
 
 def add_renumber(parser: argparse.ArgumentParser) -> None:
@@ -239,6 +260,14 @@ def _add_all(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all", action="store_true", help="the project's own migrations and those of its plugins"
     )
+
+
+def _add_origin(
+    parser: argparse.ArgumentParser, metavar: str, explained: str, words: tuple[str, ...]
+) -> None:
+    # Not `choices`: a tool whose migrations are programs is refused with a way out.
+    action = parser.add_argument("--from", dest="origin", metavar=metavar, help=explained)
+    action.completer = lambda **_: words  # type: ignore[attr-defined]  # argcomplete asks for it
 
 
 def _add_backup_option(parser: argparse.ArgumentParser) -> None:

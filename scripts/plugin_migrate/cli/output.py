@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from ..errors import MigrateError
+from ..errors import Interrupted, MigrateError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,6 +76,26 @@ class Output:
             shown = text(style_of(sys.stdout, self._environment, self.option))
             if not (sys.stdout.isatty() and _paged(shown)):
                 print(shown, flush=True)
+
+    def confirmed(self, text: Text, question: str) -> bool | None:
+        """Show something at the terminal and ask about it; anything but a yes is a no.
+
+        Returns:
+            The answer; ``None`` where nobody can be asked, and nothing was shown.
+
+        Raises:
+            Interrupted: the user gave up.
+        """
+        if self.is_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+            return None
+        print(text(style_of(sys.stdout, self._environment, self.option)))
+        try:
+            print(f"\n{question} [y/N] ", end="", flush=True)
+            answer = sys.stdin.readline()
+        except KeyboardInterrupt:
+            print()
+            raise Interrupted("Interrupted before anything was done") from None
+        return answer.strip().lower() in ("y", "yes")
 
     def failure(
         self,

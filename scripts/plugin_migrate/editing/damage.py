@@ -11,6 +11,7 @@ KEEP_ONE = "Claude Code takes the last one: keep the one that is meant, and run 
 _UTF_16 = re.compile("\udcff\udcfe|\udcfe\udcff|\ufeff?[^\0]\0|\0[^\0]")
 _BEGIN = re.compile(r"^<{7}(?: .*)?\r?$", re.MULTILINE)
 _MIDDLE = re.compile(r"^={7}\r?$", re.MULTILINE)
+_MARKER = re.compile(r"<{7}(?: |$)|={7}$|>{7}(?: |$)")
 _FINISH = re.compile(r"^>{7}(?: .*)?\r?$", re.MULTILINE)
 
 
@@ -51,12 +52,30 @@ def refuse_conflict(text: str, file: str, start: int = 0, end: int | None = None
     if begin is None or finish is None:
         return
     first, last = (text.count("\n", 0, marker.start()) + 1 for marker in (begin, finish))
-    raise StateUnreadable(
-        f"{file} cannot be edited: it holds the conflict markers of a merge,"
-        f" lines {first} to {last}",
+    raise _conflict(file, f"lines {first} to {last}", first)
+
+
+def refuse_marker(text: str, file: str, line: int) -> None:
+    """Refuse a line that is one of a merge's conflict markers.
+
+    Parameters:
+        text: the line.
+        file: the file's name for messages.
+        line: the line's number.
+
+    Raises:
+        StateUnreadable: with the file and the line.
+    """
+    if _MARKER.match(text):
+        raise _conflict(file, f"line {line}", line)
+
+
+def _conflict(file: str, where: str, line: int) -> StateUnreadable:
+    return StateUnreadable(
+        f"{file} cannot be edited: it holds the conflict markers of a merge, {where}",
         hint="Resolve the merge in this file, and run the command again.",
         file=file,
-        line=first,
+        line=line,
     )
 
 

@@ -53,6 +53,11 @@ def _read(path: Path, shown: str) -> str:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             return file.read()
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f"There is no file {shown} to edit; check that it exists, or write it first"
-        ) from None
+        raise missing(shown) from None
+
+
+def missing(shown: str) -> FileNotFoundError:
+    """Return the error for a file that is to be edited and is not there."""
+    return FileNotFoundError(
+        f"There is no file {shown} to edit; check that it exists, or write it first"
+    )

@@ -20,7 +20,7 @@ from ..errors import StateUnreadable
 from . import client_reading, damage
 from .files import edit_file
 from .splice import splice
-from .tree import EditableDict, TreeNode, fingerprint
+from .tree import EditableDict, TreeNode, fingerprint, refuse_dates
 from .yaml_text import Yaml
 from .yaml_tree import DuplicateKey, Unsupported, parse, parse_by_lines
 
@@ -83,6 +83,7 @@ def apply(text: str, new_value: dict[str, object], file: str = "the file") -> st
             would not read the result as it is meant.
         TypeError: ``new_value`` holds something that YAML cannot.
     """
+    refuse_dates(new_value, "the front matter")
     wanted = fingerprint(new_value, "the front matter")
     old_value = load(text, file)
     if fingerprint(old_value) == wanted:

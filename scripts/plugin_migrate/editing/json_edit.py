@@ -15,7 +15,7 @@ from ..errors import StateUnreadable
 from . import damage
 from .files import edit_file
 from .splice import Span, splice
-from .tree import Child, Kind, TreeNode, fingerprint
+from .tree import Child, Kind, TreeNode, fingerprint, refuse_dates
 
 _COMMENT = re.compile(r"//[^\r\n]*|/\*.*?\*/", re.DOTALL)
 _TRIVIA = re.compile(rf"(?:[ \t\r\n]+|{_COMMENT.pattern})*", re.DOTALL)
@@ -85,7 +85,18 @@ def apply(text: str, new_value: Any, file: str = "the file") -> str:
         lines = apply(text.replace("\r", "\n"), new_value, file)
         return lines.replace("\n", "\r")
     root = _JsonParser(text, file).document()
-    changed = splice(text, root, new_value, _Json(text, root))
+    return _spliced(text, root, new_value, _Json(text, root), file)
+
+
+def apply_line(text: str, new_value: Any, file: str = "the line") -> str:
+    """Do what `apply` does to a document that is one line, and has to stay one."""
+    root = _JsonParser(text, file).document()
+    return _spliced(text, root, new_value, _OneLine(text, root), file)
+
+
+def _spliced(text: str, root: TreeNode, new_value: Any, syntax: _Json, file: str) -> str:
+    refuse_dates(new_value)
+    changed = splice(text, root, new_value, syntax)
     if changed != text and fingerprint(load(changed, file)) != fingerprint(new_value):
         raise StateUnreadable(
             f"{file} cannot be changed safely",
@@ -188,7 +199,7 @@ class _Json:
     def __init__(self, text: str, root: TreeNode) -> None:
         self.newline = "\r\n" if "\r\n" in text else "\n"
         indented = _INDENTED.search(text)
-        self.indent_unit = indented[1] if indented else "  "
+        self.indent_unit: str | None = indented[1] if indented else "  "
         self.ascii = text.removeprefix("\ufeff").isascii() and bool(_ESCAPE.search(text))
         self.colon = next(filter(_COLON.fullmatch, _between(text, root)), ": ")
         usual = ", " if self.colon.endswith(" ") else ","
@@ -216,6 +227,14 @@ class _Json:
             separators=("," if indent else self.comma, self.colon),
         )
         return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+class _OneLine(_Json):
+    """The same where an empty pair of brackets is not opened over several lines."""
+
+    def __init__(self, text: str, root: TreeNode) -> None:
+        super().__init__(text, root)
+        self.indent_unit = None
 
 
 def _between(text: str, root: TreeNode) -> Iterator[str]:

@@ -109,7 +109,7 @@ def splice(text: str, root: TreeNode, new: Any, syntax: Syntax) -> str:
     if fingerprint(root.value()) == fingerprint(new):
         return text
     splicer = _Splicer(text, syntax)
-    if _can_enter(root, new):
+    if can_enter(root, new):
         changed = splicer.container(root, new, "")
     else:
         changed = syntax.child("", "", new, Span("", root.block), "")
@@ -124,7 +124,7 @@ class _Splicer:
     def container(self, node: TreeNode, new: Any, indent: str | None) -> str:
         """Return the text of a mapping or list, changed into ``new`` of the same kind."""
         cut = self._cut(node)
-        pairs = list(_pair(node, new))
+        pairs = list(pair_children(node, new))
         leads, orphans = self._leads(cut, {index for _, _, index in pairs})
         head, tail = cut.head, self._join([orphans, cut.tail])
         if not pairs:
@@ -167,7 +167,7 @@ class _Splicer:
         gap = self.text[child.label_end : node.start]
         if fingerprint(node.value()) == fingerprint(value):
             return label + gap + self.text[node.start : node.end]
-        if _can_enter(node, value) and (value or not node.block):
+        if can_enter(node, value) and (value or not node.block):
             return label + gap + self.container(node, value, place.indent)
         old = self.text[node.start : node.end] if node.kind == "scalar" else ""
         return self.syntax.child(label, gap, value, place, old)
@@ -318,11 +318,12 @@ class _Splicer:
         return last[0].startswith(self.syntax.line_comment) and "\n" not in chunk[last.end() :]
 
 
-def _can_enter(node: TreeNode, new: Any) -> bool:
+def can_enter(node: TreeNode, new: Any) -> bool:
+    """Tell whether a value becomes ``new`` by changes inside it, instead of as a whole."""
     return node.kind == kind_of(new) != "scalar" and not node.whole
 
 
-def _pair(node: TreeNode, new: Any) -> Iterator[tuple[str | None, Any, int | None]]:
+def pair_children(node: TreeNode, new: Any) -> Iterator[tuple[str | None, Any, int | None]]:
     """Yield key, value and the index of the old child to keep, for each child wanted."""
     if node.kind == "mapping":
         yield from _pair_entries(node, new)

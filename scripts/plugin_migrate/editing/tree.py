@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, time
 from typing import Any, Literal
 
 Kind = Literal["scalar", "mapping", "list"]
@@ -125,7 +126,26 @@ def fingerprint(value: object, where: str = "the document") -> object:
         return type(value), value
     if type(value) is float:
         return float, repr(value)
-    raise TypeError(
+    if isinstance(value, date | time):
+        return type(value), value.isoformat()
+    raise _unwritable(value, where)
+
+
+def refuse_dates(value: object, where: str = "the document") -> None:
+    """Refuse dates and times, for the formats that have none.
+
+    Raises:
+        TypeError: there is one in ``value``.
+    """
+    if isinstance(value, dict | list | tuple):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            refuse_dates(item, f"{where}[{key!r}]")
+    elif isinstance(value, date | time):
+        raise _unwritable(value, where)
+
+
+def _unwritable(value: object, where: str) -> TypeError:
+    return TypeError(
         f"{where} is of type {type(value).__name__}, but only dict, list, str, int, float, bool "
         "and None can be written"
     )

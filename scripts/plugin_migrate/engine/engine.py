@@ -33,6 +33,7 @@ from ..sandbox.live_paths import name_live
 from ..sandbox.signals import Signals, Stop
 from ..storage import sqlite
 from ..storage.files import discard
+from ..storage.translation import file_of
 from ..workspace import Workspace
 from .prepare import Prepared, count_shareable, result_of
 from .transaction import Transaction, in_own_transaction, make_ledger
@@ -405,7 +406,7 @@ class Engine:
         if isinstance(error, OSError):
             return StateUnreadable(
                 f"The step could not be carried out: {error.strerror or error}",
-                file=error.filename,
+                file=file_of(error),
                 hint="Check permissions and free space, then run the command again.",
             )
         raise error

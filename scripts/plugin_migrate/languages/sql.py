@@ -64,13 +64,12 @@ class SqlAction(NamedTuple):
             except sqlite3.Error as error:
                 if is_environmental(error):
                     raise  # the engine says what is wrong with the database
-                raise StepFailed(
-                    str(error),
-                    file=self.file,
-                    line=statement.line,
-                    details=(_shown(statement.text),),
-                    completed=number,
-                ) from error
+                details = (_shown(statement.text),)
+                failed = StepFailed(
+                    str(error), file=self.file, line=statement.line, details=details
+                )
+                failed.completed = number
+                raise failed from error
 
 
 class Sql:

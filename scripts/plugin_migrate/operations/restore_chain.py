@@ -60,6 +60,8 @@ def spans_of(
 ) -> dict[str, tuple[Backup, T, T]]:
     """Return for every path what stood there before the oldest run, and what the newest left.
 
+    A path whose oldest run kept no content (``--no-backup``) is not among them: it stays as it is.
+
     Parameters:
         kept: what one backup keeps, files or databases.
     """
@@ -68,7 +70,7 @@ def spans_of(
         for saved in kept(backup):
             newest = spans[saved.path][2] if saved.path in spans else saved
             spans[saved.path] = (backup, saved, newest)
-    return spans
+    return {path: span for path, span in spans.items() if span[0].is_complete}
 
 
 def refuse_gaps(

@@ -23,7 +23,7 @@ from ..storage.bookkeeping import refuse_links_and_special_files
 from ..storage.files import copy_open, discard, original
 from ..storage.live_database import copy_live
 from ..storage.state_tree import Found, StateTree, WalkedFolder, entries, followed
-from ..storage.translation import explaining
+from ..storage.translation import explaining, is_for_room
 from ..storage.unfinished import left_behind
 from ..survey import Survey
 from ..workspace import BESIDE, Workspace, is_inside
@@ -47,14 +47,15 @@ def shadow_of(workspace: Workspace) -> Iterator[Workspace]:
     durable.declare_disposable(folder)
     copier = _Copier(workspace, folder)
     hint = (
-        "Make it readable, or add it to `exclude` in .claude/plugin-migrate.yaml; for more room set"
-        " TMPDIR to a folder on a larger disk."
+        "Make it readable, move it away, or add it to `exclude` in .claude/plugin-migrate.yaml; for"
+        " more room set TMPDIR to a folder on a larger disk."
     )
     try:
         with explaining("The state cannot be copied", hint):
             yield copier.copy()
     except MigrateError as error:
-        name_live(error, copier.as_workspace())
+        if not is_for_room(error):  # the disk that is full is the copy's
+            name_live(error, copier.as_workspace())
         raise
     finally:
         discard(folder)

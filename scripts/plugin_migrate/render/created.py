@@ -8,12 +8,13 @@ from .style import Style, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..operations.create import Created
+    from ..operations.create import Conversion, Created
     from ..operations.init_plugin import PreparedPlugin
     from ..operations.renumber import Renumbered
     from ..workspace import Workspace
 
 
+_LONGEST_ENTRY = 40
 _DEPENDENCY = "plugin-migrate@plugin-migrate"
 _FUNCTIONS = {
     "python": "Implement up() and down() functions",
@@ -50,6 +51,61 @@ def created_text(created: Created, workspace: Workspace, style: Style, lead: str
 def created_json(created: Created, workspace: Workspace) -> dict[str, object]:
     """Return the keys of the ``create`` document."""
     return {"version": str(created.version), "path": workspace.shown(created.path)}
+
+
+def converted_text(done: Conversion, workspace: Workspace, style: Style, lead: str) -> str:
+    """Return which files were written for those of another tool, and what comes next.
+
+    Parameters:
+        lead: as for :func:`created_text`.
+    """
+    tick = style.paint("green", "✓")
+    lines = [f"{tick} Nothing to convert: all {len(done.known)} of {done.tool} are here already"]
+    if done.files:
+        lines = [f"{tick} Converted {len(done.files)} migration(s) of {done.tool}"]
+    for file in done.files:
+        way_back = "" if file.has_down else " (no way back)"
+        lines.append(f"  • {os.path.basename(file.path)} ← {_cut(file.entry)}{way_back}")
+    if done.files:
+        folder = os.path.dirname(done.files[0].path)
+        lines.append(f"  Path: {one_line(workspace.shown(folder))}/")
+        if done.known:
+            lines.append(f"  Converted before, and left as they are: {len(done.known)}")
+    lines += [f"  Left out, as {done.tool} does: {one_line(name)}" for name in done.left_out]
+    if done.is_late:
+        lines.append("  They stand below the current version, so they will be out of order.")
+    if done.files:
+        source = f"--from {done.tool}" if done.tool != "sql" else "--from SOURCE"
+        lines += [
+            "",
+            "Next steps:",
+            f"  1. Mark what is applied already: {lead}{style.call('baseline', source)}",
+            f"  2. Prove them: {lead}{style.call('verify', '--all')}",
+            f"  3. Run: {lead}{style.call('upgrade')}",
+        ]
+    return "\n".join(lines)
+
+
+def converted_json(done: Conversion, workspace: Workspace) -> dict[str, object]:
+    """Return the keys of the ``create`` document for what was converted."""
+    return {
+        "converted": [
+            {
+                "version": str(file.version),
+                "path": workspace.shown(file.path),
+                "record": file.entry,
+                "has_down": file.has_down,
+            }
+            for file in done.files
+        ],
+        "known": list(done.known),
+        "left_out": list(done.left_out),
+    }
+
+
+def _cut(entry: str) -> str:
+    text = one_line(entry)
+    return text if len(text) <= _LONGEST_ENTRY else f"{text[: _LONGEST_ENTRY - 1]}…"
 
 
 def renumbered_text(done: Renumbered, workspace: Workspace, style: Style) -> str:

@@ -1,4 +1,4 @@
-"""History, baselines, repairs and backups, as text and as JSON."""
+"""History, baselines, what is taken over, repairs and backups, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -7,17 +7,29 @@ from collections.abc import Callable, Sequence
 from ..engine.prepare import description_of
 from .style import Style, indented, one_line, printable
 from .table import table_text
+from .width import clip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..ledger.history import Event
+    from ..operations.baseline import Takeover
     from ..operations.repair import Repair
     from ..operations.restore import Restored
     from ..plan import Entry
     from ..storage.backups import Backup, Shelf
     from ..version import Version
+    from ..workspace import Workspace
 
 
+_LONGEST_RECORD = 40  # columns
+_RULES = {
+    "header": "its header",
+    "version": "version",
+    "number": "number",
+    "place": "place",
+    "name": "name",
+    "before": "comes before",
+}
 _OUTCOME_COLORS = {"done": "green", "failed": "red", "started": "yellow"}
 
 
@@ -63,14 +75,22 @@ def history_json(events: Sequence[Event]) -> dict[str, object]:
     return {"history": [asdict(event) for event in events]}
 
 
-def baseline_text(marked: Sequence[Entry], target: Version, style: Style) -> str:
-    """Return what a baseline marked."""
+def baseline_text(
+    marked: Sequence[Entry], target: Version, style: Style, is_dry: bool = False
+) -> str:
+    """Return what a baseline marked.
+
+    Parameters:
+        is_dry: it was a dry run, and nothing was marked.
+    """
     tick = style.paint("green", "✓")
     if not marked:
         return f"{tick} Nothing to mark: everything up to {target} is applied"
     lines = [f"{tick} Marked {len(marked)} migration(s) as applied, without running them"]
+    if is_dry:
+        lines = [f"Dry run: would mark {len(marked)} migration(s) as applied"]
     lines += [f"  • {entry.version} - {one_line(description_of(entry))}" for entry in marked]
-    return "\n".join(lines)
+    return "\n".join([*lines, *(["", "Nothing was changed."] if is_dry else [])])
 
 
 def baseline_json(marked: Sequence[Entry]) -> dict[str, object]:
@@ -81,6 +101,89 @@ def baseline_json(marked: Sequence[Entry]) -> dict[str, object]:
             for entry in marked
         ]
     }
+
+
+def takeover_text(shown: Takeover, workspace: Workspace, style: Style, is_dry: bool = False) -> str:
+    """Return which migrations another tool has applied, before they are marked.
+
+    Parameters:
+        is_dry: it was a dry run, and ends here.
+    """
+    where = one_line(shown.origin.ledger_in(workspace.shown(shown.file)))
+    tick = style.paint("green", "✓")
+    if not shown.matches:
+        return f"{tick} Nothing to mark: by {where}, nothing is applied"
+    lines = [f"Applied, by {where}:", _mapping_table(shown, style)]
+    if not shown.due:
+        lines += ["", f"{tick} Nothing to mark: all of it is applied here"]
+    elif is_dry:
+        lines += [
+            "",
+            f"Dry run: would mark {len(shown.due)} migration(s) as applied, without running them",
+            "",
+            "Nothing was changed.",
+        ]
+    return "\n".join(lines)
+
+
+def taken_over_text(shown: Takeover, workspace: Workspace, style: Style, is_new: bool) -> str:
+    """Return what was marked.
+
+    Parameters:
+        is_new: the reader has not seen yet what that rests on.
+    """
+    tick = style.paint("green", "✓")
+    lines = [takeover_text(shown, workspace, style), ""] if is_new else []
+    lines.append(f"{tick} Marked {len(shown.due)} migration(s) as applied, without running them")
+    lines += [
+        "",
+        "Next steps:",
+        f"  1. Prove them, and see what is pending: {style.call('verify', '--all')}",
+        "  2. Let the other tool apply nothing more here; what it keeps stays as it is",
+        f"  3. Run: {style.call('upgrade')}",
+    ]
+    return "\n".join(lines)
+
+
+def takeover_json(shown: Takeover, marked: Sequence[Entry]) -> dict[str, object]:
+    """Return the keys of the ``baseline`` document."""
+    return {
+        "marked": [
+            {"version": str(entry.version), "description": description_of(entry)}
+            for entry in marked
+        ],
+        "mapping": [
+            {
+                "version": str(entry.version),
+                "description": description_of(entry),
+                "record": record,
+                "rule": rule,
+                "applied": entry.applied is not None,
+            }
+            for entry, record, rule in _mapped(shown)
+        ],
+    }
+
+
+def _mapped(shown: Takeover) -> list[tuple[Entry, str | None, str]]:
+    """Return each migration with the record that it has, and the rule by which it is meant."""
+    found = {one.version: (one.record.text, one.rule) for one in shown.matches}
+    return [(entry, *found.get(entry.version, (None, "before"))) for entry in shown.entries]
+
+
+def _mapping_table(shown: Takeover, style: Style) -> str:
+    rows = [
+        [
+            str(entry.version),
+            description_of(entry),
+            clip(one_line(record or "-"), _LONGEST_RECORD),
+            _RULES[rule],
+            "applied" if entry.applied else "to mark",
+        ]
+        for entry, record, rule in _mapped(shown)
+    ]
+    headers = ["Version", "Description", "Recorded as", "Matched by", "Here"]
+    return table_text(headers, rows, style, "Description", ("Matched by", "Recorded as"))
 
 
 def repair_text(done: Sequence[Repair], style: Style, is_dry: bool = False) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, TypeVar
 
+    from ..editing.lines import Lines
     from ..engine.side_database import SideDatabase
     from .staging import Staging
 
@@ -154,6 +155,36 @@ class Context:
         from ..editing import front_matter
 
         return front_matter.edit(self._staged(path), self._shown(path))
+
+    def edit_toml(self, path: str | os.PathLike[str]) -> AbstractContextManager[Any]:
+        """Edit a TOML file as a mapping; what you do not change keeps its every byte.
+
+        Parameters:
+            path: relative to ``.claude/``, or a path below ``ctx.claude`` or ``ctx.project``.
+        """
+        from ..editing import toml
+
+        return toml.edit(self._staged(path), self._shown(path))
+
+    def edit_yaml(self, path: str | os.PathLike[str]) -> AbstractContextManager[Any]:
+        """Edit a YAML file as a Python value; what you do not change keeps its every byte.
+
+        Parameters:
+            path: relative to ``.claude/``, or a path below ``ctx.claude`` or ``ctx.project``.
+        """
+        from ..editing import yaml_edit
+
+        return yaml_edit.edit(self._staged(path), self._shown(path))
+
+    def edit_lines(self, path: str | os.PathLike[str]) -> AbstractContextManager[Lines]:
+        """Edit a file line by line, of any size, such as ``.gitignore``, ``.env`` or JSONL.
+
+        Parameters:
+            path: relative to ``.claude/``, or a path below ``ctx.claude`` or ``ctx.project``.
+        """
+        from ..editing import lines
+
+        return lines.edit(self._staged(path), self._shown(path))
 
     def close_databases(self) -> None:
         """End the connections to further databases."""

@@ -99,7 +99,9 @@ class Staging:
             StateUnreadable: something cannot be read, or the disk is full.
             Conflict: a file is being rewritten without a pause.
         """
-        hint = "Make it readable, or add it to `exclude` in .claude/plugin-migrate.yaml."
+        hint = (
+            "Make it readable, move it away, or add it to `exclude` in .claude/plugin-migrate.yaml."
+        )
         with explaining("The state cannot be copied", hint):
             os.makedirs(self.claude, mode=0o700, exist_ok=True)
             self._excluded = {}

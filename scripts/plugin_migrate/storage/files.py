@@ -116,7 +116,9 @@ def _copy_all(file: Original, copy: int) -> hashlib._Hash:
 
 
 def _require_copyable(file: Original, folder: str) -> None:
-    """Refuse a file that would take too long to copy, or more room than there is in ``folder``."""
+    """Refuse what is no file any more, takes too long to copy, or more room than ``folder`` has."""
+    if not stat.S_ISREG(file.status.st_mode):
+        raise OSError(errno.EBUSY, "it was replaced while it was being copied", file.path)
     size = file.status.st_size
     if size > _LARGEST_COPIED:
         raise OSError(

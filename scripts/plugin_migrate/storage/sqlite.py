@@ -214,14 +214,12 @@ def is_under_wal(header: bytes) -> bool:
 def open_for_writing(
     path: str,
     factory: type[C],
-    patience: float | None = None,
     foreign_keys: bool = False,
     options: str = "mode=rwc",
 ) -> C:
     """Return a connection with the settings the commit protocol needs.
 
-    It waits ``patience`` seconds for other programs, or as long as a step does; ``options`` are URI
-    parameters of SQLite's.
+    It waits for other programs as long as a step does; ``options`` are URI parameters of SQLite's.
 
     No transaction is open and none is opened implicitly. ``cache_spill=0``: a large transaction
     must not lock readers out before it commits. Statements are not cached, because a cached one
@@ -231,8 +229,7 @@ def open_for_writing(
         StateUnreadable: the file cannot be opened or is not a database.
     """
     require_writable(path)
-    timeout = WRITE_PATIENCE if patience is None else patience
-    connection = connect(path, factory, timeout, options)
+    connection = connect(path, factory, WRITE_PATIENCE, options)
     try:
         connection.execute("PRAGMA cache_spill=0")
         make_durable(connection, path)

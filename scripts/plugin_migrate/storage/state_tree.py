@@ -80,7 +80,7 @@ def entries(place: WalkedFolder, but: Container[str] = ()) -> Iterator[Found]:
     Raises:
         OSError: the folder cannot be read, or is nested too deep.
     """
-    if len(place.visited) > _DEEPEST:
+    if len(place.visited) > _DEEPEST + 1:  # the root is at no depth
         top = place.prefix.removeprefix(BESIDE).partition("/")[0]
         deep = os.path.join(place.visited[0], top)
         raise OSError(errno.ENAMETOOLONG, "folders are nested too deep", deep)

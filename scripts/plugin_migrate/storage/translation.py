@@ -54,7 +54,7 @@ def explaining(
         yield
     except OSError as error:
         why = error.strerror or error
-        raise StateUnreadable(f"{what}: {why}", file=error.filename, hint=hint) from error
+        raise StateUnreadable(f"{what}: {why}", file=file_of(error), hint=hint) from error
 
 
 def as_typed(error: Exception) -> MigrateError | None:
@@ -86,14 +86,24 @@ _SHOW_WHERE = "--verbose shows what was being read. Correct it, or put a backup 
 
 def of_system(error: OSError) -> StateUnreadable:
     """Return the error for a call that the system refused."""
-    file = error.filename if isinstance(error.filename, str) else None
-    if isinstance(error.filename, bytes):
-        file = os.fsdecode(error.filename)
+    file = file_of(error)
     return StateUnreadable(
         f"The state cannot be read or written: {error.strerror or error}",
         file=file,
         hint=way_out(error, file),
     )
+
+
+def file_of(error: OSError) -> str | None:
+    """Return the path that the system refused something for; of a descriptor's nobody knows it."""
+    if isinstance(error.filename, bytes):
+        return os.fsdecode(error.filename)
+    return error.filename if isinstance(error.filename, str) else None
+
+
+def is_for_room(error: MigrateError) -> bool:
+    """Return whether the disk that something was written to is full."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in _ROOM
 
 
 def way_out(error: OSError, file: str | None) -> str:

@@ -96,6 +96,9 @@ examples:
   plugin-migrate create add-oauth --description="Add OAuth support" --bump=minor
   plugin-migrate create split-users --template=schema --language=sql
   plugin-migrate create hotfix --version=1.1.5
+  plugin-migrate create --from dbmate db/migrations
+                                              the migrations of another tool as ours: dbmate,
+                                              goose, golang-migrate, drizzle, sql (001_name.sql)
 """
 _INIT_PLUGIN_EXAMPLES = """\
 examples:
@@ -124,6 +127,15 @@ examples:
 _BASELINE_EXAMPLES = """\
 examples:
   plugin-migrate baseline 1.2.0               a project whose state is at 1.2.0 already
+  plugin-migrate baseline --from dbmate --dry-run
+                                              what dbmate has applied, as migrations here
+  plugin-migrate baseline --from goose:.claude/app.db
+                                              mark it, by the ledger in this database
+  plugin-migrate baseline --from json:.claude/state.json#applied --yes
+                                              by a list or number in a file, without asking
+
+tools: user_version, dbmate, goose, golang-migrate, knex, alembic, drizzle, sqlite-utils, original,
+json; the path is relative to the project, and without one the state database is read
 """
 _REPAIR_EXAMPLES = """\
 examples:

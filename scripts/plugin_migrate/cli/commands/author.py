@@ -63,6 +63,8 @@ def run_create(invocation: Invocation) -> int:
     from ...survey import survey
 
     options = invocation.options
+    if options.origin is not None:
+        return _run_convert(invocation)
     create.require_slug(options.name)
     version = Version.parse(options.version) if options.version is not None else None
     workspace = invocation.workspace(create=True)
@@ -73,8 +75,8 @@ def run_create(invocation: Invocation) -> int:
         options.name,
         author=invocation.done_by,
         description=options.description,
-        template=options.template,
-        language=options.language,
+        template=options.template or "empty",
+        language=options.language or "python",
         version=version,
         bump=options.bump,
         refused=seen.refused,
@@ -83,6 +85,33 @@ def run_create(invocation: Invocation) -> int:
     invocation.output.result(
         lambda style: created_text(created, workspace, style, lead),
         lambda: created_json(created, workspace),
+    )
+    return 0
+
+
+def _run_convert(invocation: Invocation) -> int:
+    """Write the migrations of another tool as ours."""
+    import os
+
+    from ...operations.create import convert
+    from ...render.created import converted_json, converted_text
+    from ...survey import survey
+
+    options = invocation.options
+    for name in ("description", "template", "language"):
+        if getattr(options, name) is not None:
+            raise UsageError(
+                f"--{name} is for a new migration, and with --from the files say all of that",
+                hint="Leave it out.",
+            )
+    version = Version.parse(options.version) if options.version is not None else None
+    workspace = invocation.workspace(create=True)
+    folder = os.path.abspath(options.name)
+    done = convert(survey(workspace), options.origin, folder, version=version, bump=options.bump)
+    lead = "/" if invocation.environment.get("CLAUDECODE") else ""
+    invocation.output.result(
+        lambda style: converted_text(done, workspace, style, lead),
+        lambda: converted_json(done, workspace),
     )
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ...errors import MigrateError
@@ -13,9 +13,17 @@ from ...sandbox.authorizer import Refused
 from ...sandbox.context import Context
 from .. import sql_text
 from ..sql_text import Section
+from .line_calls import LineCalls
 from .values import decode, encode, merge
 
 Fields = dict[str, Any]
+
+_EDITORS: dict[str, Callable[[Context, str], AbstractContextManager[Any]]] = {
+    "json": Context.edit_json,
+    "front_matter": Context.edit_front_matter,
+    "toml": Context.edit_toml,
+    "yaml": Context.edit_yaml,
+}
 
 
 class Calls:
@@ -39,6 +47,9 @@ class Calls:
             "remove_database": lambda call: context.remove_database(call["path"]),
             "open": self._open,
             "close": self._close,
+            "open_lines": self._open_lines,
+            "lines": self._lines,
+            "close_lines": self._close_lines,
             # Answered, so that it comes before what the migration prints next.
             "log": lambda call: context.log(call["text"]),
         }
@@ -127,8 +138,7 @@ class Calls:
     # --- files -----------------------------------------------------------------------------------
 
     def _open(self, call: Fields) -> Fields:
-        editors = {"json": self._context.edit_json, "front_matter": self._context.edit_front_matter}
-        editor = editors[call["kind"]](call["path"])
+        editor = _EDITORS[call["kind"]](self._context, call["path"])
         value = editor.__enter__()
         number = max(self._edits, default=0) + 1
         self._edits[number] = editor, value, call["path"]
@@ -140,8 +150,25 @@ class Calls:
             raise TypeError(f"{path} must stay the kind of value it was: an object, or an array")
         editor.__exit__(None, None, None)
 
+    def _open_lines(self, call: Fields) -> Fields:
+        editor = self._context.edit_lines(call["path"])
+        number = max(self._edits, default=0) + 1
+        self._edits[number] = editor, LineCalls(editor.__enter__()), call["path"]
+        return {"id": number}
+
+    def _lines(self, call: Fields) -> object:
+        _, lines, _ = self._edits[call["id"]]
+        return lines.answer(call)
+
+    def _close_lines(self, call: Fields) -> None:
+        editor, lines, _ = self._edits.pop(call["id"])
+        lines.finish(call)
+        editor.__exit__(None, None, None)
+
     def _forget(self, call: Fields) -> None:
-        self._edits.pop(call["id"], None)
+        editor, _, _ = self._edits.pop(call["id"], (nullcontext(), None, ""))
+        # As an error in the block would: nothing is written.
+        editor.__exit__(GeneratorExit, GeneratorExit(), None)
 
 
 def _parameter(value: Any) -> object:

@@ -252,9 +252,21 @@ function text(value) {
 function edit(owner, kind, path, change) {
   const { id, value: encoded } = call(owner, 'open', { kind, path: text(path) });
   const value = decode(encoded);
-  const close = (result) => {
+  return editing(owner, id, value, change, (result) => {
     call(owner, 'close', { id, value: encodeDocument(result === undefined ? value : result, 'the document', []) });
-  };
+  });
+}
+
+function editLines(owner, path, change) {
+  const { id } = call(owner, 'open_lines', { path: text(path) });
+  const lines = new Lines((what, fields) => call(owner, 'lines', { id, do: what, ...fields }));
+  return editing(owner, id, lines, change, () => {
+    call(owner, 'close_lines', { id, changes: lines[CHANGES]() });
+  });
+}
+
+/** Hand `value` to the author's function, which may be async, and `close` the edit when it is done. */
+function editing(owner, id, value, change, close) {
   const forget = (error) => {
     tell(owner, 'forget', { id });
     throw error;
@@ -266,6 +278,136 @@ function edit(owner, kind, path, change) {
     forget(error);
   }
   return isPromise(result) ? result.then(close, forget) : close(result);
+}
+
+const CHANGES = Symbol('changes');
+
+/** The lines of a file, which come in batches. */
+class Lines {
+  #ask;
+  #batch = [];
+
+  constructor(ask) {
+    this.#ask = ask;
+  }
+
+  [Symbol.iterator]() {
+    return this.#each(null);
+  }
+
+  containing(wanted) {
+    return this.#each(text(wanted));
+  }
+
+  append(line) {
+    this.#ask('append', { line: encodeLine(line) });
+  }
+
+  *#each(containing) {
+    this.#ask('begin', { containing });
+    for (;;) {
+      const texts = this.#ask('next', { changes: this[CHANGES]() });
+      if (texts.length === 0) return;
+      this.#batch = texts.map((text, place) => new Line(this.#ask, place, text));
+      for (const line of this.#batch) {
+        yield line;
+        line[CHANGES](); // it has been passed
+      }
+    }
+  }
+
+  /** What was done to the lines of the batch, which are given away with this. */
+  [CHANGES]() {
+    const done = this.#batch.map((line, place) => [place, line[CHANGES]()]);
+    this.#batch = [];
+    return done.filter(([, what]) => what !== null);
+  }
+}
+
+class Line {
+  #ask;
+  #place;
+  #text;
+  #value;
+  #hasValue = false;
+  #isSet = false;
+  #isRemoved = false;
+  #before = [];
+  #after = [];
+  #done; // once it has been passed
+
+  constructor(ask, place, text) {
+    this.#ask = ask;
+    this.#place = place;
+    this.#text = text;
+  }
+
+  get text() {
+    if (!this.#hasValue || this.#done !== undefined) return this.#text;
+    return this.#ask('text', { line: this.#place, value: this.#encoded() });
+  }
+
+  set text(value) {
+    this.#requireOpen();
+    this.#text = text(value);
+    this.#isSet = true;
+    this.#hasValue = false;
+  }
+
+  get value() {
+    this.#requireOpen();
+    if (!this.#hasValue) {
+      const fields = { line: this.#place, text: this.#isSet ? this.#text : null };
+      this.#value = decode(this.#ask('value', fields));
+      this.#hasValue = true;
+    }
+    return this.#value;
+  }
+
+  set value(value) {
+    this.value; // it is JSON, so that only what differs is changed
+    this.#value = value;
+  }
+
+  remove() {
+    this.#requireOpen();
+    this.#isRemoved = true;
+  }
+
+  insertBefore(line) {
+    this.#requireOpen();
+    this.#before.push(encodeLine(line));
+  }
+
+  insertAfter(line) {
+    this.#requireOpen();
+    this.#after.push(encodeLine(line));
+  }
+
+  #requireOpen() {
+    if (this.#done !== undefined) {
+      throw new Error('this line has been passed: change a line before the loop goes on to the next one');
+    }
+  }
+
+  #encoded() {
+    return encodeDocument(this.#value, 'the line', []);
+  }
+
+  [CHANGES]() {
+    if (this.#done === undefined) {
+      const lines = { before: this.#before, after: this.#after, isRemoved: this.#isRemoved };
+      const isSame = !this.#isRemoved && this.#before.length + this.#after.length === 0;
+      if (this.#hasValue) this.#done = { ...lines, value: this.#encoded() };
+      else if (this.#isSet) this.#done = { ...lines, text: this.#text };
+      else this.#done = isSame ? null : lines;
+    }
+    return this.#done;
+  }
+}
+
+function encodeLine(line) {
+  return typeof line === 'string' ? { text: line } : { value: encodeDocument(line, 'the line', []) };
 }
 
 function makeContext(owner, claude, project) {
@@ -287,6 +429,15 @@ function makeContext(owner, claude, project) {
     },
     editFrontMatter(path, change) {
       return edit(owner, 'front_matter', path, change);
+    },
+    editToml(path, change) {
+      return edit(owner, 'toml', path, change);
+    },
+    editYaml(path, change) {
+      return edit(owner, 'yaml', path, change);
+    },
+    editLines(path, change) {
+      return editLines(owner, path, change);
     },
     log(...values) {
       const words = values.map((value) => (typeof value === 'string' ? value : inspect(value)));

@@ -2,13 +2,15 @@
 
 They travel as JSON. What JSON or JavaScript's numbers cannot hold is wrapped: ``{"$i": "digits"}``
 an integer beyond 2^53, ``{"$f": "NaN"}`` a float, ``{"$b": "base64"}`` bytes, and ``{"$o": {...}}``
-a mapping with a key that could be taken for one of these.
+a mapping with a key that could be taken for one of these. The dates and times of TOML, of which
+JavaScript has only one kind, go there as text.
 """
 
 from __future__ import annotations
 
 import base64
 import math
+from datetime import date, time
 from typing import Any
 
 from ...editing.pairing import pair
@@ -26,6 +28,8 @@ def encode(value: Any) -> Any:
         return [encode(item) for item in value]
     if isinstance(value, bytes):
         return {"$b": base64.b64encode(value).decode()}
+    if isinstance(value, date | time):
+        return value.isoformat()
     if isinstance(value, int) and not -_SAFE <= value <= _SAFE:
         return {"$i": str(value)}
     if isinstance(value, float) and not math.isfinite(value):
@@ -62,7 +66,17 @@ def merge(old: Any, new: Any) -> Any:
     if isinstance(old, list) and isinstance(new, list):
         old[:] = _merged_items(old, new)
         return old
+    if isinstance(old, date | time) and isinstance(new, str):
+        return _moment(type(old), new)
     return new
+
+
+def _moment(kind: type[date | time], text: str) -> date | time | str:
+    """Return what takes the place of a date or time: another of its kind, if the text is one."""
+    try:
+        return kind.fromisoformat(text)
+    except ValueError:
+        return text
 
 
 def _merge_mapping(old: EditableDict, new: dict[str, Any]) -> EditableDict:
@@ -107,6 +121,8 @@ def _likeness(value: Any) -> Any:
         return "mapping", tuple((key, _likeness(value[key])) for key in keys)
     if isinstance(value, (list, tuple)):
         return "list", tuple(map(_likeness, value))
+    if isinstance(value, date | time):
+        return "str", value.isoformat()
     if isinstance(value, float):
         return "number", int(value) if value.is_integer() else repr(value)
     if isinstance(value, int) and not isinstance(value, bool):
