@@ -65,6 +65,17 @@ def test_status_imports_only_what_it_needs(project: Project, options: list[str])
     assert not modules & COSTLY
 
 
+def test_records_of_what_git_carries_cost_status_no_module(project: Project) -> None:
+    (project.root / ".git").mkdir()
+    project.python("1.0.0", "(ctx.claude / 'new').touch()", "(ctx.claude / 'new').unlink()")
+    project.upgrade()
+    assert (project.claude / "plugin-migrate.applied/1.0.0-step").exists()
+    modules = imported(project, "status")
+    ours = {name.partition(".")[2] for name in modules if name.startswith("plugin_migrate.")}
+    assert ours <= OF_STATUS
+    assert not modules & COSTLY
+
+
 def test_nothing_pending_imports_little_more(project: Project) -> None:
     add_tables(project, 3)
     project.upgrade()

@@ -185,7 +185,7 @@ def test_pending_below_the_current_version_is_out_of_order():
     entries = entries_of([v("1.0.0"), v("1.2.0"), v("1.3.0")], [v("1.2.0")])
     states = [entry.state for entry in entries]
     assert states == [State.OUT_OF_ORDER, State.APPLIED, State.PENDING]
-    assert {entry.state for entry in entries if not entry.applied} == UNAPPLIED
+    assert {entry.state for entry in entries if not entry.applied} < UNAPPLIED
 
 
 def test_a_changed_final_newline_is_no_modification():

@@ -259,6 +259,18 @@ class DatabaseReplaced(Conflict):
     """Somebody put another file in a database's place while a step was running."""
 
 
+class HistoryLacksTree(MigrateError):
+    """Git's history does not hold the files that a migration's database half needs."""
+
+    code = "history_lacks_tree"
+
+
+class WouldDropRows(MigrateError):
+    """Rolling a database half back would drop what git's files cannot give back."""
+
+    code = "would_drop_rows"
+
+
 class NeedsRepair(MigrateError):
     """Recovery found something that only the user can decide."""
 

@@ -59,6 +59,11 @@ class Migration(NamedTuple):
     checksum: str
     text: str | None
 
+    @property
+    def stem(self) -> str:
+        """The name of the file without its ending."""
+        return f"{self.version}-{self.slug}"
+
 
 class RefusedFile(NamedTuple):
     """A file that is meant as a migration and cannot be applied for its name.

@@ -24,11 +24,15 @@ class State(Enum):
     MISSING = "missing"
     OUT_OF_ORDER = "out of order"
     INTERRUPTED = "interrupted"
+    FILES_ONLY = "files only"
+    DATABASE_ONLY = "database only"
 
 
 # As the target of a downgrade: everything, also a migration that somebody called 0.0.0.
 NOTHING = Version(0, 0, 0)
-UNAPPLIED = frozenset({State.PENDING, State.OUT_OF_ORDER})
+UNAPPLIED = frozenset({State.PENDING, State.OUT_OF_ORDER, State.FILES_ONLY})
+# Git has brought or taken one half of these: the files, and not the databases.
+HALVES = frozenset({State.FILES_ONLY, State.DATABASE_ONLY})
 
 
 class Applied(NamedTuple):
@@ -44,6 +48,34 @@ class Applied(NamedTuple):
     applied_by: str | None
     execution_time_ms: int
     checksum: str
+
+
+class KnownRecord(NamedTuple):
+    """A committed record that the ledger knows: its file's name, and the checksum of its text."""
+
+    name: str
+    checksum: str
+
+
+class Records(NamedTuple):
+    """Which migrations' effect the files carry, by the committed records.
+
+    ``standing`` holds the checksums of those that stand with the files by their names, ``None``
+    for one that the ledger does not know; ``known``, by version, those that stood there with what
+    is applied.
+    """
+
+    standing: Mapping[str, str | None] = {}
+    known: Mapping[Version, KnownRecord] = {}
+
+    def stands_for(self, migration: Migration) -> bool:
+        """Return whether a migration's record is there."""
+        return migration.stem in self.standing
+
+    def is_gone(self, version: Version) -> bool:
+        """Return whether a migration's record was there and is not any more, or is another."""
+        known = self.known.get(version)
+        return known is not None and self.standing.get(known.name) != known.checksum
 
 
 class Entry(NamedTuple):
@@ -88,6 +120,7 @@ def entries_from(
     applied: Mapping[Version, Applied],
     interrupted: frozenset[Version] = frozenset(),
     stored: Mapping[Version, str] = {},
+    records: Records | None = None,
 ) -> tuple[Entry, ...]:
     """Return the state of every version that the folder or the ledger knows, in version order.
 
@@ -98,7 +131,9 @@ def entries_from(
             on their way.
         stored: the sources of what is :func:`doubtful` as they were when applied, because a
             changed final newline is not drift.
+        records: what git has brought or taken of the files, if it may have.
     """
+    records = records or Records()
     files = {migration.version: migration for migration in migrations}
     current = max(applied, default=None)
     entries = []
@@ -107,6 +142,10 @@ def entries_from(
         migration, row = files.get(version), applied.get(version)
         if version in interrupted:
             state = State.INTERRUPTED
+        elif row is None and migration is not None and records.stands_for(migration):
+            state = State.FILES_ONLY
+        elif row is not None and records.is_gone(version):
+            state = State.DATABASE_ONLY
         elif row is None:
             late = current is not None and version < current
             state = State.OUT_OF_ORDER if late else State.PENDING
@@ -144,6 +183,8 @@ def current_version(entries: Iterable[Entry]) -> Version | None:
 def ahead(entries: Iterable[Entry]) -> tuple[Version, ...]:
     """Return the applied versions above the newest file: the files went back to an older state.
 
+    But for those of which git took the files back, which have a state of their own.
+
     A file that is missing below the newest one is no sign of that: old ones are cleaned up.
     """
     entries = tuple(entries)
@@ -151,7 +192,8 @@ def ahead(entries: Iterable[Entry]) -> tuple[Version, ...]:
     return tuple(
         entry.version
         for entry in entries
-        if entry.applied and (newest is None or entry.version > newest)
+        if entry.applied and entry.state is not State.DATABASE_ONLY
+        if newest is None or entry.version > newest
     )
 
 
@@ -172,11 +214,13 @@ def plan_upgrade(
     Raises:
         UnknownTarget: no migration has the target version.
         UsageError: there are fewer pending migrations than ``count``.
-        PlanRefused: something is modified or interrupted, or ``strict`` found one out of order.
+        PlanRefused: something is modified or interrupted, git took files back whose database half
+            is here, or ``strict`` found one out of order.
     """
     if target is not None:
         require_known(entries, target)
     _refuse_unsettled(entries)
+    _refuse_taken_back(entries)
     pending = [entry for entry in entries if entry.state in UNAPPLIED]
     if count is not None and pending and count > len(pending):
         raise UsageError(
@@ -261,6 +305,7 @@ def plan_redo(entries: Sequence[Entry], count: int = 1) -> tuple[Plan, Plan]:
         PlanRefused: something is modified or interrupted, or has no file to be applied from.
     """
     back = plan_downgrade(entries, count=count)
+    _refuse_taken_back(step.entry for step in back.steps)
     gone = [step.version for step in back.steps if step.entry.migration is None]
     if gone:
         raise PlanRefused(
@@ -271,31 +316,6 @@ def plan_redo(entries: Sequence[Entry], count: int = 1) -> tuple[Plan, Plan]:
     again = sorted((step.entry for step in back.steps), key=lambda entry: entry.version)
     pending = [entry._replace(state=State.PENDING, applied=None) for entry in again]
     return back, Plan("up", tuple(Step("up", entry) for entry in pending))
-
-
-def plan_back_to_files(entries: Sequence[Entry]) -> Plan:
-    """Return the rollback of everything above the newest migration that has a file.
-
-    What a plugin's user needs after the plugin went back to an older version.
-
-    Raises:
-        PlanRefused: something is modified or interrupted.
-    """
-    newest = max((entry.version for entry in entries if entry.migration), default=NOTHING)
-    return plan_downgrade(entries, target=newest)
-
-
-def after_rollback(entries: Sequence[Entry], plan: Plan) -> tuple[Entry, ...]:
-    """Return the entries as they will be once ``plan`` has rolled back what has no file."""
-    gone = {step.version for step in plan.steps}
-    stay = [entry for entry in entries if entry.version not in gone]
-    current = current_version(stay)
-    return tuple(
-        entry._replace(state=State.PENDING)
-        if entry.state is State.OUT_OF_ORDER and (current is None or entry.version > current)
-        else entry
-        for entry in stay
-    )
 
 
 class Rehearsal(NamedTuple):
@@ -360,6 +380,18 @@ def _refuse_unsettled(entries: Sequence[Entry]) -> None:
         raise PlanRefused(
             f"{len(interrupted)} migration(s) were interrupted: {_listed(interrupted)}",
             hint=("See what is left to decide with: ", Call("repair")),
+        )
+
+
+def _refuse_taken_back(entries: Iterable[Entry]) -> None:
+    taken = [entry.version for entry in entries if entry.state is State.DATABASE_ONLY]
+    if taken:
+        raise PlanRefused(
+            f"Git took back the files of {len(taken)} applied migration(s): {_listed(taken)}",
+            hint=(
+                "Go to the branch that has them, or bring the database to what stands here: ",
+                Call("sync"),
+            ),
         )
 
 

@@ -11,13 +11,18 @@ if TYPE_CHECKING:
 
 
 class StepResult(NamedTuple):
-    """A step that has happened, durably."""
+    """A step that has happened, durably.
+
+    ``from_ledger`` tells that its file is gone; ``is_half`` that it changed the databases only,
+    because git had brought or taken its files already.
+    """
 
     version: Version
     description: str
     direction: str
     duration_ms: int
     from_ledger: bool
+    is_half: bool = False
 
 
 class Reporter:

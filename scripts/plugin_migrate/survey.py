@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .ledger.read import Ledger, read_ledger, read_sources
+from .ledger.read import Ledger, read_ledger, read_sources, standing_records
 from .migration import Misnamed, RefusedFile, misnamed_in, read_folder
-from .plan import Entry, Plan, current_version, doubtful, entries_from, refuse_unnamed
+from .plan import (
+    Entry,
+    Plan,
+    Records,
+    current_version,
+    doubtful,
+    entries_from,
+    refuse_unnamed,
+)
 from .values import NamedTuple
 from .version import Version
 from .workspace import Workspace
@@ -78,5 +86,6 @@ def _survey(workspace: Workspace, ledger: Ledger, interrupted: frozenset[Version
     migrations, refused = read_folder(workspace.migrations, known)
     stored = read_sources(workspace, doubtful(migrations, ledger.applied))
     texts = {version: source.text for version, source in stored.items()}
-    entries = entries_from(migrations, ledger.applied, interrupted, texts)
+    records = Records(standing_records(workspace, ledger), ledger.recorded)
+    entries = entries_from(migrations, ledger.applied, interrupted, texts, records)
     return Survey(workspace, entries, ledger, misnamed_in(workspace.migrations), refused)

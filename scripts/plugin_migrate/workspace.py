@@ -15,6 +15,7 @@ from .values import NamedTuple
 
 BOOKKEEPING_NAME = ".plugin-migrate"
 SOURCES_NAME = "sources"
+RECORDS_NAME = "plugin-migrate.applied"
 DEFAULT_MIGRATIONS = "core/versioning/migrations"
 DEFAULT_DATABASE = "orchestration/db/orchestration.db"
 # How the path of what lies beside `.claude/` begins, and a root that is all of `.claude/`.
@@ -64,6 +65,12 @@ class Workspace(NamedTuple):
         if self.source is None:
             return self.bookkeeping
         return os.path.join(self.sources, self.source)
+
+    @property
+    def records(self) -> str:
+        """Where the committed records of this source are; a shadow copy has none of its own."""
+        folder = os.path.join(self.live_claude or self.claude, RECORDS_NAME)
+        return folder if self.source is None else os.path.join(folder, "plugins", self.source)
 
     @property
     def sources(self) -> str:

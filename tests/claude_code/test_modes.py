@@ -40,7 +40,7 @@ ASKED = {
     "create x": "write a new migration file for x",
     "create x --migrations fixtures/x": "it points elsewhere: --migrations fixtures/x",
     "status --project /": "it points elsewhere: --project /",
-    "sync": "bring the state of plugins to the installed versions",
+    "sync": "bring the state in step with git's files and the installed plugins",
     "baseline 1.1.0": "mark every migration up to 1.1.0 as applied",
     "repair": "settle edited or interrupted migrations",
     "restore x": "go back to the backup x",

@@ -36,18 +36,32 @@ def on_main(project: Project, git: Git) -> Project:
     return project
 
 
-def test_check_fails_where_the_state_is_ahead_of_the_branch(on_main: Project) -> None:
+def test_check_fails_where_git_took_the_files_back(on_main: Project) -> None:
     done = on_main.cli("check")
 
     assert done.returncode == 1
-    assert "1 newer than every file" in done.stdout
+    assert "1 database only" in done.stdout
+    assert "Git took back the files of 1: 1.1.0" in on_main.cli("doctor").stdout
 
 
-def test_no_command_that_status_proposes_changes_or_breaks_anything(
+def test_no_command_that_status_proposes_changes_files_or_fails(on_main: Project, git: Git) -> None:
+    text = on_main.cli("status").stdout
+    proposed = re.findall(r"plugin-migrate (.*)", text)
+
+    assert [shlex.split(call) for call in proposed] == [["sync"]]
+    done = on_main.cli("sync")
+    assert done.returncode == 0, done.stderr
+    assert "1.1.0 - Step (the database only: git took back its files" in done.stdout
+    assert git("status", "--porcelain", cwd=on_main.root) == ""
+    assert on_main.cli("check").returncode == 0
+
+
+def test_what_was_applied_before_there_were_records_is_left_to_its_user(
     on_main: Project, git: Git
 ) -> None:
-    assert on_main.cli("downgrade", "1.0.0").returncode == 1  # git took the files back already
-
+    with on_main.connect() as connection:
+        connection.execute("DELETE FROM plugin_migrate_facts")
+        connection.commit()
     text = on_main.cli("status").stdout
     proposed = re.findall(r"plugin-migrate (.*)", text)
 
@@ -55,17 +69,19 @@ def test_no_command_that_status_proposes_changes_or_breaks_anything(
     before = on_main.look().entries
     shown = on_main.cli(*shlex.split(proposed[0]))
     assert "KeyError: 'new'" in shown.stderr  # which is the answer to what a rollback would do
+    assert "nothing to do" in on_main.cli("sync").stdout
     assert on_main.look().entries == before
     assert git("status", "--porcelain", cwd=on_main.root) == ""
 
 
 def test_going_back_to_the_branch_settles_it(on_main: Project, git: Git) -> None:
-    assert "go to the branch that has them" in on_main.cli("status").stdout
+    assert "Go to the branch that has them" in on_main.cli("status").stdout
 
     git("checkout", "-q", "feature", cwd=on_main.root)
 
     assert on_main.cli("check").returncode == 0
     assert on_main.cli("downgrade").returncode == 0
-    git("checkout", "-q", "--", ".claude/settings.json", cwd=on_main.root)
+    git("checkout", "-q", "--", ".claude", cwd=on_main.root)
+    assert "Files only" in on_main.cli("status").stdout
     git("checkout", "-q", "main", cwd=on_main.root)
     assert on_main.cli("check").returncode == 0

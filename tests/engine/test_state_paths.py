@@ -267,6 +267,15 @@ def test_an_excluded_pattern_holds_beside_too(project: Project) -> None:
     project.upgrade()
 
 
+def test_where_state_is_beside_claude_too_git_gets_no_record(beside: Project) -> None:
+    (beside.root / ".git").mkdir()
+    beside.upgrade()
+    assert is_new(beside)
+    assert not (beside.claude / "plugin-migrate.applied").exists()
+    beside.downgrade()
+    assert not is_new(beside)
+
+
 # --- what is refused ------------------------------------------------------------------------------
 
 ENTRIES = {

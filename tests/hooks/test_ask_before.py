@@ -205,7 +205,8 @@ def test_the_question_shows_the_plan(client: Client, project: Project) -> None:
         " project: 1.0.0 First",
         "doctor": "look at this machine and project, and ask node, bun, deno and claude their"
         " versions",
-        "sync": "bring the state of plugins to the installed versions, forward or back",
+        "sync": "bring the state in step with git's files and the installed plugins, forward or"
+        " back",
     }
     for arguments, text in asked.items():
         command = arguments.split()[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from plugin_migrate.errors import HistoryLacksTree
 from plugin_migrate.render.rehearsal import verified_text
 from plugin_migrate.render.style import Style
 from project import Project
@@ -30,7 +31,7 @@ MOVE_BACK = """
     """
 SETTINGS = '{"model": "opus", "todo": ["write tests", "cut a release"]}\n'
 IGNORED = "/.claude/orchestration/\n*.db\n"
-LOST = "after a pull: the state database: table todo has 2 row(s) missing"
+LOST = "for others: .claude/settings.json is not committed as it is"
 
 
 def committed(project: Project, git: Git, ignored: str = IGNORED) -> None:
@@ -65,27 +66,39 @@ def moving(project: Project) -> Project:
     return project
 
 
-def test_rows_that_a_new_clone_does_not_get_are_shown_and_it_does_not_get_them(
+def test_whoever_clones_gets_the_rows_and_verify_says_so(moving: Project, git: Git) -> None:
+    committed(moving, git)
+
+    document = json.loads(moving.cli("verify", "--format=json").stdout)["migrations"][0]
+
+    assert (document["idempotent"], document["keeps_rows"]) == (True, True)
+    moving.upgrade()
+    commit(moving, git)
+    clone = cloned(moving, git)
+    clone.upgrade()
+    assert titles(moving) == titles(clone) == ["write tests", "cut a release"]
+
+
+def test_values_that_are_not_committed_are_shown_and_a_clone_is_refused(
     moving: Project, git: Git
 ) -> None:
     committed(moving, git)
+    moving.write("settings.json", SETTINGS.replace("a release", "it"))
 
     done = moving.cli("verify")
     document = json.loads(moving.cli("verify", "--format=json").stdout)["migrations"][0]
 
     assert done.returncode == 0
     assert "│ files only   │" in done.stdout
-    assert f"  {LOST}\n    - (1, 'write tests')\n    - (2, 'cut a release')\n" in done.stdout
-    assert "Commit the state database too, or let up also keep the values" in done.stdout
+    assert f"  {LOST}\n    Git carries the files, and not the databases" in done.stdout
+    assert "Commit the files as they are now, then upgrade" in done.stdout
     assert done.stdout.endswith(
         "✓ 1 migration(s) verified, but whoever pulls gets no rows of 1.0.0\n"
     )
     assert (document["idempotent"], document["keeps_rows"]) == (True, False)
     moving.upgrade()
     commit(moving, git)
-    clone = cloned(moving, git)
-    clone.upgrade()
-    assert (titles(moving), titles(clone)) == (["write tests", "cut a release"], [])
+    assert isinstance(cloned(moving, git).failure(), HistoryLacksTree)
 
 
 def test_where_git_carries_the_database_too_nothing_is_said_and_nothing_is_lost(
@@ -116,44 +129,16 @@ def test_who_commits_nothing_is_not_bothered(
     assert "yes" in verified_text([found], str, Style(), lint_only=False)
 
 
-def test_an_up_that_copes_keeps_the_rows_also_in_a_clone(project: Project, git: Git) -> None:
-    project.write("settings.json", SETTINGS)
-    project.python(
-        "1.0.0",
-        """
-        ctx.db.execute("CREATE TABLE todo (id INTEGER PRIMARY KEY, title TEXT NOT NULL)")
-        with ctx.edit_json("settings.json") as settings:
-            if "todo" in settings:
-                (ctx.claude / "todo.json").write_text(json.dumps(settings.pop("todo")))
-        titles = json.loads((ctx.claude / "todo.json").read_text())
-        ctx.db.executemany("INSERT INTO todo (title) VALUES (?)", [(one,) for one in titles])
-        """,
-        MOVE_BACK + '(ctx.claude / "todo.json").unlink()',
-        top="import json",
-    )
-    committed(project, git)
-
-    found = verified(project)["1.0.0"]
-
-    assert (found.reversible, found.idempotent, found.keeps_rows) == (True, True, True)
-    project.upgrade()
-    commit(project, git)
-    clone = cloned(project, git)
-    clone.upgrade()
-    assert titles(clone) == ["write tests", "cut a release"]
-    assert git("status", "--porcelain", cwd=clone.root) == ""
-
-
 def test_rows_of_a_further_database_count_as_well(project: Project, git: Git) -> None:
     project.write("settings.json", SETTINGS)
     project.python("1.0.0", MOVE.replace("ctx.db.", 'ctx.database("notes.db").'))
     committed(project, git)
+    project.write("settings.json", '{"todo": []}')
 
     found = verified(project)["1.0.0"]
 
     assert found.keeps_rows is False
-    what = "after a pull: .claude/notes.db: table todo has 2 row(s) missing"
-    assert [one.what for one in found.differences] == [what]
+    assert [one.what for one in found.differences] == [LOST]
 
 
 def test_a_migration_that_takes_nothing_out_of_files_is_not_asked(
@@ -193,7 +178,7 @@ def test_what_follows_is_proved_on_the_true_files_and_rows(moving: Project, git:
 
     assert [one.reversible for one in found.values()] == [True, True, True]
     assert [one.repeatable for one in found.values()] == [True, True, True]
-    assert [one.keeps_rows for one in found.values()] == [False, True, None]
+    assert [one.keeps_rows for one in found.values()] == [True, True, None]
     assert [one.error for one in found.values()] == [None, None, None]
 
 
@@ -201,5 +186,5 @@ def test_a_repository_cannot_have_a_program_run_by_being_asked(moving: Project, 
     committed(moving, git)
     git("config", "core.fsmonitor", f"touch {moving.root.parent}/executed; false", cwd=moving.root)
 
-    assert verified(moving)["1.0.0"].keeps_rows is False
+    assert verified(moving)["1.0.0"].keeps_rows is True
     assert not (moving.root.parent / "executed").exists()

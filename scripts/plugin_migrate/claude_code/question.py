@@ -270,7 +270,7 @@ def _in_general(options: Namespace) -> str:
     if command == "show":
         return f"show the migration {_shown(options.target)}"
     if command == "sync":
-        return "bring the state of plugins to the installed versions, forward or back"
+        return "bring the state in step with git's files and the installed plugins, forward or back"
     if command in consent.READING:
         return f"show {command}"
     return f"{_verb(options)} migrations of every source that is named"

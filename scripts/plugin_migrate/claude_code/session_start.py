@@ -240,6 +240,7 @@ def _counts(news: Attention) -> str:
         _count(news.interrupted, "interrupted {}"),
         _count(news.modified, "applied {} edited since"),
         _count(news.ahead, "applied {} newer than every file"),
+        _count(news.taken, "applied {} whose files git took back"),
         _count(news.pending, "pending {}"),
         _count(news.refused, "{} refused for the file's name"),
     )

@@ -112,11 +112,12 @@ def chosen_plugins(invocation: Invocation) -> tuple[Source, ...]:
 
     Raises:
         MigrateError: one of them cannot be located.
-        UnknownPlugin: there are none.
+        UnknownPlugin: there are none, and the project's own is none that git could bring or take.
     """
     if invocation.chooses_none:
-        sources = tuple(plugin_sources(invocation, invocation.own()))
-        if not sources:
+        own = invocation.own()
+        sources = tuple(plugin_sources(invocation, own))
+        if not sources and not followed(own):
             raise UnknownPlugin(
                 "No enabled plugin ships migrations",
                 hint=("See the state of the project's own: ", Call("status")),
@@ -124,6 +125,13 @@ def chosen_plugins(invocation: Invocation) -> tuple[Source, ...]:
         return sources
     workspace = invocation.workspace()
     return (Source(workspace, invocation.output.option),)
+
+
+def followed(own: Workspace) -> tuple[Source, ...]:
+    """Return the project's own source where git may bring or take its files."""
+    from ..ledger.record import is_followed
+
+    return (Source(own, ""),) if _has_own(own) and is_followed(own) else ()
 
 
 def plugin_sources(invocation: Invocation, own: Workspace) -> Iterator[Source]:

@@ -41,6 +41,7 @@ def add_upgrade(parser: argparse.ArgumentParser) -> None:
     )
     _add_all(parser)
     _add_run_options(parser)
+    parser.set_defaults(drop_rows=False)
 
 
 def add_downgrade(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +54,7 @@ def add_downgrade(parser: argparse.ArgumentParser) -> None:
     )
     _add_all(parser)
     _add_run_options(parser)
+    _add_drop_rows(parser)
 
 
 def add_redo(parser: argparse.ArgumentParser) -> None:
@@ -196,6 +198,8 @@ def add_check(parser: argparse.ArgumentParser) -> None:
 def add_sync(parser: argparse.ArgumentParser) -> None:
     """Add what ``sync`` takes."""
     _add_backup_option(parser)
+    _add_files_from(parser)
+    _add_drop_rows(parser)
     _add_dry_run(parser)
     parser.set_defaults(preview=False, all=False)
 
@@ -283,8 +287,26 @@ def _add_dry_run(parser: argparse._ActionsContainer, explained: str = _DRY_RUN) 
     parser.add_argument("-n", "--dry-run", action="store_true", help=explained)
 
 
+def _add_files_from(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--files-from",
+        metavar="COMMIT|here",
+        type=_path,
+        help="where git's history lacks them: the files for what it brought or took",
+    )
+
+
+def _add_drop_rows(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--drop-rows",
+        action="store_true",
+        help="where git took files back: drop also what the database has and no commit",
+    )
+
+
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
     _add_backup_option(parser)
+    _add_files_from(parser)
     rehearsals = parser.add_mutually_exclusive_group()
     _add_dry_run(rehearsals)
     rehearsals.add_argument(

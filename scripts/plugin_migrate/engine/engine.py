@@ -216,10 +216,9 @@ class Engine:
     def _run_at_rest(self, prepared: Prepared) -> StepResult:
         """Run a step; of the user's folder again when the client, which runs, wrote there."""
         for _ in range(_MORE_TRIES if self._workspace.is_users else 0):
-            try:
+            with suppress(EditedMeanwhile):
                 return self._run_unit(prepared)
-            except EditedMeanwhile:
-                self._staging = None  # what the step did is in it
+            self._staging = None  # what the step did is in it
         return self._run_unit(prepared)
 
     def _run_unit(self, prepared: Prepared) -> StepResult:
@@ -239,6 +238,8 @@ class Engine:
             self._signals.check()
             # 4. Compare.
             changes = _changes(staging, context)
+            if staging is not None:
+                changes |= transaction.record_beside_files(prepared, staging, changes)
             # What of 6 can refuse the step, before anything is written for it.
             transaction.record(prepared, duration)
             transaction.require_recorded()

@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from ..errors import (
@@ -26,13 +26,15 @@ from ..sandbox.signals import Signals
 from ..storage import sqlite
 from ..storage.durable import make_folder
 from ..version import Version
-from ..workspace import Workspace
+from ..workspace import Workspace, is_inside
 from .foreign_keys import ForeignKeys
 from .prepare import Prepared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..sandbox.context import Context
+    from ..sandbox.staging import Staging
+    from ..storage.nodes import PathChange
 
 # Virtual machine instructions between two looks at a waiting signal: about a millisecond.
 _INSTRUCTIONS_PER_LOOK = 50_000
@@ -126,6 +128,20 @@ class Transaction:
         self.ledger.log(
             prepared.direction, "done", prepared.version, prepared.description, duration_ms
         )
+
+    def record_beside_files(
+        self, prepared: Prepared, staging: Staging, changes: Mapping[PathChange, str]
+    ) -> dict[PathChange, str]:
+        """Return what becomes of the step's committed record (design, "The record").
+
+        Before the rows are written, because those of a rollback take the record's name with them.
+        """
+        from ..ledger.record import record_step
+
+        # Databases that come or go are what git does not carry.
+        files = [change for change, staged in changes.items() if is_inside(staged, staging.claude)]
+        direction, migration = prepared.direction, prepared.migration
+        return record_step(self._workspace, self.ledger, direction, migration, files)
 
     def require_recorded(self) -> None:
         """Make sure that the rows of all steps are as they were written.

@@ -6,15 +6,17 @@ import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..errors import Call, InvalidVersion, LedgerLost, NotALedger, Place
-from ..plain_file import parse_json
-from ..plan import Applied
+from ..errors import Call, InvalidVersion, LedgerLost, NotALedger, Place, StateUnreadable
+from ..migration import checksum_of
+from ..plain_file import parse_json, read_plain
+from ..plan import Applied, KnownRecord
 from ..storage import sqlite
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
 from .schema import (
     COLUMNS,
+    FACTS,
     MARK,
     SOURCES,
     has_table,
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 
     Query = Callable[[sqlite3.Connection], "Ledger"]
     Read = Callable[[str, Query], "Ledger"]
+
+
+# Of a step that changes 10,000 files.
+LARGEST_RECORD = 2 * 1024 * 1024
 
 
 class Publish(NamedTuple):
@@ -71,10 +77,11 @@ class Header(NamedTuple):
 class Ledger(NamedTuple):
     """What the state database says, read in one transaction.
 
-    ``started`` holds the versions whose ``transaction:false`` step began and never ended, with
-    its direction. ``is_ours`` is false while the database lacks our tables, ``is_ready``
-    while :func:`ensure_ledger` has anything to do. ``last_event`` is the number of the history's
-    last row.
+    ``recorded`` holds the committed records that stood with the files, by version (see
+    ``record.py``). ``started`` holds the versions whose ``transaction:false`` step began and
+    never ended, with its direction. ``is_ours`` is false while the database lacks our tables,
+    ``is_ready`` while :func:`ensure_ledger` has anything to do. ``last_event`` is the number of the
+    history's last row.
     """
 
     applied: dict[Version, Applied]
@@ -83,6 +90,7 @@ class Ledger(NamedTuple):
     is_ours: bool = False
     is_ready: bool = False
     last_event: int = 0
+    recorded: Mapping[Version, KnownRecord] = {}
 
     @property
     def interrupted(self) -> frozenset[Version]:
@@ -163,7 +171,55 @@ def load_ledger(connection: sqlite3.Connection, workspace: Workspace) -> Ledger:
         is_ours=is_ours,
         is_ready=is_ours and is_current(connection, workspace),
         last_event=_last_event(connection) if is_ours else 0,
+        recorded=_load_recorded(connection, workspace) if is_ours else {},
     )
+
+
+def _load_recorded(
+    connection: sqlite3.Connection, workspace: Workspace
+) -> dict[Version, KnownRecord]:
+    # A range, which the index of names answers.
+    rows = connection.execute(
+        f"SELECT substr(name, 8), value FROM main.{FACTS}"
+        " WHERE name > 'record ' AND name < 'record!'"
+    )
+    return {
+        _version(workspace, FACTS, version): known_record(value)
+        for version, value in rows
+        if require_texts(workspace, FACTS, (value,))
+    }
+
+
+def known_record(fact: str) -> KnownRecord:
+    """Return the record that a fact tells of."""
+    name, _, checksum = fact.rpartition(" ")
+    return KnownRecord(name, checksum)
+
+
+def standing_records(workspace: Workspace, ledger: Ledger) -> dict[str, str | None]:
+    """Return the names of the committed records that stand with the files now.
+
+    With the checksums of those that the ledger knows, which git may have replaced by others.
+
+    Raises:
+        StateUnreadable: they cannot be read.
+    """
+    try:
+        standing: dict[str, str | None] = dict.fromkeys(os.listdir(workspace.records))
+        for known in ledger.recorded.values():
+            if known.name in standing:
+                content = read_plain(os.path.join(workspace.records, known.name), LARGEST_RECORD)
+                standing[known.name] = checksum_of(content)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise StateUnreadable(
+            f"The records of applied migrations cannot be read: {error.strerror}",
+            file=error.filename or workspace.records,
+            hint="They are small plain files in a folder that you may read; git has them as they"
+            " were.",
+        ) from None
+    return standing
 
 
 def _last_event(connection: sqlite3.Connection) -> int:

@@ -42,6 +42,11 @@ OWN_TABLES = (
 )
 
 
+def record_fact(version: Version) -> str:
+    """Return the name of the fact that tells the name of a migration's committed record."""
+    return f"record {version}"
+
+
 def ledger_tables(table: str) -> frozenset[str]:
     """Return the lower-case names of all tables that only this tool may write."""
     return frozenset({table.lower(), *OWN_TABLES})

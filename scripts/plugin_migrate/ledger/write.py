@@ -7,9 +7,10 @@ from collections.abc import Collection
 
 from .. import __version__
 from ..migration import Migration
+from ..plan import KnownRecord
 from ..version import Version
-from .read import Publish
-from .schema import SOURCES
+from .read import Publish, known_record
+from .schema import FACTS, SOURCES, record_fact
 
 
 class LedgerWriter:
@@ -80,12 +81,31 @@ class LedgerWriter:
             (str(migration.version), migration.checksum, str(old)),
         )
         self._cursor.execute(f"DELETE FROM main.{SOURCES} WHERE version = ?", (str(old),))
+        self.forget_record(old)
         self._keep_source(migration, metadata)
 
     def remove(self, version: Version) -> None:
         """Mark a migration as not applied and forget its source."""
         self.forget(version)
         self._cursor.execute(f"DELETE FROM main.{SOURCES} WHERE version = ?", (str(version),))
+        self.forget_record(version)
+
+    def forget_record(self, version: Version) -> None:
+        """Note that nothing is known of a migration's record."""
+        self._cursor.execute(f"DELETE FROM main.{FACTS} WHERE name = ?", (record_fact(version),))
+
+    def note_record(self, version: Version, record: KnownRecord) -> None:
+        """Note that a migration's record stands with the files."""
+        self._cursor.execute(
+            f"INSERT OR REPLACE INTO main.{FACTS} VALUES (?, ?)",
+            (record_fact(version), " ".join(record)),
+        )
+
+    def recorded(self, version: Version) -> KnownRecord | None:
+        """Return a migration's record, if it has one."""
+        query = f"SELECT value FROM main.{FACTS} WHERE name = ?"
+        found = self._cursor.execute(query, (record_fact(version),)).fetchone()
+        return known_record(str(found[0])) if found is not None else None
 
     def log(
         self,
@@ -112,6 +132,18 @@ class LedgerWriter:
             ),
         )
         self.last_logged = self._cursor.lastrowid
+
+    def note_undone(self, version: Version, record: str) -> None:
+        """Keep what a migration's record said that is rolled back; see ``record.py``."""
+        self._cursor.execute(
+            f"INSERT OR REPLACE INTO main.{FACTS} VALUES (?, ?)", (f"undone {version}", record)
+        )
+
+    def undone(self, version: Version) -> str | None:
+        """Return what :meth:`note_undone` kept, if anything."""
+        query = f"SELECT value FROM main.{FACTS} WHERE name = ?"
+        found = self._cursor.execute(query, (f"undone {version}",)).fetchone()
+        return found and str(found[0])
 
     def set_project(self, project: str) -> None:
         """Record the project that a database outside ``.claude/`` belongs to.

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from ..engine.transaction import in_own_transaction, make_ledger
 from ..errors import Conflict
+from ..ledger.record import standing
 from ..ledger.write import LedgerWriter
-from ..plan import Entry, plan_upgrade
+from ..plan import Entry, State, plan_upgrade
 from ..survey import Survey, survey_ahead
 from ..takeover.headers import said_by
 from ..takeover.mapping import Known, Match, match, refuse_gaps
@@ -109,10 +110,17 @@ def _marked(
     with writing(workspace, "baseline", lock_timeout):
         due = choose(recovered(workspace, done_by))
         migrations = [file_of(entry) for entry in due]
+        recorded = {
+            one.version: standing(workspace, one.migration.stem)
+            for one in due
+            if one.state is State.FILES_ONLY and one.migration is not None
+        }
 
         def write(ledger: LedgerWriter) -> None:
             for migration in migrations:
                 add_row(ledger, migration)
+                if migration.version in recorded:
+                    ledger.note_record(migration.version, recorded[migration.version])
                 note = notes.get(migration.version)
                 ledger.log("baseline", "done", migration.version, note)
 

@@ -180,6 +180,12 @@ def _backups(workspace: Workspace) -> str:
 
 
 def _state(entries: tuple[Entry, ...]) -> str:
+    taken = [entry.version for entry in entries if entry.state is State.DATABASE_ONLY]
+    if taken:
+        raise NeedsRepair(
+            f"Git took back the files of {len(taken)}: {', '.join(map(str, taken[:10]))}",
+            hint=("Go to the branch that has them, or roll the database back too: ", Call("sync")),
+        )
     bad = {State.MODIFIED, State.INTERRUPTED}
     found = [entry.version for entry in entries if entry.state in bad]
     if found:

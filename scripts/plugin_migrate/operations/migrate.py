@@ -7,11 +7,13 @@ little more than a look.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import groupby
 
 from ..errors import MigrateError, Unpublished
-from ..plan import Plan
-from ..survey import Planner, Survey, survey_ahead
+from ..plan import HALVES, Plan
+from ..survey import Planner, Survey, survey, survey_ahead
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
@@ -19,7 +21,10 @@ from .writing import recovered, writing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..engine.engine import Engine
     from ..engine.prepare import Prepared
+    from ..following.choices import Choices
+    from ..following.follower import Follower
     from ..report import Reporter, StepResult
     from ..sandbox.signals import Signals
 
@@ -73,6 +78,7 @@ def run(
     reporter: Reporter,
     lock_timeout: float,
     with_backup: bool = True,
+    choices: Choices | None = None,
 ) -> Run:
     """Recover, plan and execute under the run lock.
 
@@ -83,16 +89,26 @@ def run(
         reporter: hears of every step.
         lock_timeout: seconds to wait for another run.
         with_backup: keep what the run changes as it was before.
+        choices: what the user decided about steps whose files git has brought or taken.
 
     Raises:
         MigrateError: nothing was run. A failure of a step is part of the result instead.
     """
     with writing(workspace, command, lock_timeout) as signals:
-        seen = recovered(workspace, done_by)
+        seen = _renumbered(recovered(workspace, done_by), done_by)
         plan = seen.plan(planner)
         if not plan.steps:
             return Run(seen, plan, (), 0.0, seen.current)
-        return execute(seen, plan, command, done_by, reporter, signals, with_backup)
+        return execute(seen, plan, command, done_by, reporter, signals, with_backup, choices)
+
+
+def _renumbered(seen: Survey, done_by: str) -> Survey:
+    """Follow what somebody else renumbered, and return the state after that."""
+    if not {entry.state for entry in seen.entries} >= HALVES:
+        return seen
+    from ..following.renumbered import take_over
+
+    return survey(seen.workspace) if take_over(seen, done_by) else seen
 
 
 def execute(
@@ -103,6 +119,7 @@ def execute(
     reporter: Reporter,
     signals: Signals,
     with_backup: bool,
+    choices: Choices | None = None,
 ) -> Run:
     """Take the steps of a plan; within :func:`writing`, and :func:`recovered`.
 
@@ -127,13 +144,20 @@ def execute(
     from ..engine.engine import Engine  # meanwhile the system writes what was copied
 
     engine = Engine(workspace, done_by, signals, reporter, backup, seen.ledger)
+    follower = None
     try:
+        if any(step.entry.state in HALVES for step in plan.steps):
+            from ..following.choices import Choices
+            from ..following.follower import Follower
+
+            known = (workspace, done_by, signals, reporter, backup, seen.ledger)
+            follower = Follower(*known, choices or Choices())
         backup.commit()
     except BaseException:
         backup.discard()
         raise
     try:
-        for result in engine.execute(prepared):
+        for result in _carry_out(plan, prepared, engine, follower):
             results.append(result)  # noqa: PERF402 - keeps those before a failure
     except MigrateError as caught:
         error = caught
@@ -142,7 +166,9 @@ def execute(
                 backup.retract()
     finally:
         engine.close()
-        if engine.has_changed:
+        if follower is not None:
+            follower.close()
+        if engine.has_changed or (follower is not None and follower.has_changed):
             backup.finish()
         else:
             backup.discard()
@@ -153,9 +179,29 @@ def execute(
         time.perf_counter() - started,
         _current_after(seen, results),
         error,
-        prepared[len(results)] if error is not None and len(results) < len(prepared) else None,
-        engine.written,
+        _failed(prepared, len(results), follower) if error is not None else None,
+        None if follower is not None else engine.written,
     )
+
+
+def _carry_out(
+    plan: Plan, prepared: Sequence[Prepared], engine: Engine, follower: Follower | None
+) -> Iterator[StepResult]:
+    """Run each step where it belongs: here, or where git has its files."""
+    if follower is None:
+        yield from engine.execute(prepared)
+        return
+    pairs = zip(plan.steps, prepared, strict=True)
+    for is_half, group in groupby(pairs, lambda pair: pair[0].entry.state in HALVES):
+        steps = [one for _, one in group]
+        yield from follower.execute(steps) if is_half else engine.execute(steps)
+
+
+def _failed(prepared: Sequence[Prepared], done: int, follower: Follower | None) -> Prepared | None:
+    """Return the step that failed: of several that are one unit not the first that is not done."""
+    if follower is not None and follower.failed is not None:
+        return follower.failed
+    return prepared[done] if done < len(prepared) else None
 
 
 def _current_after(seen: Survey, results: list[StepResult]) -> Version | None:

@@ -20,6 +20,7 @@ from ..engine.redo_log import LogWriter
 from ..engine.transaction import in_own_transaction, make_ledger
 from ..errors import Call, PlanRefused, StateUnreadable, UnknownTarget, UsageError, VersionExists
 from ..languages import language_of, load_language
+from ..ledger.record import known_in, renamed
 from ..ledger.write import LedgerWriter
 from ..migration import (
     Migration,
@@ -98,6 +99,8 @@ def _renumber(
         if file.applied is not None:
             metadata = metadata_text(describe(migration))
             ledger.renumber(file.applied.version, migration, metadata)
+            if known is not None:
+                ledger.note_record(version, known)
         what = f"{file.name} is {os.path.basename(migration.path)} now"
         ledger.log("renumber", "done", version, what)
 
@@ -105,6 +108,9 @@ def _renumber(
         with explaining("The migration cannot be renumbered"):
             migration = staging.move(file.applied)
             staging.rename_in_others(seen)
+            record = renamed(seen.workspace, file.name.rpartition(".")[0], migration)
+            staging.changes |= record
+            known = known_in(record)
             _commit(seen, staging.changes, version, write, done_by, signals)
     finally:
         discard(seen.workspace.scratch)

@@ -166,11 +166,13 @@ def _accept_files(
         versions: only these; all when empty.
 
     Raises:
-        UnknownTarget: one of ``versions`` is not applied or has no file.
+        UnknownTarget: one of ``versions`` is not applied or has no file, and git took none back.
     """
     known = {entry.version: entry for entry in entries}
     for version in versions:
         entry = known.get(version)
+        if entry is not None and entry.state is State.DATABASE_ONLY:
+            continue
         if entry is None or entry.applied is None or entry.migration is None:
             raise UnknownTarget(
                 f"Migration {version} is not applied, or its file is gone: nothing to accept",
@@ -180,10 +182,25 @@ def _accept_files(
     for entry in entries:
         if versions and entry.version not in versions:
             continue
+        if versions and entry.state is State.DATABASE_ONLY:
+            repairs.append(_keep_database(workspace, done_by, entry))
+            continue
         what = _what_to_accept(entry)
         if what is not None:
             repairs.append(_accept(workspace, done_by, entry, what))
     return repairs
+
+
+def _keep_database(workspace: Workspace, done_by: str, entry: Entry) -> Repair:
+    """Leave the database as it is, though git took the migration's files back."""
+    what = "kept in the database, though git took its files back"
+
+    def write(ledger: LedgerWriter) -> None:
+        ledger.forget_record(entry.version)
+        ledger.log("repair", "done", entry.version, what)
+
+    in_own_transaction(workspace, done_by, write)
+    return Repair(entry.version, what)
 
 
 def _what_to_accept(entry: Entry) -> str | None:

@@ -23,6 +23,10 @@ from ..workspace import BESIDE, Workspace
 from .difference import DatabaseDifference, database_difference, read_text, text_difference
 from .shadow import shadow_of
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..following.choices import Choices
+
 _LINES_SHOWN = 200
 
 
@@ -49,7 +53,11 @@ class Rehearsed:
 
 
 def preview(
-    workspace: Workspace, planner: Planner, command: str, reporter: Reporter | None = None
+    workspace: Workspace,
+    planner: Planner,
+    command: str,
+    reporter: Reporter | None = None,
+    choices: Choices | None = None,
 ) -> Rehearsed:
     """Run a plan on a shadow copy and return what it would change.
 
@@ -60,7 +68,8 @@ def preview(
         MigrateError: what the real run would say before its first step.
     """
     with shadow_of(workspace) as shadow:
-        run = migrate.run(shadow, planner, command, "rehearsal", reporter or Reporter(), 0)
+        told = reporter or Reporter()
+        run = migrate.run(shadow, planner, command, "rehearsal", told, 0, choices=choices)
         if run.error is not None:
             name_live(run.error, shadow)
         backups = list_backups(shadow)

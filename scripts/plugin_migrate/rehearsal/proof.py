@@ -12,7 +12,6 @@ from ..values import NamedTuple
 from ..workspace import Workspace
 from .databases import Databases, databases_among
 from .kept import Difference, Keeper, Kept, differences, state_differences
-from .pulled import rows_after_pull
 from .tracked import Tracked
 
 
@@ -20,8 +19,8 @@ class Proof(NamedTuple):
     """What up, down, up showed; ``None`` where it came to no answer.
 
     ``lost`` is what the down did not bring back, ``other`` what the second up made otherwise;
-    ``unfilled`` how the rows differ of somebody who pulls the migrated files, where git brings
-    them without the databases; ``error`` is what stopped it.
+    ``unfilled`` what keeps somebody who pulls the migrated files from getting the rows, where git
+    brings them without the databases; ``error`` is what stopped it.
     """
 
     duration_ms: int | None = None
@@ -56,6 +55,10 @@ class Prover:
         self._tracked = tracked
         # Whoever pulls a state database pulls its ledger, by which nothing is left to be applied.
         self._is_divided = bool(tracked.paths) and not tracked.carries(database)
+        # Paths that earlier steps changed; and whether some were rolled back first, so that what
+        # git has is long migrated.
+        self._changed: set[str] = set()
+        self._has_gone_back = False
         # A copy of the state database as it is now, but for the ledger.
         self._state: str | None = None
         # Copies of the databases as they were when the first step up began.
@@ -73,10 +76,11 @@ class Prover:
 
     def apply(self, steps: Sequence[Prepared]) -> MigrateError | None:
         """Run steps that nobody asked to prove, and return the error that stopped them."""
+        self._has_gone_back |= any(step.direction == "down" for step in steps)
         try:
             return self._run(steps)[0]
         finally:
-            self._moved()
+            self._changed |= set(self._moved().kept)
             self._forget_but(None)
 
     def prove(self, up: Prepared, down: Prepared | None) -> Proof:
@@ -92,7 +96,7 @@ class Prover:
             return Proof(error=error)
         first, applied = self._moved(), self._keeper.state()
         if down is None:
-            unfilled = self._unfilled(up, before, applied, first)
+            unfilled = self._unfilled(first)
             self._forget_but(applied)
             return Proof(duration, unfilled=unfilled)
         error, _ = self._run([down])
@@ -104,37 +108,32 @@ class Prover:
         if error is not None:
             return Proof(duration, lost, error=error)
         other = self._differences(applied, back, self._moved())
-        unfilled = None if other else self._unfilled(up, before, applied, first)
+        unfilled = None if other else self._unfilled(first)
         self._forget_but(None if other else applied)
         return Proof(duration, lost, other, unfilled)
 
-    def _unfilled(
-        self, up: Prepared, before: str | None, applied: str | None, first: _Moved
-    ) -> tuple[Difference, ...] | None:
-        """Return how the rows differ of somebody who pulls what ``up`` makes of tracked files.
+    def _unfilled(self, first: _Moved) -> tuple[Difference, ...] | None:
+        """Return what keeps somebody who pulls what ``up`` makes of files from getting its rows.
 
-        ``None`` where git does not divide what the step changed.
+        They are made of the files in the commit before (design, "Following git"), so those have to
+        be in one. ``None`` where git does not divide what the step changed, or did so long ago.
         """
-        if not self._is_divided:
+        changed, self._changed = self._changed, self._changed | set(first.kept)
+        if not self._is_divided or self._has_gone_back:
             return None
-        earlier = databases_among(self._workspace, first.kept)
-        carries = self._tracked.carries
-        left = {path: copy for path, copy in earlier.items() if not carries(path)}
-        takes = any(
-            path in self._tracked.paths and path not in earlier and one.before is not None
+        databases = databases_among(self._workspace, first.kept)
+        is_left = any(not self._tracked.carries(path) for path in databases)
+        taken = {
+            path: one.before
             for path, one in first.kept.items()
-        )
-        if not takes or not (left or first.written is None or first.written):
+            if path in self._tracked.paths and path not in databases and one.before is not None
+        }
+        if not taken or not (is_left or first.written is None or first.written):
             return None
-        now = {path: self._keeper.database(path) for path in left}
-        return rows_after_pull(
-            self._workspace,
-            self._engine,
-            self._keeper,
-            up,
-            Databases(before, left),
-            Databases(applied, now),
-            first.written,
+        return tuple(
+            Difference(f".claude/{path} is not committed as it is")
+            for path, before in sorted(taken.items())
+            if path not in changed and not self._tracked.is_committed(path, before.sha256)
         )
 
     def _forget_but(self, state: str | None) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
+from collections.abc import Iterable
 
+from ..git.command import NoAnswer, Repository
+from ..git.history import contents, is_of
 from ..values import NamedTuple
 from ..workspace import Workspace
-
-_PATIENCE = 30.0  # seconds
-# Nothing in a repository's settings may run a program.
-_GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false")
-_NOT_IGNORED = 1  # exit code (https://git-scm.com/docs/git-check-ignore)
 
 
 class Tracked(NamedTuple):
@@ -33,36 +29,29 @@ class Tracked(NamedTuple):
         if path in self.paths:
             return True
         folder, name = self.workspace.place(path)
-        done = _git(folder, "check-ignore", "--quiet", "--", name)
-        return done is not None and done.returncode == _NOT_IGNORED
+        try:
+            return name not in Repository(folder).ignored([name])
+        except NoAnswer:
+            return False
+
+    def is_committed(self, path: str, digest: str | None) -> bool:
+        """Return whether the last commit has a file with this SHA-256."""
+        folder, name = self.workspace.place(path)
+        wanted = f"HEAD:./{name}"
+        try:
+            return is_of(contents(Repository(folder), [wanted])[wanted], digest)
+        except NoAnswer:
+            return False
 
 
 def tracked_by_git(workspace: Workspace) -> Tracked:
     """Return what git's index holds of a workspace's state."""
-    paths = frozenset(
-        path
-        for start in workspace.starts
-        for path in (start + name for name in _tracked_in(workspace.live(start)))
-        if workspace.holds(path)
-    )
-    return Tracked(workspace, paths)
+    listed = (start + name for start in workspace.starts for name in _listed(workspace, start))
+    return Tracked(workspace, frozenset(filter(workspace.holds, listed)))
 
 
-def _tracked_in(folder: str) -> list[str]:
-    done = _git(folder, "ls-files", "-z", "--", ".")
-    listed = done.stdout if done is not None and done.returncode == 0 else b""
-    return list(map(os.fsdecode, filter(None, listed.split(b"\0"))))
-
-
-def _git(folder: str, *arguments: str) -> subprocess.CompletedProcess[bytes] | None:
+def _listed(workspace: Workspace, start: str) -> Iterable[str]:
     try:
-        return subprocess.run(
-            [*_GIT, *arguments],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,  # it must not wait for an answer
-            capture_output=True,
-            timeout=_PATIENCE,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
+        return Repository(workspace.place(start)[0]).listed("--cached")
+    except NoAnswer:
+        return ()

@@ -29,10 +29,10 @@ from .tracked import tracked_by_git
 class Verified:
     """What up, down, up showed about one migration; ``None`` where there is no answer.
 
-    ``keeps_rows`` is asked where git carries the files and not the databases: whether up makes the
-    same rows once the files have arrived migrated. ``differences`` says what was not as it should
-    be, ``error`` is what stopped the rehearsal, and ``unanswered`` why there is no answer, a
-    sentence each.
+    ``keeps_rows`` is asked where git carries the files and not the databases: whether others can
+    get the rows that up makes, which takes that the files are committed as they are.
+    ``differences`` says what was not as it should be, ``error`` is what stopped the rehearsal, and
+    ``unanswered`` why there is no answer, a sentence each.
     """
 
     version: Version
@@ -299,19 +299,15 @@ def _clone_failure(error: MigrateError, workspace: Workspace) -> Difference:
 
 
 def _unfilled(found: Iterable[Difference] | None) -> tuple[Difference, ...]:
-    """Return which rows others do not get, and what can be done."""
+    """Return why others would not get the rows, and what can be done."""
     if not found:
         return ()
     why = (
         "Git carries the files, and not the databases: whoever pulls, clones or adds a worktree"
-        " gets the files migrated, and up finds nothing in them to make these rows of. A downgrade"
-        " there writes what the rows lack into the files."
+        " gets the rows made of the files in the commit before, and that has others."
     )
-    advice = (
-        "Commit the state database too, or let up also keep the values in a file that git carries"
-        " and read them from there."
-    )
-    *others, last = _named("after a pull", found)
+    advice = "Commit the files as they are now, then upgrade, then commit what that changed."
+    *others, last = _named("for others", found)
     return (*others, last._replace(lines=(*last.lines, why, advice)))
 
 

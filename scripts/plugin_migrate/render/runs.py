@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from ..plan import HALVES
 from .errors import error_text
 from .style import Style, indented, one_line, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..engine.prepare import Prepared
     from ..operations.migrate import DryRun, Run
     from ..plan import Plan
+    from ..report import StepResult
     from ..survey import Survey
 
 
@@ -34,11 +37,22 @@ def run_text(run: Run, style: Style, is_named: bool = False) -> str:
     else:
         first = f"{tick} Rolled back {count} migration(s)"
     lines = [first]
-    for result in () if is_named else run.results:
-        where = " (from the stored source: its file is gone)" if result.from_ledger else ""
-        lines.append(f"  • {result.version} - {one_line(result.description)}{where}")
+    lines += [
+        f"  • {result.version} - {one_line(result.description)}{_where(result)}"
+        for result in (() if is_named else run.results)
+    ]
     lines += _run_remarks(run)
     return "\n".join(lines + _passed_over(run.survey, run.plan))
+
+
+def _where(result: StepResult) -> str:
+    half = "brought" if result.direction == "up" else "took back"
+    said = []
+    if result.is_half:
+        said.append(f"the database only: git {half} its files")
+    if result.from_ledger:
+        said.append("from the stored source: its file is gone")
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def _run_remarks(run: Run) -> list[str]:
@@ -93,6 +107,7 @@ def run_json(run: Run) -> dict[str, object]:
                 "direction": result.direction,
                 "duration_ms": result.duration_ms,
                 "from_stored_source": result.from_ledger,
+                "database_only": result.is_half,
             }
             for result in run.results
         ],
@@ -160,8 +175,9 @@ def dry_run_text(dry_run: DryRun, style: Style, with_sources: bool) -> str:
         return _nothing_to_do(dry_run.survey, dry_run.plan, style)
     verb = "apply" if dry_run.plan.direction == "up" else "roll back"
     lines = [f"Dry run: would {verb} {len(dry_run.prepared)} migration(s)"]
-    for prepared in dry_run.prepared:
-        lines.append(f"  • {prepared.version} - {one_line(prepared.description)}")
+    for prepared, is_half in _with_halves(dry_run):
+        half = " (the database only)" if is_half else ""
+        lines.append(f"  • {prepared.version} - {one_line(prepared.description)}{half}")
         if with_sources:
             lines += ["", *indented(printable(prepared.source)), ""]
     if dry_run.plan.out_of_order:
@@ -172,16 +188,23 @@ def dry_run_text(dry_run: DryRun, style: Style, with_sources: bool) -> str:
     return "\n".join(lines)
 
 
+def _with_halves(dry_run: DryRun) -> Iterator[tuple[Prepared, bool]]:
+    """Yield each step, and whether it is for the databases only."""
+    for step, prepared in zip(dry_run.plan.steps, dry_run.prepared, strict=True):
+        yield prepared, step.entry.state in HALVES
+
+
 def dry_run_json(dry_run: DryRun, with_sources: bool) -> dict[str, object]:
     """Return the keys of a dry run's document: the steps it would take, none of them run."""
     steps = []
-    for prepared in dry_run.prepared:
+    for prepared, is_half in _with_halves(dry_run):
         step: dict[str, object] = {
             "version": str(prepared.version),
             "description": prepared.description,
             "direction": prepared.direction,
             "duration_ms": None,
             "from_stored_source": prepared.from_ledger,
+            "database_only": is_half,
         }
         if with_sources:
             step["source"] = prepared.source
@@ -232,6 +255,8 @@ def _body(text: str) -> list[str]:
 def _next_steps(run: Run, style: Style) -> list[str]:
     assert run.error is not None
     count = len(run.results)
+    if run.error.code in ("history_lacks_tree", "would_drop_rows"):
+        return [f"{_steps(count)} of this run finished before it."]
     if run.error.code == "needs_repair":
         return [f"{_steps(count)} of this run finished before it."]
     if run.plan.direction == "up":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ..plan import UNAPPLIED, State, ahead
 from ..values import NamedTuple
@@ -35,6 +35,8 @@ _STATE_COLORS = {
     State.MODIFIED.value: "red",
     State.MISSING.value: "red",
     State.INTERRUPTED.value: "red",
+    State.FILES_ONLY.value: "yellow",
+    State.DATABASE_ONLY.value: "red",
     _REFUSED: "red",
 }
 
@@ -77,6 +79,8 @@ def attention_text(attention: Attention) -> str:
     told = [f"{count} {state}" for state, count in counts.items() if count]
     if attention.ahead:
         told.append(f"{attention.ahead} of a newer version applied")
+    if attention.taken:
+        told.append(f"{attention.taken} database only")
     version = attention.current or "none"
     return f"{attention.source}: {', '.join(told)} (current version {version}). Run: {command}"
 
@@ -270,6 +274,7 @@ def _remarks(survey: Survey, style: Style) -> list[str]:
             "Modified: the file was edited since it was applied. Take the edit back (git restore)",
             f"  and write a new migration, or accept it: {style.call('repair', str(first))}",
         ]
+    remarks += _halves(states, style)
     newest_file = max((e.version for e in survey.entries if e.migration), default=None)
     if newest_file is not None and ahead(survey.entries):
         remarks += _ways_back(survey, newest_file, style)
@@ -280,6 +285,22 @@ def _remarks(survey: Survey, style: Style) -> list[str]:
         *_refused_lines(survey, style),
         *misnamed_lines(survey.misnamed),
     ]
+
+
+def _halves(states: Collection[State], style: Style) -> list[str]:
+    """Return what there is to say of migrations of which git brought or took one half."""
+    lines = []
+    if State.FILES_ONLY in states:
+        lines += [
+            "Files only: git brought the files as migrated. This adds what belongs to them in the",
+            f"  database, and leaves them as they are: {style.call('upgrade')}",
+        ]
+    if State.DATABASE_ONLY in states:
+        lines += [
+            "Database only: git took the files back. Go to the branch that has them; or roll the",
+            f"  database back too, and leave the files as they are: {style.call('sync')}",
+        ]
+    return lines
 
 
 def _ways_back(survey: Survey, newest_file: Version, style: Style) -> list[str]:
@@ -344,6 +365,7 @@ def _attention_json(attention: Attention) -> dict[str, object]:
         "modified": attention.modified,
         "interrupted": attention.interrupted,
         "ahead": attention.ahead,
+        "database_only": attention.taken,
         "refused": attention.refused,
         "problem": attention.problem,
         "departed": attention.departed and attention.departed.absence.kind,
@@ -405,7 +427,7 @@ def check_text(survey: Survey) -> str:
 
 def _listed_states(survey: Survey) -> str:
     counts = Counter(entry.state for entry in survey.entries)
-    states = (State.MODIFIED, State.MISSING, State.INTERRUPTED)
+    states = (State.MODIFIED, State.MISSING, State.INTERRUPTED, State.DATABASE_ONLY)
     told = [f"{counts[state]} {state.value}" for state in states if counts[state]]
     newer = len(ahead(survey.entries))
     told += [f"{newer} newer than every file"] if newer else []

@@ -24,6 +24,7 @@ class Attention:
 
     ``source`` is the plugin's name, ``None`` for the project's own. ``ahead`` counts the applied
     migrations above the newest that is shipped: the files went back to an older version.
+    ``taken`` counts those of which git took the files back.
     ``refused`` counts files that no upgrade applies, for their names. ``problem`` is why the source
     cannot be read. ``departed`` says why its plugin ships nothing any more, if so.
     """
@@ -34,6 +35,7 @@ class Attention:
     modified: int = 0
     interrupted: int = 0
     ahead: int = 0
+    taken: int = 0
     refused: int = 0
     problem: str | None = None
     departed: Departed | None = None
@@ -41,8 +43,8 @@ class Attention:
     @property
     def is_quiet(self) -> bool:
         """Whether there is nothing to tell."""
-        counts = (self.pending, self.modified, self.interrupted, self.ahead, self.refused)
-        return not any(counts) and self.problem is None
+        trouble = (self.modified, self.interrupted, self.ahead, self.taken, self.refused)
+        return not (self.pending or any(trouble)) and self.problem is None
 
     @property
     def way_out(self) -> str | None:
@@ -53,8 +55,8 @@ class Attention:
             return "status"
         if self.departed is not None:
             return "downgrade"
-        # What is ahead of the project's own files is a matter of git.
-        if self.ahead and self.source:
+        # What is ahead of the project's own files, without a record, only git can tell.
+        if self.taken or (self.ahead and self.source):
             return "sync"
         if not self.pending:
             return None
@@ -78,6 +80,7 @@ def attention_of(workspace: Workspace) -> Attention:
         modified=states.count(State.MODIFIED),
         interrupted=states.count(State.INTERRUPTED),
         ahead=len(ahead(seen.entries)),
+        taken=states.count(State.DATABASE_ONLY),
         refused=len(seen.refused),
     )
 

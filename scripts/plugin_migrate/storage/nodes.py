@@ -167,6 +167,13 @@ def inside(path: object) -> str:
     return path
 
 
+def below_claude(path: object) -> str:
+    """Return ``path`` if it is one of the state, below ``.claude/`` and not beside it."""
+    if inside(path).startswith(BESIDE):
+        raise ValueError(f"not a path below .claude/: {path!r:.200}")
+    return inside(path)
+
+
 def text_of(value: object) -> str:
     """Return ``value`` if it is a text.
 

@@ -15,13 +15,20 @@ from contextlib import suppress
 
 from ..plain_file import open_plainly, size_of
 from ..values import NamedTuple
-from ..workspace import ALL_OF_CLAUDE, BESIDE, BOOKKEEPING_NAME, Workspace, is_inside
+from ..workspace import (
+    ALL_OF_CLAUDE,
+    BESIDE,
+    BOOKKEEPING_NAME,
+    RECORDS_NAME,
+    Workspace,
+    is_inside,
+)
 
 SIDE_SUFFIXES = ("-wal", "-shm", "-journal")
 _SQLITE_MAGIC = b"SQLite format 3\0"
 _DATABASE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
 _NEVER_STAGED = frozenset({".git", "node_modules"})
-_NEVER_STAGED_AT_TOP = frozenset({BOOKKEEPING_NAME, "worktrees"})
+_NEVER_STAGED_AT_TOP = frozenset({BOOKKEEPING_NAME, RECORDS_NAME, "worktrees"})
 # Copying calls itself for each level, and Python allows a thousand calls.
 _DEEPEST = 200
 _MOST_LINKED = 10_000

@@ -114,7 +114,7 @@ examples:
 """
 _SYNC_EXAMPLES = """\
 examples:
-  plugin-migrate sync                         after plugins were updated or rolled back
+  plugin-migrate sync                         after git or a plugin brought or took migrations
   plugin-migrate sync --plugin memory-keeper  only this one
   plugin-migrate sync --dry-run               what it would do
 """
@@ -236,7 +236,7 @@ COMMANDS = (
     ),
     Command(
         "sync",
-        "bring plugins' state to the versions that are installed",
+        "bring the state in step with git's files and the installed plugins",
         run_sync,
         add_sync,
         _SYNC_EXAMPLES,

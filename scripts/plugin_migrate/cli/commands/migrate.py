@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from ...errors import MigrateError, UsageError
+from functools import partial
+
+from ...errors import Call, MigrateError, UsageError
 from ...version import Version
 from ..output import print_cause
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from argparse import Namespace
+    from collections.abc import Iterable, Sequence
 
+    from ...following.choices import Choices
     from ...operations.migrate import Run
     from ...plan import Entry, Plan
     from ...survey import Planner
     from ...workspace import Workspace
+    from ..all_sources import Source, Turn
     from ..invocation import Invocation
 
 
@@ -36,6 +41,7 @@ def _upgrade_all(invocation: Invocation) -> int:
     from .. import all_sources
 
     options = invocation.options
+    _refuse_for_all(invocation)
     if options.target is not None:
         raise UsageError(
             "--all takes no version: every source has its own",
@@ -76,6 +82,7 @@ def _downgrade_all(invocation: Invocation, target: Version | None, count: int | 
     from ...plan import NOTHING, plan_downgrade
     from .. import all_sources
 
+    _refuse_for_all(invocation)
     if target not in (None, NOTHING):
         raise UsageError(
             "--all takes a number of steps or 0.0.0: every source has its own versions",
@@ -137,16 +144,29 @@ def run_redo(invocation: Invocation) -> int:
 
 
 def run_sync(invocation: Invocation) -> int:
-    """Roll back what plugins no longer ship, then apply what they newly do."""
+    """Bring the state in step with the files: git's, and those of the installed plugins."""
+    from ...following.plans import after_rollback, plan_back_to_files, plan_catching_up
     from ...operations.writing import settle
-    from ...plan import after_rollback, plan_back_to_files, plan_upgrade
+    from ...plan import plan_upgrade
     from ...render.runs import in_step_json, in_step_text
+    from ...survey import survey_ahead
     from .. import all_sources
 
-    sources = all_sources.chosen_plugins(invocation)
+    plugins = all_sources.chosen_plugins(invocation)
+    own = all_sources.followed(invocation.own()) if invocation.chooses_none else ()
+    kept = _code_of(own)
+    if invocation.options.files_from or invocation.options.drop_rows:
+        seen = [survey_ahead(source.workspace) for source in (*own, *plugins)]
+        _refuse_needless(invocation, [entry for one in seen for entry in one.entries])
+
+    def own_back(entries: tuple[Entry, ...]) -> Plan:
+        return plan_back_to_files(entries, kept)
+
+    # In the real run the rollback has happened by then, and this changes nothing.
+    def own_forward(entries: tuple[Entry, ...]) -> Plan:
+        return plan_catching_up(after_rollback(entries, own_back(entries)))
 
     def forward(entries: tuple[Entry, ...]) -> Plan:
-        # In the real run the rollback has happened by then, and this changes nothing.
         return plan_upgrade(after_rollback(entries, plan_back_to_files(entries)))
 
     def in_step(workspace: Workspace, _last: Version | None) -> int:
@@ -156,16 +176,57 @@ def run_sync(invocation: Invocation) -> int:
         return 0
 
     invocation.output.share_document()
-    back = all_sources.downgrade_turns(invocation, sources, plan_back_to_files)
-    code = all_sources.in_turn(
-        invocation, back, lambda workspace, _: _migrate(invocation, workspace, plan_back_to_files)
+    busy: list[Turn] = []
+    for sources, planner, turns_of in (
+        (own, own_back, _turns_back),
+        (plugins, plan_back_to_files, _turns_back),
+        (own, own_forward, _turns_forth),
+        (plugins, forward, _turns_forth),
+    ):
+        turns = turns_of(invocation, sources, planner)
+        busy += turns
+        code = all_sources.in_turn(invocation, turns, partial(_migrate_turn, invocation, planner))
+        if code:
+            return code
+    idle = all_sources.idle((*own, *plugins), busy)
+    return all_sources.in_turn(invocation, idle, in_step)
+
+
+def _turns_back(
+    invocation: Invocation, sources: Sequence[Source], planner: Planner
+) -> tuple[Turn, ...]:
+    from .. import all_sources
+
+    return all_sources.downgrade_turns(invocation, sources, planner)
+
+
+def _turns_forth(
+    _invocation: Invocation, sources: Sequence[Source], planner: Planner
+) -> tuple[Turn, ...]:
+    from .. import all_sources
+
+    return all_sources.upgrade_turns(sources, planner)
+
+
+def _migrate_turn(
+    invocation: Invocation, planner: Planner, workspace: Workspace, _last: Version | None
+) -> int:
+    return _migrate(invocation, workspace, planner)
+
+
+def _code_of(own: Sequence[Source]) -> frozenset[Version]:
+    """Return the applied migrations that git may have taken files of without a record of it.
+
+    They were applied before there were records: only who applied them knows.
+    """
+    from ...ledger.read import read_headers
+
+    return frozenset(
+        Version.parse(version)
+        for source in own
+        for version, header in read_headers(source.workspace).items()
+        if header.language != "sql"
     )
-    if code:
-        return code
-    turns = all_sources.upgrade_turns(sources, forward)
-    return all_sources.in_turn(
-        invocation, turns, lambda workspace, _: _migrate(invocation, workspace, forward)
-    ) or all_sources.in_turn(invocation, all_sources.idle(sources, (*back, *turns)), in_step)
 
 
 def _migrate_one(invocation: Invocation, planner: Planner) -> int:
@@ -174,6 +235,7 @@ def _migrate_one(invocation: Invocation, planner: Planner) -> int:
 
     def plan(entries: tuple[Entry, ...]) -> Plan:
         made = planner(entries)
+        _refuse_needless(invocation, [step.entry for step in made.steps])
         if _concerns_others(workspace, made):
             from ..all_sources import refuse_unmet
 
@@ -181,6 +243,37 @@ def _migrate_one(invocation: Invocation, planner: Planner) -> int:
         return made
 
     return _migrate(invocation, workspace, plan)
+
+
+def _choices(options: Namespace) -> Choices:
+    from ...following.choices import Choices
+
+    return Choices(options.files_from, options.drop_rows)
+
+
+def _refuse_needless(invocation: Invocation, entries: Iterable[Entry]) -> None:
+    """Refuse decisions that nothing asks for.
+
+    Raises:
+        UsageError: git has brought or taken nothing of ``entries``.
+    """
+    from ...plan import HALVES
+
+    options = invocation.options
+    given = "--files-from" if options.files_from else "--drop-rows" if options.drop_rows else ""
+    if given and not any(entry.state in HALVES for entry in entries):
+        raise UsageError(
+            f"{given} is for what git has brought or taken, and none of that is due",
+            hint=("See: ", Call("status")),
+        )
+
+
+def _refuse_for_all(invocation: Invocation) -> None:
+    if invocation.options.files_from or invocation.options.drop_rows:
+        raise UsageError(
+            "--files-from and --drop-rows decide for one source, and --all means every source",
+            hint="Say which source: --plugin NAME; without it, the project's own.",
+        )
 
 
 def _concerns_others(workspace: Workspace, plan: Plan) -> bool:
@@ -219,6 +312,7 @@ def _migrate(invocation: Invocation, workspace: Workspace, planner: Planner) -> 
             progress,
             invocation.lock_timeout(workspace),
             with_backup=not options.no_backup,
+            choices=_choices(options),
         )
     return _tell(invocation, workspace, (done,), progress.names_steps_on_screen)
 
@@ -262,7 +356,8 @@ def _preview(invocation: Invocation, workspace: Workspace, planner: Planner) -> 
 
     progress = Progress(invocation.aside, invocation.style_aside)
     with stdout_kept_clean(), progress:
-        rehearsed = preview(workspace, planner, invocation.options.command, progress)
+        options = invocation.options
+        rehearsed = preview(workspace, planner, options.command, progress, _choices(options))
     error = rehearsed.run.error
     if error is None or not invocation.output.is_json:
         invocation.output.result(

@@ -79,7 +79,9 @@ def _show_check(invocation: Invocation, workspace: Workspace) -> int:
     states = {entry.state for entry in seen.entries}
     # Code that is older than the state must not read it, as little as code that is newer.
     is_unsound = bool(
-        states & {State.MODIFIED, State.INTERRUPTED} or ahead(seen.entries) or seen.refused
+        states & {State.MODIFIED, State.INTERRUPTED, State.DATABASE_ONLY}
+        or ahead(seen.entries)
+        or seen.refused
     )
     invocation.output.result(
         lambda style: status.check_text(seen), lambda: status.check_json(seen), not is_unsound

@@ -1,0 +1,1 @@
+"""Bringing the databases to what git brought or took of the files (design, "Following git")."""
