@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from plugins import Shelf, table
 from project import SCRIPTS, Project
 
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here")
@@ -123,6 +124,19 @@ def test_steps_on_the_database_share_their_syncs(project: Project) -> None:
         project.sql(f"2.{number}.0", up, f"DROP TABLE more{number};")
     assert syncs(project, "upgrade", "--no-backup") == one
     assert syncs(project, "downgrade", "20", "--no-backup") == one
+
+
+@needs_strace
+def test_the_users_scope_costs_nothing_where_no_plugin_has_it(
+    project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(folder / "home", folder / "shelf")
+    opt_in = table(shelf.plugin("keeper"), "1.0.0").parent / "plugin-migrate.yaml"
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    monkeypatch.delenv("CLAUDE_CONFIG_DIR", raising=False)
+    calls = traced(project, "%file", "status")
+    assert sum(str(opt_in) in call and "open" in call for call in calls) == 1
+    assert not [call for call in calls if f"{shelf.config}/.plugin-migrate" in call]
 
 
 @needs_strace

@@ -16,6 +16,11 @@ WORDS = st.sampled_from(
 )
 LINES = st.one_of(
     st.tuples(st.sampled_from(["database", "on", "a b", "_", "x.y"]), WORDS).map(": ".join),
+    st.tuples(st.sampled_from(["state", "on"]), st.lists(WORDS, max_size=3).map(", ".join)).map(
+        "{0[0]}: [{0[1]}]".format
+    ),
+    st.tuples(st.sampled_from(["- ", "  - ", "-", " -  "]), WORDS).map("".join),
+    st.sampled_from(["state:", "state: # a", "state:# a", "state: [a,]", "state: [,]"]),
     st.text(max_size=20),
     st.sampled_from(["# a", "  # a", "", "  ", "---", "...", " a: b", "a:", "a: b # c", "a: b  "]),
 )
@@ -49,12 +54,20 @@ follow_links: true
         "lock_timeout": 10,
         "follow_links": True,
     }
+    assert plain_yaml.load("state: [CLAUDE.md, .beads/]  # both") == {
+        "state": ["CLAUDE.md", ".beads/"]
+    }
+    assert plain_yaml.load("state:\n  # both\n  - a\n\n  - b/c # b\nx: 1") == {
+        "state": ["a", "b/c"],
+        "x": 1,
+    }
+    assert plain_yaml.load("exclude: []") == {"exclude": []}
     assert plain_yaml.load("") is None
     assert plain_yaml.load("# nothing\n") is None
 
 
 @pytest.mark.parametrize(
-    "text", ["exclude:\n  - a", "exclude: [a]", "backups:\n  keep: 5", "a: 'b'", "a: null", "a"]
+    "text", ["a:\n  - b: c", "a: [[b]]", "a:", "backups:\n  keep: 5", "a: 'b'", "a: null", "a"]
 )
 def test_more_than_plain_lines_is_an_error(text: str) -> None:
     with pytest.raises(plain_yaml.YAMLError):

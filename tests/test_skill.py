@@ -18,10 +18,7 @@ LAUNCHER = '"${CLAUDE_PLUGIN_ROOT}/scripts/plugin-migrate"'
 
 # What the engine uses of the context, and is nothing for authors.
 INTERNAL = {
-    "bring_database",
-    "database_in",
-    "side_databases",
-    "kept_processes",
+    *("bring_database", "database_in", "side_databases", "close_databases", "kept_processes"),
     "workspace",
     "show_progress",
 }

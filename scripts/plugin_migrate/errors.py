@@ -257,6 +257,10 @@ class ChangedSince(Conflict):
     code = "changed_since"
 
 
+class EditedMeanwhile(Conflict):
+    """Somebody wrote a file that a step changes too; another try may find it at rest."""
+
+
 class DatabaseReplaced(Conflict):
     """Somebody put another file in a database's place while a step was running."""
 

@@ -11,6 +11,7 @@ from .values import NamedTuple
 
 TYPE_CHECKING = False  # `typing` costs 4 ms at run time
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -26,7 +27,10 @@ class Config(NamedTuple):
     ``ledger_table`` renames the ``migrations`` table; ``exclude`` holds patterns of paths below
     ``.claude/`` that migrations neither see nor change; ``follow_links`` lets a step publish
     through a link that leaves ``.claude/``; of migrations without a down, ``ways_back_keep`` have
-    their way back kept, in at most ``ways_back_megabytes`` (2^20 bytes each).
+    their way back kept, in at most ``ways_back_megabytes`` (2^20 bytes each). ``state`` holds what
+    else below the project is state, relative to it and without a slash at the end. With the
+    ``scope`` ``user``, which only a plugin may have, ``state`` is all there is, relative to the
+    user's folder of the client.
     """
 
     database: str | None = None
@@ -38,6 +42,8 @@ class Config(NamedTuple):
     backups_keep: int = 5
     ways_back_keep: int = 20
     ways_back_megabytes: int = 256
+    state: tuple[str, ...] = ()
+    scope: str = "project"
 
 
 def read_config(path: str) -> Config:
@@ -46,7 +52,7 @@ def read_config(path: str) -> Config:
     Raises:
         BadConfig: not YAML, an unknown key (a typing error must not be ignored) or a wrong value.
     """
-    return read_settings(path, frozenset(_CHECKS))
+    return read_settings(path, frozenset(_CHECKS) - {"scope"})
 
 
 def read_settings(path: str, known: frozenset[str]) -> Config:
@@ -155,7 +161,72 @@ def _parse_config(text: str, path: str, known: frozenset[str]) -> Config:
             shown = reprlib.repr(value)
             raise BadConfig(f"Setting '{key}' must be {expected}, not {shown}", file=path)
         values[name] = tuple(value) if isinstance(value, list) else value
+    if "state" in values:
+        scope = values.get("scope", Config().scope)
+        values["state"] = _state_paths(values["state"], path, _SCOPES[scope])
     return Config(**values)
+
+
+class _Scope(NamedTuple):
+    """Where state is: a folder, what in it ``state:`` may not name and why, and an example."""
+
+    folder: str
+    refused: Callable[[str], str | None]
+    example: str
+
+
+def _all_of_claude(first: str) -> str | None:
+    return "and all of .claude/ is state without that" if first == ".claude" else None
+
+
+def _private(first: str) -> str | None:
+    is_private = first in _OF_THE_CLIENT or "history" in first or "credential" in first
+    return "which is the client's own, and migrations never see it" if is_private else None
+
+
+# What Claude Code keeps below the user's folder for itself (2.1.332), in lower case.
+_OF_THE_CLIENT = frozenset(
+    ".claude.json .plugin-migrate backups cache chrome debug downloads ide image-cache local logs"
+    " mcp-needs-auth-cache.json paste-cache plans plugins policy-limits.json projects"
+    " remote-settings.json session-env sessions shell-snapshots stats-cache.json statsig tasks"
+    " teams telemetry todos usage-data".split()
+)
+_SCOPES = {
+    "project": _Scope("the project", _all_of_claude, "[CLAUDE.md, .beads/]"),
+    "user": _Scope("the user's folder", _private, "[settings.json, agents/]"),
+}
+
+
+def _state_paths(entries: tuple[str, ...], file: str, scope: _Scope) -> tuple[str, ...]:
+    """Return the paths that ``state:`` names; of one inside another only the outer one.
+
+    Raises:
+        BadConfig: one is nothing that migrations may change.
+    """
+    paths = dict.fromkeys(map(os.path.normpath, entries))
+    for path in paths:
+        problem = _problem_with(path, scope)
+        if problem is not None:
+            raise BadConfig(
+                f"'state' names {path!r:.100}, {problem}",
+                file=file,
+                hint=f"Name files and folders below {scope.folder}: state: {scope.example}",
+            )
+    return tuple(path for path in paths if not any(path.startswith(f"{one}/") for one in paths))
+
+
+def _problem_with(path: str, scope: _Scope) -> str | None:
+    """Return why a path cannot be state, to follow what it is."""
+    first, *others = path.casefold().split("/")
+    if path.startswith(("/", "~", "\\")) or re.match("[A-Za-z]:", path):
+        return f"which is not relative to {scope.folder}"
+    if first == "..":
+        return f"which leads out of {scope.folder}"
+    if path == ".":
+        return f"which is all of {scope.folder}"
+    if ".git" in (first, *others):
+        return "and migrations never change what git keeps there"
+    return scope.refused(first)
 
 
 def _is_deep(text: str) -> bool:
@@ -233,4 +304,6 @@ _CHECKS = {
     "backups.keep": ("backups_keep", _is_count, "a number of at least 1"),
     "keep.ways_back": ("ways_back_keep", _is_count_or_none, "a number of at least 0"),
     "keep.megabytes": ("ways_back_megabytes", _is_count, "a number of at least 1"),
+    "state": ("state", _is_patterns, "a list of paths"),
+    "scope": ("scope", lambda value: value in ("project", "user"), "project or user"),
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from .errors import NoProject, UsageError
 from .platform import system
@@ -19,6 +19,9 @@ SOURCES_NAME = "sources"
 RECORDS_NAME = "plugin-migrate.applied"
 DEFAULT_MIGRATIONS = "core/versioning/migrations"
 DEFAULT_DATABASE = "orchestration/db/orchestration.db"
+# How the path of what lies beside `.claude/` begins, and a root that is all of `.claude/`.
+BESIDE = "../"
+ALL_OF_CLAUDE = ""
 
 
 class Workspace(NamedTuple):
@@ -30,6 +33,14 @@ class Workspace(NamedTuple):
     copy: what it was copied from, which nothing may touch. ``source`` names the plugin that ships
     the migrations, and ``own`` is then the project's own workspace; both are ``None`` for the
     project's own.
+
+    ``roots`` are what migrations see: all of ``.claude/``, and what ``state:`` names. Paths of the
+    state are relative to ``.claude/``, with ``/`` on every system; what lies beside it is
+    ``../CLAUDE.md``, also where ``.claude`` is a link, so that no path is another's.
+
+    A plugin's state may be in the folder that the client keeps for the user (``is_users``): then
+    this is both the ``project`` and its ``claude``, ``roots`` are only what ``state:`` names there,
+    and ``own`` is what the user's other plugins have in common with it.
     """
 
     project: str
@@ -41,6 +52,8 @@ class Workspace(NamedTuple):
     source: str | None = None
     own: Workspace | None = None
     live_project: str | None = None
+    roots: tuple[str, ...] = (ALL_OF_CLAUDE,)
+    is_users: bool = False
 
     @property
     def bookkeeping(self) -> str:
@@ -106,12 +119,77 @@ class Workspace(NamedTuple):
                 return None if folder == self.claude or project == home else project
         return None
 
+    @property
+    def starts(self) -> tuple[str, ...]:
+        """The folders of the state, with a slash, from which a walk comes to all of it."""
+        is_beside = any(root.startswith(BESIDE) for root in self.roots)
+        return ("", BESIDE) if is_beside else ("",)
+
+    def place(self, path: str) -> tuple[str, str]:
+        """Return the real folder that a path of the state begins in, and how it goes on there."""
+        if path.startswith(BESIDE):
+            return self.project, path.removeprefix(BESIDE)
+        return self.claude, path
+
+    def live(self, path: str) -> str:
+        """Return where a path of the state is."""
+        return os.path.join(*self.place(path))
+
+    def named(self, path: str) -> str:
+        """Return a path of the state as the user knows it."""
+        return self.shown(self.live(path)) if self.is_users else named(path)
+
+    def path_of(self, real: str) -> str | None:
+        """Return the path in the state of what is at ``real``; ``None`` when it is not in it."""
+        if is_inside(real, self.claude):
+            path = path_from(real, self.claude)
+        elif is_inside(real, self.project):
+            path = BESIDE + path_from(real, self.project)
+        else:
+            return None
+        return path if self.holds(path) else None
+
+    def holds(self, path: str) -> bool:
+        """Return whether a path relative to ``.claude/`` is in the state, or all of a root."""
+        return any(
+            f"{path}/".startswith(f"{root}/")
+            if root
+            else path != ".." and not path.startswith(BESIDE)
+            for root in self.roots
+        )
+
     def shown(self, path: str) -> str:
         """Return ``path`` as the user knows it: relative to the project where it lies inside."""
+        if self.is_users:
+            home = os.path.expanduser("~")
+            return "~" + path.removeprefix(home) if is_inside(path, home) else path
         if is_inside(path, self.claude):
             inside = os.path.normpath(os.path.join(".claude", os.path.relpath(path, self.claude)))
             return system.slashed(inside)
         return path_from(path, self.project) if is_inside(path, self.project) else path
+
+
+def users_workspace(folder: str) -> Workspace:
+    """Return what all plugins have in common whose state is in the user's ``folder``."""
+    real = os.path.realpath(folder)
+    return Workspace(
+        project=real,
+        claude=real,
+        migrations=os.path.join(real, DEFAULT_MIGRATIONS),
+        database=os.path.join(real, DEFAULT_DATABASE),
+        roots=(),
+        is_users=True,
+    )
+
+
+def roots_of(state: Iterable[str]) -> tuple[str, ...]:
+    """Return the roots of a project's state: ``.claude/``, and what ``state:`` names beside it."""
+    return (ALL_OF_CLAUDE, *(BESIDE + path for path in state))
+
+
+def named(path: str) -> str:
+    """Return a path of the state as a migration may write it, relative to the staged project."""
+    return path.removeprefix(BESIDE) if path.startswith(BESIDE) else f".claude/{path}"
 
 
 is_inside = system.is_inside
@@ -177,6 +255,7 @@ def locate(
             else os.path.join(claude, DEFAULT_DATABASE)
         ),
         config=config,
+        roots=roots_of(config.state),
     )
 
 

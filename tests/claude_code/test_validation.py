@@ -13,10 +13,10 @@ def passes(client, folder) -> bool:
     return done.returncode == 0
 
 
-@pytest.mark.parametrize(
-    "place",
-    ["", "examples/plugins", "examples/plugins/memory-keeper", "examples/plugins/memory-search"],
-)
+EXAMPLES = [f"examples/plugins/{path.name}" for path in ROOT.glob("examples/plugins/*-*")]
+
+
+@pytest.mark.parametrize("place", ["", "examples/plugins", *EXAMPLES])
 def test_every_plugin_here_passes_strict_validation(client, place):
     assert passes(client, ROOT / place)
 

@@ -678,3 +678,64 @@ def test_sync_finishes_what_a_killed_run_left(project, shelf, writer):
     assert "nothing to do" in project.ok("sync")
     assert versions(project, "writer") == {"1.0.0": "applied"}
     assert (project.claude / "note.txt").read_text() == "new"
+
+
+# --- state beside `.claude/` ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def beads(shelf, project):
+    """The migrations folder of a plugin that keeps its state in `.beads/`."""
+    folder = shelf.plugin("beads", settings="state:\n  - .beads/\n  - .mcp.json\n")
+    (project.root / ".beads").mkdir()
+    (project.root / ".beads/a").write_text("old")
+    write(folder, "1.0.0", "(ctx.project / '.beads/a').write_text('new')")
+    return folder
+
+
+def write(folder, version, up, metadata="{}"):
+    text = f"metadata = {metadata}\n\ndef up(ctx):\n    {up}\n\ndef down(ctx):\n    pass\n"
+    (folder / f"{version}-step.py").write_text(f"# .mcp.json is seldom there\n{text}")
+
+
+def test_a_plugin_changes_what_its_opt_in_file_names_and_the_project_does_not(project, beads):
+    project.ok("upgrade", "--plugin", "beads")
+    assert (project.root / ".beads/a").read_text() == "new"
+    project.python("1.0.0", "(ctx.project / '.beads/a').write_text('own')")
+    assert "No such file or directory: '.beads/a'" in project.fails("upgrade")
+    assert (project.root / ".beads/a").read_text() == "new"
+
+
+def test_another_plugins_folder_is_changed_only_by_who_requires_it(project, shelf, beads):
+    other = shelf.plugin("other", settings="state: [.beads/, .mcp.json]\n")
+    write(other, "1.0.0", "(ctx.project / '.beads/a').write_text('other')")
+    told = "Migration 1.0.0 of other can change .beads/, which is state of beads"
+    for command in ("upgrade", "upgrade --dry-run", "upgrade --preview", "verify"):
+        assert told in project.fails(*command.split(), "--plugin", "other")
+    assert (project.root / ".beads/a").read_text() == "old"
+    write(
+        other,
+        "1.0.0",
+        "(ctx.project / '.beads/a').write_text('other')",
+        '{"requires": {"beads": ">=1.0.0"}}',
+    )
+    project.ok("upgrade", "--all")
+    assert (project.root / ".beads/a").read_text() == "other"
+    # Whoever requires the plugin is a guest in its folder.
+    write(beads, "1.1.0", "(ctx.project / '.beads/a').write_text('newer')")
+    project.ok("upgrade", "--plugin", "beads")
+    assert (project.root / ".beads/a").read_text() == "newer"
+
+
+def test_a_killed_run_of_a_plugin_is_finished_beside_by_the_projects_own(project, beads):
+    environment = {"HOME": str(project.home)}
+    project.tables("1.0.0")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        project.killed_at(
+            "event == 'os.rename' and '.beads/a' in str(arguments)", "upgrade", "--plugin", "beads"
+        )
+    (beads / "plugin-migrate.yaml").unlink()  # it ships nothing any more
+    project.ok("upgrade")
+    assert (project.root / ".beads/a").read_text() == "new"

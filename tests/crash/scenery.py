@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -11,6 +12,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 IN_TYPESCRIPT = Path(__file__).parent / "migrations_in_typescript"
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0")
 PLUGIN = "plugin"
+BESIDE = "shared"
+USERS = "users"
+USERS_DATABASE = f"{PLUGIN}/state.db"
 STATE_DATABASE = "orchestration/db/orchestration.db"
 
 _SETTINGS = """{
@@ -33,22 +37,17 @@ def build(
         journal_mode: ``delete`` leaves the state database to the first run; ``wal`` makes one.
         language: what the steps that change files are written in, ``python``, ``typescript`` or
             ``python without downs``, where no step at all has one.
-        source: whose migrations they are, the ``project``'s or a ``plugin``'s beside it.
+        source: whose migrations they are, the ``project``'s or a ``plugin``'s beside it; ``beside``
+            are the project's with all that they change in a folder beside ``.claude/``, ``user`` a
+            plugin's with all that in the user's own folder.
     """
-    claude = root / ".claude"
-    _write(claude / "config/real.json", _SETTINGS, 0o640)
-    (claude / "settings.json").symlink_to("config/real.json")
-    _write(claude / "agents/reviewer.md", _REVIEWER)
-    _write(claude / "commands/hello.md", "Say hello.\n")
-    _write(claude / "commands/run.sh", "#!/bin/sh\n")
-    _write(claude / "obsolete.md", "Nobody reads this.\n")
-    _write(claude / "cache/index.txt", "index\n")
-    _write(claude / "cache/deep/entry.txt", "entry\n")
-    _write(claude / "untouched.txt", "Nothing changes this.\n", 0o600)
-    _database(claude / "memory.db", "wal", "memories")
-    _database(claude / "journal.db", "delete", "entries")
+    project = root / ".claude"
+    claude = root / USERS if source == "user" else project
+    folders = {"beside": root / BESIDE, "user": claude / BESIDE}
+    _fill(folders.get(source, claude))
     if journal_mode == "wal":
-        _database(claude / STATE_DATABASE, "wal", "other")
+        database = USERS_DATABASE if source == "user" else STATE_DATABASE
+        _database(claude / database, "wal", "other")
     migrations = claude / "core/versioning/migrations"
     shutil.copytree(MIGRATIONS, migrations)
     if language == "typescript":
@@ -59,14 +58,20 @@ def build(
         for path in migrations.iterdir():
             text = path.read_text().partition("\n-- migrate:down")[0].partition("\n\ndef down")[0]
             path.write_text(f"{text}\n")
-    if source == "plugin":
-        _write(
-            root / PLUGIN / "migrations/plugin-migrate.yaml",
-            f"database: .claude/{STATE_DATABASE}\n",
-        )
+    if source in folders:
+        for path in migrations.glob("*.py"):
+            path.write_text(_moved(path.read_text(), source))
+    if source in ("plugin", "user"):
+        opt_in = root / PLUGIN / "migrations/plugin-migrate.yaml"
+        if source == "user":
+            _write(opt_in, f"scope: user\nstate: [{BESIDE}/]\n")
+        else:
+            _write(opt_in, f"database: .claude/{STATE_DATABASE}\n")
         for path in migrations.iterdir():
             path.rename(root / PLUGIN / "migrations" / path.name)
-        _write(claude / "plugin-migrate.yaml", "database: .claude/own.db\n")
+        _write(project / "plugin-migrate.yaml", "database: .claude/own.db\n")
+    if source == "beside":
+        _write(claude / "plugin-migrate.yaml", f"state: [{BESIDE}/]\n")
     return claude
 
 
@@ -87,6 +92,28 @@ def own_ways_back(database: Path, folder: Path) -> None:
             connection.execute(
                 "UPDATE plugin_migrate_facts SET value = ? WHERE name = ?", (" ".join(words), name)
             )
+
+
+def _fill(folder: Path) -> None:
+    _write(folder / "config/real.json", _SETTINGS, 0o640)
+    (folder / "settings.json").symlink_to("config/real.json")
+    _write(folder / "agents/reviewer.md", _REVIEWER)
+    _write(folder / "commands/hello.md", "Say hello.\n")
+    _write(folder / "commands/run.sh", "#!/bin/sh\n")
+    _write(folder / "obsolete.md", "Nobody reads this.\n")
+    _write(folder / "cache/index.txt", "index\n")
+    _write(folder / "cache/deep/entry.txt", "entry\n")
+    _write(folder / "untouched.txt", "Nothing changes this.\n", 0o600)
+    _database(folder / "memory.db", "wal", "memories")
+    _database(folder / "journal.db", "delete", "entries")
+
+
+def _moved(text: str, source: str) -> str:
+    """Return a migration that does to another folder what it did to ``.claude/``."""
+    base, above = ("ctx.claude", "") if source == "user" else ("ctx.project", "../")
+    text = text.replace("ctx.claude", f'{base} / "{BESIDE}"')
+    call = r'ctx\.(edit_json|edit_front_matter|database)\("'
+    return re.sub(call, rf'ctx.\1("{above}{BESIDE}/', text)
 
 
 def _write(path: Path, text: str, mode: int = 0o644) -> None:

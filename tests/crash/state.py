@@ -22,15 +22,15 @@ _LEDGER = ("migrations", "idx_migrations", "sqlite_autoindex_migrations", "plugi
 State = dict[str, list[str]]
 
 
-def state_of(claude: Path, database: str, history: bool = False) -> State:
-    """Return everything below ``claude`` but the bookkeeping folder, as something to compare.
+def state_of(root: Path, database: str, history: bool = False) -> State:
+    """Return everything in a project but the bookkeeping folder, as something to compare.
 
     Databases are read from a copy, side files included, so that looking changes nothing. A state
     database without rows, at ``database``, counts as none: the first run makes it.
     """
     state: State = {}
-    for path in sorted(_walk(claude)):
-        relative = str(path.relative_to(claude))
+    for path in sorted(_walk(root)):
+        relative = str(path.relative_to(root))
         status = path.lstat()
         mode = oct(stat.S_IMODE(status.st_mode))
         if path.is_symlink():

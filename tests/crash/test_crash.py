@@ -91,6 +91,34 @@ def test_a_plugins_run_killed_anywhere_is_settled_by_the_next_run_of_the_project
     scene.do("kill points of a recovery", "kill_twice", scene.publishing()[::60], step=12)
 
 
+_elsewhere = pytest.mark.parametrize("source", ["beside", "user"])
+
+
+@_elsewhere
+@_main
+def test_state_elsewhere_survives_as_what_is_in_claude_does(scenes, command, journal_mode, source):
+    scene = scenes(command, journal_mode, source=source)
+    scene.do("kill points", "kill", scene.points[3::40])
+    scene.do("kill points of a recovery", "kill_twice", scene.publishing()[::120], step=12)
+
+
+@_elsewhere
+@_main
+@pytest.mark.crash
+def test_state_elsewhere_survives_at_more_points(scenes, command, journal_mode, source):
+    scene = scenes(command, journal_mode, source=source)
+    scene.do("kill points", "kill", scene.points[23::40])
+
+
+@_main
+def test_what_somebody_writes_beside_claude_before_the_recovery_is_kept(
+    scenes, command, journal_mode
+):
+    scene = scenes(command, journal_mode, source="beside")
+    for name in ("settings", "a file that moves", "a row under WAL"):
+        scene.do("edits", "edit", scene.publishing()[::120], name=name)
+
+
 # Every how many-th point is tried with steps in TypeScript: the engine is the same.
 _PART_IN_TYPESCRIPT = 24
 

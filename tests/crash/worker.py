@@ -43,7 +43,7 @@ from plugin_migrate.errors import MigrateError  # noqa: E402
 from plugin_migrate.languages.javascript import child  # noqa: E402
 from plugin_migrate.operations import writing  # noqa: E402
 from plugin_migrate.storage.lock import run_lock  # noqa: E402
-from plugin_migrate.workspace import locate  # noqa: E402
+from plugin_migrate.workspace import Workspace, locate, users_workspace  # noqa: E402
 
 # What the commands import as they go.
 for _name in (
@@ -78,30 +78,53 @@ class Site:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.claude = root / ".claude"
-        self.database = self.claude / scenery.STATE_DATABASE
+
+    @property
+    def claude(self) -> Path:
+        """The folder with the state database and the bookkeeping."""
+        users = self.root / scenery.USERS
+        return users if users.exists() else self.root / ".claude"
+
+    @property
+    def database(self) -> Path:
+        is_users = self.claude.name == scenery.USERS
+        return self.claude / (scenery.USERS_DATABASE if is_users else scenery.STATE_DATABASE)
 
     def state(self, history: bool = False) -> State:
-        return state_of(self.claude, scenery.STATE_DATABASE, history)
+        return state_of(self.root, str(self.database.relative_to(self.root)), history)
+
+    @property
+    def files(self) -> Path:
+        """The folder with the files that migrations change."""
+        for folder in (self.root, self.claude):
+            if (folder / scenery.BESIDE).exists():
+                return folder / scenery.BESIDE
+        return self.claude
 
     def command(self, *arguments: str) -> Work:
         """Return a command as a child can run it."""
         plugin = self.root / scenery.PLUGIN
         whose = ["--plugin-dir", str(plugin)] if plugin.exists() else []
-        return lambda: main.main(["--project", str(self.root), *whose, *arguments])
+
+        def work() -> int:
+            os.environ["CLAUDE_CONFIG_DIR"] = str(self.root / scenery.USERS)
+            return main.main(["--project", str(self.root), *whose, *arguments])
+
+        return work
 
     def recovery(self) -> Work:
         """Return what every writing command does first, and no more, as a child can run it."""
-        return lambda: recover(self.root)
+        if (self.root / scenery.USERS).exists():
+            return lambda: recover(users_workspace(str(self.claude)))
+        return lambda: recover(locate(project=str(self.root), environment={}))
 
     def run(self, *arguments: str) -> Output:
         """Run a command to its end."""
         return children.run(self.command(*arguments))
 
 
-def recover(project: Path) -> int:
+def recover(workspace: Workspace) -> int:
     """Do what every writing command does first, and no more."""
-    workspace = locate(project=str(project), environment={})
     try:
         writing.settle(workspace, "recover", "crash test", 10)
     except MigrateError as error:
@@ -131,7 +154,7 @@ def prepare(
 
     ``command`` is ``upgrade`` or ``downgrade``; the project stands where it can begin.
     ``injector`` is ``strace`` or ``patched``; ``language`` is what code migrations are written in,
-    ``source`` whose they are: the ``project``'s or a ``plugin``'s.
+    ``source`` whose they are; see ``scenery.build``.
     """
     scene = Path(folder)
     site = Site(scene / "project")
@@ -261,7 +284,7 @@ def edit(folder: str, point: Point, name: str, work: str) -> dict:
     scene = _Scene(folder)
     with _Copied(scene.begin, work) as site:
         _kill(scene, site.command(*scene.arguments), point)
-        if not edits.EDITS[name](site.claude):
+        if not edits.EDITS[name](site.files):
             return {"edited": 0}
         recovered = children.run(site.recovery())
         _expect_mark(site)

@@ -325,7 +325,7 @@ def damage_by(kind: str, folder: Path) -> None:
     elif kind == "missing":
         shutil.rmtree(folder)
     else:
-        text = manifest.read_text().replace('"settings.json"', '"../settings.json"')
+        text = manifest.read_text().replace('"settings.json"', '"../../settings.json"')
         manifest.write_text(text)
 
 

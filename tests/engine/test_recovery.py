@@ -340,7 +340,18 @@ def rewritten(project: Project, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["../outside", "x/../../outside", "/etc/outside", "", ".", "a//b", "./a", "a\0b"]
+    "path",
+    [
+        "../../outside",
+        "../.git/outside",
+        "x/../../outside",
+        "/etc/outside",
+        "",
+        ".",
+        "a//b",
+        "./a",
+        "a\0b",
+    ],
 )
 def test_a_manifest_whose_paths_leave_claude_is_refused(stepping: Project, path: str) -> None:
     stepping.killed_at(FIRST_FILE)
@@ -472,8 +483,8 @@ def test_leftover_staging_is_removed(project: Project) -> None:
     assert not os.path.exists(project.bookkeeping / "staging")
 
 
-def test_refusing_nothing_is_silent() -> None:
-    recovery.refuse(())
+def test_refusing_nothing_is_silent(project: Project) -> None:
+    recovery.refuse(project.workspace(), ())
 
 
 @pytest.fixture

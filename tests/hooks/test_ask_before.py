@@ -8,6 +8,7 @@ import pytest
 from launcher_tree import link_environment
 from plugin_migrate.claude_code.calls import read
 from plugin_migrate.operations.create import convert
+from plugins import Shelf, table
 from project import Project
 
 from .conftest import REAL_PYTHON, ROOT, Client
@@ -219,6 +220,22 @@ def test_the_question_shows_the_plan(client: Client, project: Project) -> None:
         f"plugin-migrate upgrade: apply 2 to this project: 1.1.0 Step, {oauth};"
         " then plugin-migrate downgrade: roll back 1 of this project: 1.0.0 First"
     )
+
+
+def test_a_call_that_changes_the_users_own_folder_says_so(client: Client, project: Project) -> None:
+    shelf = Shelf(client.home, client.home / "shelf")
+    table(shelf.plugin("hooks", settings="scope: user\nstate: [settings.json]\n"), "1.0.0")
+    where = "1 to the plugin hooks, in the user's own folder ~/.claude for all projects: 1.0.0 Step"
+    for arguments in ("upgrade --user", "upgrade --plugin hooks", "upgrade --all"):
+        assert ask(client, f"{LAUNCHER} {arguments}") == f"plugin-migrate upgrade: apply {where}"
+    table(shelf.plugin("styles", settings="scope: user\n"), "2.0.0")
+    several = str(ask(client, f"{LAUNCHER} upgrade --user"))
+    assert several.startswith(f"plugin-migrate upgrade: apply {where}; 1 to the plugin styles, in")
+    for arguments in ("sync", "repair --applied", "restore x", "baseline 1.0.0", "create x"):
+        asked = str(ask(client, f"{LAUNCHER} {arguments} --user"))
+        assert asked.endswith("; it works in the user's own folder")
+    assert ask(client, f"{LAUNCHER} status --user") is None
+    assert ask(client, f"{LAUNCHER} history --user") is None
 
 
 def taking_over(project: Project) -> None:

@@ -130,6 +130,17 @@ def test_plugins_are_told_beside_the_project(client: Client, project: Project) -
     )
 
 
+def test_what_is_pending_in_the_users_own_folder_is_told_in_every_project(
+    client: Client, project: Project
+) -> None:
+    shelf = Shelf(client.home, client.home / "shelf")
+    table(shelf.plugin("hooks", settings="scope: user\nstate: [settings.json]\n"), "1.0.0")
+    assert client.message() == (
+        "plugin-migrate: hooks: 1 pending migration (current version none)."
+        " Run /plugin-migrate upgrade --plugin hooks"
+    )
+
+
 def test_a_plugin_that_went_back_is_told(client: Client, project: Project) -> None:
     shelf = Shelf(client.home, client.home / "shelf")
     migrations = shelf.plugin("keeper")
@@ -465,7 +476,7 @@ def test_settings_that_need_yaml_silence_the_project_without_it(
     client: Client, project: Project
 ) -> None:
     project.sql("1.0.0", "CREATE TABLE a (x);")
-    project.config("exclude: [cache]\n")
+    project.config("exclude: ['*.log']\n")
     assert client.message() is None
 
 
@@ -633,6 +644,27 @@ def test_a_plugins_files_are_put_in_place_too(client: Client, project: Project) 
     assert project.read("a") == "old"
     assert client.start_session() is None
     assert project.read("a") == "new"
+
+
+def test_files_beside_claude_and_in_the_users_folder_are_put_in_place_too(
+    client: Client, project: Project
+) -> None:
+    shelf = Shelf(client.home, client.home / "shelf")
+    for name, settings in (
+        ("beads", "state: [.beads/]\n"),
+        ("hooks", "scope: user\nstate: [x/]\n"),
+    ):
+        place = "ctx.project / '.beads/a'" if name == "beads" else "ctx.claude / 'x/a'"
+        step = f"def up(ctx):\n    ({place}).write_text('new')\n"
+        write(shelf.plugin(name, settings=settings) / "1.0.0-step.py", step)
+    found = [write(project.root / ".beads/a", "old"), write(shelf.config / "x/a", "old")]
+    home = f"import os\nos.environ['HOME'] = {str(client.home)!r}\n"
+    for name in ("beads", "hooks"):
+        condition = "event == 'os.rename' and path.endswith('/a')"
+        project.killed_at(condition, "upgrade", "--plugin", name, before=home)
+    assert [file.read_text() for file in found] == ["old", "old"]
+    assert client.start_session() is None
+    assert [file.read_text() for file in found] == ["new", "new"]
 
 
 def test_a_plugin_whose_ledger_is_broken_does_not_keep_the_files_of_others_back(

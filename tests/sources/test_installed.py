@@ -97,7 +97,9 @@ def test_an_enabled_and_installed_plugin_is_found(installed: Machine) -> None:
     root = installed.plugins / "cache/shop/keeper/1.2.0"
     data = installed.plugins / "data/keeper-shop"
     assert installed.found() == {
-        "keeper": Plugin("keeper", "keeper@shop", str(root), "1.2.0", str(data))
+        "keeper": Plugin(
+            "keeper", "keeper@shop", str(root), "1.2.0", str(data), str(installed.configuration)
+        )
     }
 
 
@@ -323,7 +325,9 @@ def test_a_plugin_among_the_users_skills_is_found(machine: Machine) -> None:
     (machine.configuration / "skills/plain").mkdir()
     data = str(machine.plugins / "data/keeper-skills-dir")
     found = machine.found()
-    assert found["keeper"] == Plugin("keeper", "keeper", str(folder), "1.0.0", data)
+    assert found["keeper"] == Plugin(
+        "keeper", "keeper", str(folder), "1.0.0", data, str(machine.configuration)
+    )
     assert list(found) == ["keeper", "unnamed"]
 
 

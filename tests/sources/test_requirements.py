@@ -1,5 +1,7 @@
 """What migrations require of other plugins, and the order that follows."""
 
+from dataclasses import replace
+
 import pytest
 
 from plugin_migrate.errors import BrokenMigration, RequirementUnmet
@@ -40,6 +42,36 @@ def refusal(*standings, wanted=None):
     with pytest.raises(RequirementUnmet) as caught:
         ups(*standings, wanted=wanted)
     return caught.value
+
+
+def beside(standing, *paths):
+    return replace(standing, beside=paths)
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [("a/", "a/"), ("a/b/c", "a/"), ("a/", "a/b/")])
+def test_a_folder_of_another_plugin_is_changed_only_by_who_requires_it(mine, theirs):
+    other = beside(source("beads", current="1.0.0"), "x", theirs)
+    error = refusal(beside(source("mine", due={"1.0.0": {}}), mine), other, wanted=None)
+    assert error.message == (
+        f"Migration 1.0.0 of mine can change {mine}, which is state of beads, and does not"
+        " require it"
+    )
+    requiring = beside(source("mine", due={"1.0.0": {"beads": ">=1.0.0"}}), mine)
+    assert ups(requiring, other) == [("mine", "1.0.0")]
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"), [("CLAUDE.md", "CLAUDE.md"), ("a/", "ab/"), ("a", "a/b")]
+)
+def test_a_file_that_several_name_is_nobodys_and_others_are_apart(mine, theirs):
+    one = beside(source("mine", due={"1.0.0": {}}), mine)
+    assert ups(one, beside(source("beads", current="1.0.0"), theirs)) == [("mine", "1.0.0")]
+
+
+def test_what_changes_no_files_requires_nobody_for_them():
+    due = (Needs(version("1.0.0"), {}, changes_files=False),)
+    one = replace(beside(source("mine"), "a/"), due=due)
+    assert ups(one, beside(source("beads"), "a/")) == [("mine", "1.0.0")]
 
 
 def test_sources_without_requirements_keep_their_order():

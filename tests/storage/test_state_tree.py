@@ -66,12 +66,20 @@ def test_a_walk_yields_the_state_and_leaves_out_what_copies_lack(project: Projec
     }
 
 
-def test_a_walk_may_begin_at_any_folder(project: Project) -> None:
-    other = project.root / ".beads"
-    (other / "issues").mkdir(parents=True)
-    (other / "issues/a.md").write_text("x")
-    tree = StateTree(project.workspace(), str(other))
-    assert found_by(tree) == {"issues": "dir", "issues/a.md": "file"}
+def test_a_walk_comes_to_what_the_settings_name_and_to_nothing_beside_it(project: Project) -> None:
+    project.config("state: [.beads, docs/notes.md]\n")
+    for path in (".beads/issues/a.md", "docs/notes.md", "docs/other.md", "src/x.py", "README.md"):
+        (project.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (project.root / path).write_text("x")
+    found = found_by(StateTree(project.workspace()))
+    assert {path: kind for path, kind in found.items() if path.startswith("../")} == {
+        "../.beads": "dir",
+        "../.beads/issues": "dir",
+        "../.beads/issues/a.md": "file",
+        "../docs": "dir",
+        "../docs/notes.md": "file",
+    }
+    assert "plugin-migrate.yaml" in found
 
 
 def test_a_link_back_to_a_folder_above_it_leads_nowhere(folder: Path) -> None:

@@ -102,7 +102,7 @@ def _take(arguments: Sequence[str], session: str, environment: Mapping[str, str]
 def pointing_outside(options: Namespace, environment: Mapping[str, str]) -> list[str]:
     """Return the options that name something outside of the session's project."""
     root = _project_of(environment)
-    outside = []
+    outside = ["--user"] if options.user else []
     for name in LOCAL:
         given = getattr(options, name)
         for path in given if isinstance(given, list) else [given] if given else []:

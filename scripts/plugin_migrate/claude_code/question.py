@@ -35,6 +35,7 @@ _VERBS = {
     "downgrade": "roll back",
     "redo": "roll back and apply again",
 }
+_OWN_FOLDER = "the user's own folder"
 
 
 def parsed(arguments: Sequence[str]) -> Namespace | None:
@@ -59,6 +60,8 @@ def question(options: Namespace, environment: Mapping[str, str]) -> str:
         for name in consent.LOCAL
         if getattr(options, name)
     ]
+    if options.user and not options.plugin and _OWN_FOLDER not in text:
+        text += f"; it works in {_OWN_FOLDER}"
     if consent.takes_from_outside(options, environment):
         elsewhere.append(f"--from {_shown(_origin(options))}")
     return text + (f"; it points elsewhere: {', '.join(elsewhere)}" if elsewhere else "")
@@ -66,6 +69,8 @@ def question(options: Namespace, environment: Mapping[str, str]) -> str:
 
 def _planned(options: Namespace, environment: Mapping[str, str]) -> str:
     command = options.command
+    if command == "upgrade" and options.user and not (options.plugin or options.plugin_dir):
+        return _of_every_source(options, environment)
     if command in ("upgrade", "downgrade") and not options.all and not options.plugin_dir:
         return _of_run(options, environment)
     if command == "redo" and not options.plugin_dir:
@@ -139,6 +144,8 @@ def _of_redo(options: Namespace, environment: Mapping[str, str]) -> str:
 def _of_every_source(options: Namespace, environment: Mapping[str, str]) -> str:
     texts = []
     for workspace in sources(environment):
+        if options.user and not workspace.is_users:
+            continue
         plan = _plan(options, survey_ahead(workspace))
         if plan.steps:
             texts.append(_steps(plan, _whose(workspace)))
@@ -215,6 +222,11 @@ def _described(step: Step) -> str:
 
 
 def _workspace(options: Namespace, environment: Mapping[str, str]) -> Workspace:
+    if options.user and not options.plugin:
+        found = [one for one in sources(environment) if one.is_users]
+        if len(found) != 1:
+            raise UsageError(f"{len(found)} plugins have migrations for the user's own folder")
+        return found[0]
     if not options.plugin:
         return locate(options.project, options.database, options.migrations, environment)
     for workspace in sources(environment):
@@ -224,6 +236,9 @@ def _workspace(options: Namespace, environment: Mapping[str, str]) -> Workspace:
 
 
 def _whose(workspace: Workspace) -> str:
+    if workspace.is_users:
+        folder = workspace.shown(workspace.claude)
+        return f"the plugin {workspace.source}, in {_OWN_FOLDER} {folder} for all projects"
     return f"the plugin {workspace.source}" if workspace.source else "this project"
 
 

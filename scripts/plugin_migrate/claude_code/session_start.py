@@ -64,7 +64,8 @@ def _news_for(at_start: bool) -> tuple[str, str]:
 def _read(workspaces: tuple[Workspace, ...], at_start: bool) -> tuple[str, str]:
     try:
         if at_start:
-            _finish(workspaces[0])
+            for own in dict.fromkeys(one.own or one for one in workspaces):
+                _finish(own)
     except Busy:
         return "", ""  # a run is going on, and what it leaves is not known yet
     except (MigrateError, OSError):

@@ -24,7 +24,7 @@ from ..sources.requirements import (
     order_up,
     refuse_needed,
 )
-from ..sources.shipped import workspace_of
+from ..sources.shipped import folder_of, workspace_of
 from ..storage.translation import state_errors
 from ..survey import Planner, survey_ahead
 from ..version import Version
@@ -55,7 +55,7 @@ def each(invocation: Invocation, show: Callable[[Invocation, Workspace], int]) -
     output = invocation.output
     output.share_document()
     codes = [0]
-    if _has_own(own) or not plugins:
+    if not invocation.options.user and (_has_own(own) or not plugins):
         output.of_source(None, "")
         codes.append(_code_of(invocation, own, partial(show, invocation, own)))
 
@@ -63,7 +63,7 @@ def each(invocation: Invocation, show: Callable[[Invocation, Workspace], int]) -
         return show(invocation, workspace_of(own, plugin))
 
     for plugin in plugins:
-        output.of_source(plugin.name, invocation.option_for(plugin))
+        output.of_source(plugin.name, invocation.option_for(plugin), folder_of(plugin))
         codes.append(_code_of(invocation, own, partial(show_plugin, plugin)))
     for gone in invocation.departed(own):
         workspace = gone.workspace
@@ -102,7 +102,9 @@ def all_sources(invocation: Invocation) -> tuple[Source, ...]:
     """
     own = _own_beside_all(invocation)
     others = tuple(plugin_sources(invocation, own))
-    return (Source(own, ""), *others) if _has_own(own) or not others else others
+    if invocation.options.user or (others and not _has_own(own)):
+        return others
+    return (Source(own, ""), *others)
 
 
 def chosen_plugins(invocation: Invocation) -> tuple[Source, ...]:
@@ -180,14 +182,14 @@ def refuse_unrehearsable(
         RequirementUnmet: names the first such migration.
     """
     due = needs_of(entry for entry in entries if entry.state in UNAPPLIED)
-    if any(needs.requires for needs in due):
+    if any(needs.requires for needs in due) or any(workspace.roots):
         wanted = _standing(workspace, entries, due)
         order_up([wanted], [wanted, *_others(invocation, workspace)])
 
 
 def _others(invocation: Invocation, workspace: Workspace) -> Iterator[Standing]:
     """Yield how the project's other sources stand; one that cannot be read requires nothing."""
-    own = workspace.own or workspace
+    own = invocation.own() if workspace.is_users else workspace.own or workspace
     if workspace.source is not None:
         yield from _readable(own)
     for plugin in invocation.plugins(own):
@@ -215,7 +217,15 @@ def _readable(workspace: Workspace) -> Iterator[Standing]:
 
 def _standing(workspace: Workspace, entries: Sequence[Entry], due: tuple[Needs, ...]) -> Standing:
     applied = applied_in(entries, read_headers(workspace))
-    return Standing(workspace.source, current_version(entries), due, applied)
+    return Standing(
+        workspace.source, current_version(entries), due, applied, tuple(_beside(workspace))
+    )
+
+
+def _beside(workspace: Workspace) -> Iterator[str]:
+    for root in filter(None, workspace.roots):
+        path = workspace.live(root)
+        yield workspace.shown(path) + ("/" if os.path.isdir(path) else "")
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -255,7 +265,9 @@ def idle(sources: Sequence[Source], turns: Sequence[Turn]) -> tuple[Turn, ...]:
 def in_turn(invocation: Invocation, turns: Iterable[Turn], command: Command) -> int:
     """Carry out a command for one source after the other, until one fails; return the exit code."""
     for source, last in turns:
-        invocation.output.of_source(source.workspace.source, source.option)
+        workspace = source.workspace
+        folder = workspace.shown(workspace.claude) if workspace.is_users else None
+        invocation.output.of_source(workspace.source, source.option, folder)
         run = partial(command, source.workspace, last)
         code = _code_of(invocation, source.workspace, run)
         if code:

@@ -41,7 +41,8 @@ exit codes: 0 done, 1 failed, 2 wrong usage, 3 pending (check), 130 interrupted
 """
 _GLOBAL_OPTIONS = """
 global options, explained by `plugin-migrate --help`:
-  --project --database --migrations --plugin --plugin-dir --lock-timeout --color --verbose --quiet
+  --project --database --migrations --plugin --plugin-dir --user
+  --lock-timeout --color --verbose --quiet
 """
 
 
@@ -102,6 +103,7 @@ def make_parser() -> _Parser:
         migrations=None,
         plugin=None,
         plugin_dir=None,
+        user=False,
         lock_timeout=None,
         verbose=False,
         quiet=False,

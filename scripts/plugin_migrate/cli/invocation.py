@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from ..errors import UnknownPlugin, UsageError
+from ..errors import NoProject, UnknownPlugin, UsageError
 from ..workspace import Workspace, locate
 from .output import Output, style_of
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ..sources.installed import Plugin
 
 
+# What takes several sources at once.
+_OF_SEVERAL = frozenset({"upgrade", "downgrade", "status", "check", "history"})
+_OF_NO_SOURCE = frozenset({"init-plugin", "help", "completion"})
 _NOT_KEPT = "What a migration imports comes with its plugin, not from the ledger."
 
 
@@ -31,6 +34,12 @@ class Invocation:
 
     ``options`` are the parsed command line, ``environment`` the process's environment variables;
     results go to ``output``. A table may show ``most_rows`` migrations; all when ``None``.
+
+    ``--user`` alone stands for the one plugin whose state is in the user's folder, and with
+    several for all of them.
+
+    Raises:
+        UnknownPlugin, UsageError: ``--user`` stands for none, or the command wants one of several.
     """
 
     def __init__(
@@ -45,6 +54,8 @@ class Invocation:
         self.output = output
         self.most_rows = most_rows
         self._departed: dict[str | None, Departed] = {}
+        if options.user and self.chooses_none and options.command not in _OF_NO_SOURCE:
+            self._choose_users()
 
     def workspace(self, create: bool = False) -> Workspace:
         """Return the one workspace that the options choose.
@@ -62,13 +73,28 @@ class Invocation:
         return workspace
 
     def own(self, create: bool = False) -> Workspace:
-        """Return the project's own workspace, beside which plugins ship theirs."""
+        """Return the project's own workspace, beside which plugins ship theirs.
+
+        What is done for the user needs no project.
+        """
         if self.options.database or self.options.migrations:
             raise UsageError(
                 "--database and --migrations name the project's own, not a plugin's",
                 hint="Leave them out with --plugin, --plugin-dir and --all.",
             )
-        return self._locate(create)
+        try:
+            return self._locate(create)
+        except NoProject:
+            if not self.options.user:
+                raise
+            return self._users()
+
+    def _users(self) -> Workspace:
+        """Return what the plugins have in common whose state is in the user's folder."""
+        from ..sources.installed import users_folder
+        from ..workspace import users_workspace
+
+        return users_workspace(users_folder(self.environment))
 
     def workspace_to_repair(self) -> Workspace:
         """Return the one workspace that the options choose, also of a plugin that is gone.
@@ -118,13 +144,33 @@ class Invocation:
         return (*attention, *map(attention_of_departed, self.departed(workspace)))
 
     def plugins(self, own: Workspace) -> tuple[Plugin, ...]:
-        """Return the enabled plugins that ship migrations."""
-        from ..sources.shipped import require_opt_in, shipping_plugins
+        """Return the enabled plugins that ship migrations, with ``--user`` for that folder."""
+        from ..sources.shipped import is_users, require_opt_in, shipping_plugins
 
         folders = self.options.plugin_dir or ()
         for folder in folders:
             require_opt_in(folder)
-        return shipping_plugins(own, self.environment, folders)
+        plugins = shipping_plugins(own, self.environment, folders)
+        return tuple(filter(is_users, plugins)) if self.options.user else plugins
+
+    def _choose_users(self) -> None:
+        options = self.options
+        own = self.own()
+        names = [plugin.name for plugin in self.plugins(own)]
+        names += [str(gone.workspace.source) for gone in self.departed(own)]
+        if not names:
+            raise UnknownPlugin(
+                "No enabled plugin has migrations for the user's own folder",
+                hint="A plugin says so in its migrations/plugin-migrate.yaml: scope: user",
+            )
+        if len(names) == 1:
+            options.plugin = names[0]
+        elif options.command in _OF_SEVERAL:
+            options.all = True
+        elif options.command != "sync":
+            raise UsageError(
+                f"Which of these plugins? {', '.join(names)}", hint="Say it with --plugin NAME."
+            )
 
     def departed(self, own: Workspace) -> tuple[Departed, ...]:
         """Return the plugins that left state here, if the command can do with that alone."""
@@ -133,7 +179,9 @@ class Invocation:
         if self.options.command not in COMMANDS:
             return ()
         present = {plugin.name for plugin in self.plugins(own)}
-        found = tuple(departed(own, self.environment, present))
+        # In the user's folder those of other projects are too, which are no news here.
+        where = self._users() if self.options.user else own
+        found = tuple(departed(where, self.environment, present))
         self._departed |= {one.workspace.source: one for one in found}
         return found
 
@@ -206,7 +254,9 @@ class Invocation:
         """
         from ..sources.departed import COMMANDS, departed_called
 
-        gone = departed_called(own, self.environment, name)
+        gone = departed_called(own, self.environment, name) or departed_called(
+            self._users(), self.environment, name
+        )
         if gone is not None and self.options.command not in COMMANDS:
             raise gone.refusal() from None
         if gone is not None:

@@ -238,6 +238,11 @@ def add_common(parser: argparse.ArgumentParser, hidden: str | None = None) -> No
         action="append",
         explained="a plugin that is being written, as for the client; can be repeated",
     )
+    add(
+        "--user",
+        action="store_true",
+        explained="the migrations of plugins that change the user's own folder, ~/.claude/",
+    )
     add("--lock-timeout", metavar="SECONDS", type=_seconds, explained="wait for another run")
     add("--color", choices=("auto", "always", "never"), explained="when to colour (default: auto)")
     add("--verbose", action="store_true", explained="show sources, steps and tracebacks")

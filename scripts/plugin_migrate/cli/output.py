@@ -54,11 +54,18 @@ class Output:
         """Announce results of several sources: they share one document, under headings."""
         self._sources = []
 
-    def of_source(self, source: str | None, option: str) -> None:
-        """Announce whose result comes next."""
+    def of_source(self, source: str | None, option: str, folder: str | None = None) -> None:
+        """Announce whose result comes next.
+
+        Parameters:
+            source: the plugin's name, ``None`` for the project's own.
+            option: what names it on the command line.
+            folder: the user's own folder, if its state is there.
+        """
         self._source, self.option = source, option
         if self._sources is not None and not (self.is_json or self._is_quiet):
             title = f"Plugin {source}" if source else "This project"
+            title += f", in {folder}" if folder else ""
             print(f"\n{title}:" if self._has_text else f"{title}:", flush=True)
 
     def result(self, text: Text, document: Document, ok: bool = True) -> None:

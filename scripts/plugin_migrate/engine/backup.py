@@ -113,8 +113,7 @@ def _rewrite(workspace: Workspace, backup: Backup) -> None:
     databases = tuple(
         saved._replace(after=saved.between)
         if saved.between is not None
-        and digest_of_live(os.path.join(workspace.claude, saved.path), workspace.scratch)
-        == saved.between
+        and digest_of_live(workspace.live(saved.path), workspace.scratch) == saved.between
         else saved
         for saved in backup.databases
     )
@@ -236,7 +235,7 @@ class BackupWriter:
         known = self._databases.get(path)
         content = known.content if known else f"database-{len(self._databases)}.db"
         if known is None and self._is_complete:
-            self._copy_database(os.path.join(self._workspace.claude, path), content)
+            self._copy_database(self._workspace.live(path), content)
         self._databases[path] = SavedDatabase(path, content, after, known and known.after)
 
     @_writing()
@@ -290,7 +289,7 @@ class BackupWriter:
             return None
         name = f"file-{len(self._files)}"
         copy = os.path.join(self.folder, name)
-        live = os.path.join(self._workspace.claude, change.path)
+        live = self._workspace.live(change.path)
         shutil.copyfile(live, copy)
         saved = observe(copy)
         start_sync(copy)

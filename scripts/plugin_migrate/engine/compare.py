@@ -10,7 +10,7 @@ import stat
 import tempfile
 from collections.abc import Collection
 
-from ..errors import Conflict, StateUnreadable
+from ..errors import Conflict, EditedMeanwhile, StateUnreadable
 from ..platform import system
 from ..platform.moving import copy_attributes
 from ..storage.durable import make_folder
@@ -72,13 +72,14 @@ def refuse_conflicts(
     """
     deleted = {change.path for change in changes if change.before and not change.after}
     deleted.update(gone_beside)
+    places = [workspace.live(path) for path in deleted]
     targets: dict[str, str] = {}
     for change in changes:
         base = staging.baseline(change.path)
         _refuse_read_only(staging, change, base)
-        live = os.path.join(workspace.claude, change.path)
-        if not _is_as_before(workspace, change, base, deleted):
-            raise Conflict(
+        live = workspace.live(change.path)
+        if not _is_as_before(workspace, change, base, places):
+            raise EditedMeanwhile(
                 f"{change.path} was changed by somebody else while the migration ran",
                 file=live,
                 hint="Nothing was changed. Run the command again.",
@@ -110,16 +111,13 @@ def _refuse_read_only(staging: Staging, change: PathChange, base: Baseline | Non
 
 
 def _is_as_before(
-    workspace: Workspace, change: PathChange, base: Baseline | None, deleted: set[str]
+    workspace: Workspace, change: PathChange, base: Baseline | None, deleted: Collection[str]
 ) -> bool:
-    claude = workspace.claude
-    live = os.path.join(claude, change.path)
+    live, place = workspace.live(change.path), workspace.place(change.path)
     if base is None:
         # A rename that changes the case only finds what it takes away.
-        return observe(live) is None or (
-            is_taken(claude, change.path) and finds_one_of(claude, change.path, deleted)
-        )
-    if not is_spelled(claude, change.path):
+        return observe(live) is None or (is_taken(*place) and finds_one_of(live, deleted))
+    if not is_spelled(*place):
         return False
     try:
         status = os.stat(live)
@@ -170,7 +168,7 @@ def refuse_unpublishable(workspace: Workspace, changes: Collection[PathChange]) 
 
 
 def _refuse_folder(workspace: Workspace, change: PathChange, device: int) -> None:
-    live = os.path.join(workspace.claude, change.path)
+    live = workspace.live(change.path)
     if _only_mode_differs(change):
         if not system.may_set_mode(live):
             raise StateUnreadable(
@@ -221,7 +219,7 @@ def _refuse_full_disk(workspace: Workspace, changes: Collection[PathChange]) -> 
 def _refuse_lost_attributes(workspace: Workspace, changes: Collection[PathChange]) -> None:
     """Try on a file of our own whether replaced files can keep what is not content or mode."""
     replaced = [
-        os.path.realpath(os.path.join(workspace.claude, change.path))
+        os.path.realpath(workspace.live(change.path))
         for change in changes
         if kind_of(change.before) == kind_of(change.after) == "file"
     ]

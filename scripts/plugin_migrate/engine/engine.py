@@ -14,7 +14,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
-from ..errors import DatabaseReplaced, MigrateError, StateUnreadable, StepFailed, Unpublished
+from ..errors import (
+    DatabaseReplaced,
+    EditedMeanwhile,
+    MigrateError,
+    StateUnreadable,
+    StepFailed,
+    Unpublished,
+)
 from ..languages.foreign_key_mode import ForeignKeyMode
 from ..ledger.read import Ledger
 from ..ledger.write import LedgerWriter
@@ -46,6 +53,8 @@ if TYPE_CHECKING:
 _SHARED_SECONDS = 0.1
 # And how many: each transaction asks the ledger for all that may run in it.
 _SHARED_STEPS = 500
+# How often a step on the user's folder is run again.
+_MORE_TRIES = 4
 
 
 class Engine:
@@ -190,7 +199,7 @@ class Engine:
         started = time.perf_counter()
         try:
             if prepared.action.atomic:
-                return self._run_unit(prepared)
+                return self._run_at_rest(prepared)
             return self._run_unprotected(prepared)
         except Unpublished:
             raise
@@ -209,6 +218,14 @@ class Engine:
             if failure is error:
                 raise  # with the cause that it has
             raise failure from error
+
+    def _run_at_rest(self, prepared: Prepared) -> StepResult:
+        """Run a step; of the user's folder again when the client, which runs, wrote there."""
+        for _ in range(_MORE_TRIES if self._workspace.is_users else 0):
+            with suppress(EditedMeanwhile):
+                return self._run_unit(prepared)
+            self._staging = None  # what the step did is in it
+        return self._run_unit(prepared)
 
     def _run_unit(self, prepared: Prepared) -> StepResult:
         """Take one step through the commit protocol; the numbers are the design's clauses.
@@ -241,14 +258,14 @@ class Engine:
             arrived = self._commit(transaction, context, written)
             # Publishing may open what is not in place yet, and closing that again would drop the
             # locks of a connection to it (https://www.sqlite.org/howtocorrupt.html, 2.2).
-            _close(context)
+            context.close_databases()
             # 7. Publish.
             self._publish(written, arrived)
         except BaseException:
             transaction.abandon()
             raise
         finally:
-            _close(context)
+            context.close_databases()
         return result_of(prepared, duration)
 
     def _commit(
@@ -439,8 +456,3 @@ def _open_database(path: str, live: str, copy: str) -> SideDatabase:
     from .side_database import SideDatabase
 
     return SideDatabase(path, live, copy)
-
-
-def _close(context: Context) -> None:
-    for side in context.side_databases.values():
-        side.close()

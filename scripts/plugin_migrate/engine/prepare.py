@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ..errors import Call, Conflict, Irreversible, TemplateUnfilled
+from ..errors import BadConfig, Call, Conflict, Irreversible, TemplateUnfilled
 from ..languages import load_language
 from ..languages.foreign_key_mode import ForeignKeyMode
 from ..ledger.read import StoredSource, read_sources, read_ways_back
 from ..migration import Migration, describe, metadata_text, title_of, with_text
+from ..plain_file import read_plain
 from ..plan import Applied, Entry, Plan, Step
 from ..report import StepResult
+from ..settings import CONFIG_NAME
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
@@ -20,6 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..languages.protocol import Action
 
+# A file in which a name is looked for.
+_LARGEST_SEARCHED = 1 << 20
 # What a template says where something is to be written.
 _REQUEST = "fill in"
 
@@ -60,11 +65,16 @@ def prepare(workspace: Workspace, plan: Plan) -> tuple[Prepared, ...]:
         BrokenMigration, ForbiddenStatement: a migration cannot run as it is.
         Irreversible: a rollback needs a migration that has no down and of which nothing was kept,
             or one whose source is gone.
+        BadConfig: what ``state:`` names cannot be state, or is a mistyped name.
     """
     gone = [step.version for step in plan.steps if step.entry.migration is None]
     stored = read_sources(workspace, gone)
     ways = _WaysBack(workspace, plan)
-    return tuple(_prepare(workspace, step, stored.get(step.version), ways) for step in plan.steps)
+    steps = tuple(_prepare(workspace, step, stored.get(step.version), ways) for step in plan.steps)
+    if any(step.action.touches_files for step in steps):
+        for root in filter(None, workspace.roots):
+            _refuse_root(workspace, root, steps)
+    return steps
 
 
 def require_all(workspace: Workspace, steps: Sequence[Prepared]) -> None:
@@ -170,6 +180,63 @@ def _source(workspace: Workspace, entry: Entry, stored: StoredSource | None) -> 
     slug = os.path.splitext(stored.file_name)[0].partition("-")[2]
     checksum = entry.applied.checksum
     return Migration(entry.version, slug, stored.language, path, checksum, stored.text)
+
+
+# --- what `state:` names --------------------------------------------------------------------------
+
+
+def _refuse_root(workspace: Workspace, root: str, steps: Sequence[Prepared]) -> None:
+    """Refuse what ``state:`` names if it is a link, or if nobody knows of it.
+
+    What is not there a migration may make, or have removed; then one of them names it.
+
+    Raises:
+        BadConfig: says what is the matter with it.
+    """
+    folder, rest = workspace.place(root)
+    parts = rest.split("/")
+    for end in range(1, len(parts) + 1):
+        path = "/".join([folder, *parts[:end]])
+        try:
+            mode = os.lstat(path).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            if _is_named(workspace, parts[-1], steps):
+                return
+            raise _bad_root(workspace, root, "which is not there, and no migration names") from None
+        if stat.S_ISLNK(mode):
+            what = "which is a link" if end == len(parts) else "which leads through a link"
+            raise _bad_root(workspace, root, what)
+        if not (stat.S_ISDIR(mode) or (stat.S_ISREG(mode) and end == len(parts))):
+            raise _bad_root(workspace, root, "which is neither a file nor a folder")
+
+
+def _bad_root(workspace: Workspace, root: str, what: str) -> BadConfig:
+    return BadConfig(
+        f"'state' names {workspace.shown(workspace.live(root))}, {what}",
+        file=workspace.settings_file,
+        hint="Nothing was changed. Name files and folders that are there.",
+    )
+
+
+def _is_named(workspace: Workspace, name: str, steps: Sequence[Prepared]) -> bool:
+    """Return whether a migration, or a helper beside it, has ``name`` in its text."""
+    if any(name in (step.migration.text or "") for step in steps):
+        return True
+    try:
+        with os.scandir(workspace.migrations) as listing:
+            files = [entry for entry in listing if entry.is_file(follow_symlinks=False)]
+    except OSError:  # of a plugin that is gone
+        return True
+    return any(
+        name.encode() in _content_of(file.path) for file in files if file.name != CONFIG_NAME
+    )
+
+
+def _content_of(path: str) -> bytes:
+    try:
+        return read_plain(path, _LARGEST_SEARCHED)
+    except OSError:
+        return b""
 
 
 def count_shareable(

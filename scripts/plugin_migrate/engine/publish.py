@@ -17,7 +17,7 @@ from ..platform.moving import copy_attributes, remove, remove_folder
 from ..storage import live_database
 from ..storage.durable import set_mode, sync_folder, sync_open
 from ..storage.nodes import Node, PathChange, is_taken, kind_of, observe_spelled
-from ..workspace import Workspace, is_inside
+from ..workspace import Workspace
 from .redo_log import DatabaseEntry, Log, Manifest
 from .replacing import Replacer
 
@@ -43,7 +43,7 @@ def publish(workspace: Workspace, log: Log, manifest: Manifest, force: bool = Fa
     publisher.run()
     kept = publisher.kept
     for database in manifest.databases:
-        live = os.path.join(workspace.claude, database.path)
+        live = workspace.live(database.path)
         if system.leads_elsewhere(live):
             raise _leads_through_link(database.path, live)
         copy = log.path_of(database.copy)
@@ -95,7 +95,7 @@ def _has_come(workspace: Workspace, entry: PathChange) -> bool:
 
 
 def _database_arrived(workspace: Workspace, database: DatabaseEntry) -> bool:
-    live = os.path.join(workspace.claude, database.path)
+    live = workspace.live(database.path)
     return live_database.digest_of_live(live, workspace.scratch) == database.after
 
 
@@ -187,8 +187,8 @@ class _Publisher:
         self.kept += [entry.path for entry in self._entries if self._numbers[entry.path] in edited]
 
     def _path(self, entry: PathChange) -> str:
-        """Return the live path, which must not leave ``.claude/`` through a linked folder."""
-        live = os.path.join(self._workspace.claude, entry.path)
+        """Return the live path, which must not leave the state through a linked folder."""
+        live = self._workspace.live(entry.path)
         parent = os.path.dirname(live)
         if system.leads_elsewhere(parent):
             raise _leads_through_link(entry.path, live)
@@ -196,7 +196,7 @@ class _Publisher:
         return live
 
     def _remove(self, entry: PathChange) -> None:
-        live = os.path.join(self._workspace.claude, entry.path)
+        live = self._workspace.live(entry.path)
         now = entry.observe(self._workspace)
         if now is None or now == entry.after or kind_of(now) == kind_of(entry.after):
             return
@@ -233,10 +233,9 @@ class _Publisher:
 
     def _is_free(self, entry: PathChange) -> bool:
         """Return whether nothing of another name stands in the way, which somebody put there."""
-        claude = self._workspace.claude
-        if not is_taken(claude, entry.path):
+        if not is_taken(*self._workspace.place(entry.path)):
             return True
-        live = os.path.join(claude, entry.path)
+        live = self._workspace.live(entry.path)
         if self._force and not os.path.isdir(live):
             remove(live)
             return True
@@ -251,7 +250,7 @@ class _Publisher:
 
     def _set_folder_mode(self, entry: PathChange, after: Node) -> None:
         live = self._path(entry)
-        now = observe_spelled(self._workspace.claude, entry.path, through_links=False)
+        now = observe_spelled(*self._workspace.place(entry.path), through_links=False)
         if now is None or now.kind != "dir" or now.mode == after.mode:
             return
         before = entry.before
@@ -324,9 +323,11 @@ class _Publisher:
 
     def _target(self, live: str, entry: PathChange) -> str:
         """Return the file to replace: a link stays, and what it leads to is replaced."""
-        target = os.path.realpath(live) if os.path.islink(live) else live
+        if not os.path.islink(live):
+            return live
+        target = os.path.realpath(live)
         config = self._workspace.config
-        if not is_inside(target, self._workspace.claude) and not config.follow_links:
+        if self._workspace.path_of(target) is None and not config.follow_links:
             raise NeedsRepair(
                 f"{entry.path} is a link that leaves .claude/ (to {target})",
                 file=live,

@@ -16,7 +16,7 @@ from ..platform.moving import discard
 from ..storage import sqlite
 from ..storage.translation import way_out
 from ..version import Version
-from ..workspace import Workspace, is_inside, path_from
+from ..workspace import Workspace
 from .publish import bring_edits_back, has_arrived, has_started, holds_edits, publish
 from .redo_log import Log, Manifest, logs
 from .transaction import in_own_transaction
@@ -61,7 +61,7 @@ def recover(workspace: Workspace, done_by: str) -> tuple[Unsettled, ...]:
     return tuple(problem for problem in problems if problem is not None)
 
 
-def refuse(unsettled: tuple[Unsettled, ...]) -> None:
+def refuse(workspace: Workspace, unsettled: tuple[Unsettled, ...]) -> None:
     """Stop a writing command while something waits for the user's decision.
 
     Raises:
@@ -72,7 +72,7 @@ def refuse(unsettled: tuple[Unsettled, ...]) -> None:
     first = unsettled[0]
     raise NeedsRepair(
         first.why,
-        details=tuple(f".claude/{path}" for path in first.paths),
+        details=tuple(map(workspace.named, first.paths)),
         hint=(
             f"{first.way_out}\nOr decide" if first.way_out else "Decide",
             " for the files above, then go on:\n  ",
@@ -104,7 +104,7 @@ def decide(workspace: Workspace, done_by: str, problem: Unsettled, take_migrated
         if kept:
             raise NeedsRepair(
                 f"{len(kept)} of the migration's file(s) cannot be put in place",
-                details=tuple(f".claude/{path}" for path in kept),
+                details=tuple(map(workspace.named, kept)),
                 hint="Move what stands there out of the way, then try again.",
             )
     elif problem.log is not None and problem.manifest is not None:
@@ -180,12 +180,12 @@ def _obstructed(
     """Return a step that the system does not let recovery finish: permissions, a broken disk."""
     path = error.filename if isinstance(error.filename, str) else workspace.claude
     what = "is committed, but cannot be finished" if row else "did not commit, but cannot be undone"
-    inside = path_from(path, workspace.claude)
+    inside = workspace.path_of(path)
     version = manifest.version if manifest else row and row.version
     return Unsettled(
         f"Migration {version} {what}: {error.strerror or error}",
         version,
-        (inside,) if is_inside(path, workspace.claude) else (),
+        (inside,) if inside is not None else (),
         log,
         row,
         manifest,
@@ -248,12 +248,12 @@ def publish_committed(
     try:
         kept = publish(workspace, log, manifest._replace(databases=left))
         if kept:
-            refuse(recover(workspace, done_by))
+            refuse(workspace, recover(workspace, done_by))
             # Nothing is left to decide: everything is in place, and the edits are beside it.
             raise NeedsRepair(
                 f"Migration {manifest.version} is committed, but somebody edited {len(kept)} of"
                 " its file(s) before they were in place",
-                details=tuple(f".claude/{path}" for path in kept),
+                details=tuple(map(workspace.named, kept)),
                 hint="What was saved stands beside them, as *.edited-*: nothing is lost.",
             )
         row = publish_row(workspace, manifest)

@@ -16,6 +16,7 @@ from ..storage import sqlite
 from ..storage.live_database import LiveDatabase, digest_of_closed, pad_to_two_pages
 from ..storage.nodes import Node, PathChange, digest_of, observe
 from ..storage.state_tree import SIDE_SUFFIXES
+from ..workspace import named
 from .redo_log import DatabaseEntry
 
 
@@ -134,7 +135,7 @@ class SideDatabase:
         if is_used or digest_of_closed(live) != self._before:
             raise Conflict(
                 f"The database {path} is in use by another program, or was changed by it",
-                file=os.path.join(".claude", path),
+                file=named(path),
                 hint="Nothing was changed. Close that program, then run the command again.",
             )
         return observe(live)

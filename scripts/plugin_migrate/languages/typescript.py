@@ -62,7 +62,7 @@ class ScriptAction:
                 "file": file,
                 "direction": self.direction,
                 "claude": str(context.claude),
-                "folder": str(context.claude.parent),
+                "folder": str(context.project),
             }
             try:
                 outcome = child.run(request, calls.answer)

@@ -19,10 +19,10 @@ from ..migration import Migration, checksum_of
 from ..plain_file import parse_json, read_plain
 from ..plan import KnownRecord
 from ..storage.durable import make_folder
-from ..storage.nodes import Node, PathChange, inside, observe
+from ..storage.nodes import Node, PathChange, below_claude, observe
 from ..values import NamedTuple
 from ..version import Version
-from ..workspace import Workspace
+from ..workspace import ALL_OF_CLAUDE, Workspace
 from .read import LARGEST_RECORD
 from .write import LedgerWriter
 
@@ -50,7 +50,12 @@ class CommittedRecord(NamedTuple):
 
 
 def is_followed(workspace: Workspace) -> bool:
-    """Return whether git may carry the state's files; by what stands there, without asking git."""
+    """Return whether git may carry the state's files; by what stands there, without asking git.
+
+    Only where that is all of ``.claude/``: history is not searched for what lies elsewhere.
+    """
+    if workspace.roots != (ALL_OF_CLAUDE,):
+        return False
     folder = workspace.claude
     while (parent := os.path.dirname(folder)) != folder:
         folder = parent
@@ -85,9 +90,9 @@ def from_text(text: str) -> CommittedRecord:
             said[word] = rest
         elif word == "before":
             digest, _, path = rest.partition(" ")
-            before[inside(parse_json(path))] = None if digest == _NONE else digest
+            before[below_claude(parse_json(path))] = None if digest == _NONE else digest
         elif word == "was":
-            was.append(inside(rest))
+            was.append(below_claude(rest))
         elif word not in ("#", ""):
             raise ValueError(f"a line that no record has: {line!r:.60}")
     if len(said) < 2:

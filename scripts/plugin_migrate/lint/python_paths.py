@@ -144,7 +144,7 @@ def _holds(
 def _begins_staged(path: ast.expr, names: Names) -> ast.expr | bool:
     if isinstance(path, ast.Constant):
         return isinstance(path.value, str) and path.value.startswith(".claude/")
-    if isinstance(path, ast.Attribute) and path.attr == "claude":
+    if isinstance(path, ast.Attribute) and path.attr in ("claude", "project"):
         return True
     return _beginning(path, names) or False
 

@@ -102,7 +102,7 @@ def _settle_files(
         NeedsRepair: there is something to decide and no decision.
     """
     if problems and not (keep_live or take_migrated):
-        recovery.refuse(tuple(problems))
+        recovery.refuse(workspace, tuple(problems))
     for problem in problems:
         recovery.decide(workspace, done_by, problem, take_migrated)
     how = "took the migrated files" if take_migrated else "kept the live files"

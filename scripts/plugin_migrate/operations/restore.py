@@ -70,7 +70,7 @@ def restore(
     with writing(workspace, "restore", lock_timeout) as signals, signals.held():
         settle_others(workspace, done_by)
         if not _may_skip_recovery(workspace, force):
-            recovery.refuse(recovery.recover(workspace, done_by))
+            recovery.refuse(workspace, recovery.recover(workspace, done_by))
             settle_backups(workspace)
         return _go_back(workspace, backup_id, done_by, force)
 
@@ -136,7 +136,7 @@ def _go_back(workspace: Workspace, backup_id: str, done_by: str, force: bool) ->
             _swap(workspace, chosen, files, databases, done_by, writer, is_usable, lost_logs)
     finally:
         discard(workspace.scratch)
-    recovery.refuse(recovery.recover(workspace, done_by))
+    recovery.refuse(workspace, recovery.recover(workspace, done_by))
     writer.finish()
     WayBackKeeper(workspace, None).prune()
     paths = tuple(sorted([*files, *databases]))
@@ -204,7 +204,7 @@ def _swap(
 
 
 def _change(workspace: Workspace, oldest: Saved, newest: Saved) -> PathChange | None:
-    live = os.path.join(workspace.claude, oldest.path)
+    live = workspace.live(oldest.path)
     after = oldest.change.before
     now = newest.change._replace(before=after).observe(workspace)
     if now == after:
@@ -219,7 +219,7 @@ def _log_database(workspace: Workspace, log: Log, number: int, span: DatabaseSpa
     backup, oldest, _ = span
     name = f"database-{number}.sqlite"
     shutil.copyfile(backup.content(oldest.content), log.path_of(name))
-    live = os.path.join(workspace.claude, oldest.path)
+    live = workspace.live(oldest.path)
     before = digest_of_live(live, workspace.scratch) or ""
     return DatabaseEntry(oldest.path, name, before, digest_of_closed(log.path_of(name)))
 

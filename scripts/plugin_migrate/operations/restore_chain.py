@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
@@ -178,12 +177,12 @@ def refuse_edits(
         and oldest.change.observe(workspace) != oldest.change.before
     ]
     for path, (backup, oldest, newest) in databases.items():
-        now = digest_of_live(os.path.join(workspace.claude, path), scratch)
+        now = digest_of_live(workspace.live(path), scratch)
         if now not in (newest.after, digest_of_closed(backup.content(oldest.content))):
             edited.append(path)
     if edited:
         raise Conflict(
             f"{len(edited)} file(s) were edited since",
-            details=tuple(f".claude/{path}" for path in sorted(edited)),
+            details=tuple(map(workspace.named, sorted(edited))),
             hint=("To overwrite them (they are backed up first): ", _by_force(backup_id)),
         )

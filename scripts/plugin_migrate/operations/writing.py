@@ -45,7 +45,7 @@ def recovered(workspace: Workspace, done_by: str) -> Survey:
         return survey_by(workspace, ledger)
     from ..engine import recovery
 
-    recovery.refuse(recovery.recover(workspace, done_by))
+    recovery.refuse(workspace, recovery.recover(workspace, done_by))
     settle_backups(workspace)
     return survey(workspace)
 
@@ -76,7 +76,7 @@ def settle_others(workspace: Workspace, done_by: str) -> None:
 
         try:
             with state_errors():
-                recovery.refuse(recovery.recover(sibling, done_by))
+                recovery.refuse(sibling, recovery.recover(sibling, done_by))
         except (Busy, NeedsRepair) as error:
             error.source = sibling.source
             raise

@@ -30,7 +30,7 @@ def databases_among(workspace: Workspace, kept: Mapping[str, Kept]) -> dict[str,
         path: one.content
         for path, one in kept.items()
         if (one.content is not None and holds_database(one.content))
-        or holds_database(os.path.join(workspace.claude, path))
+        or holds_database(workspace.live(path))
     }
 
 
@@ -42,7 +42,7 @@ def put_databases(workspace: Workspace, databases: Databases) -> None:
         OSError: there is no room.
     """
     for path, copy in databases.others.items():
-        _put(os.path.join(workspace.claude, path), copy)
+        _put(workspace.live(path), copy)
     _put(workspace.database, databases.state)
     make_ledger(workspace)
 

@@ -62,12 +62,12 @@ class Keeper:
             content = None
             if change.before is not None and change.before.kind == "file":
                 content = self._new_copy()
-                shutil.copyfile(os.path.join(self._workspace.claude, change.path), content)
+                shutil.copyfile(self._workspace.live(change.path), content)
             self._kept.setdefault(change.path, Kept(change.before, content))
 
     def add_database(self, path: str, after: str) -> None:
         """Keep a further database as it is."""
-        live = os.path.join(self._workspace.claude, path)
+        live = self._workspace.live(path)
         content = self._new_copy()
         copy_live(live, content)
         self._kept.setdefault(path, Kept(observe(live), content))
@@ -86,7 +86,7 @@ class Keeper:
 
     def database(self, path: str) -> str | None:
         """Return the path of a copy of a further database as it is now, if there is one."""
-        return self._copy_of(os.path.join(self._workspace.claude, path))
+        return self._copy_of(self._workspace.live(path))
 
     def _copy_of(self, path: str) -> str | None:
         if not os.path.exists(path):
@@ -116,7 +116,7 @@ def differences(workspace: Workspace, kept: Mapping[str, Kept]) -> list[Differen
     """
     found: list[Difference] = []
     for path in sorted(kept):
-        live = os.path.join(workspace.claude, path)
+        live = workspace.live(path)
         before, content = kept[path]
         if _are_databases(content, live):
             found += _of_database(content, live, workspace.shown(live))
@@ -183,10 +183,10 @@ def _as_differences(database: DatabaseDifference) -> list[Difference]:
 def _of_file(
     workspace: Workspace, path: str, before: Node | None, content: str | None
 ) -> Difference | None:
-    live = os.path.join(workspace.claude, path)
+    live = workspace.live(path)
     name = workspace.shown(live)
     is_link = before is not None and before.kind == "link"
-    after = observe_spelled(workspace.claude, path, through_links=not is_link)
+    after = observe_spelled(*workspace.place(path), through_links=not is_link)
     if after == before:
         return None
     if before is None:

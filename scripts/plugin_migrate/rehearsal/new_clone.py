@@ -71,11 +71,7 @@ def apply_again(
         name_live(caught, workspace)
         failed, error = steps[done].version, caught
     # Databases that the clone made again are not files that it changed.
-    files = {
-        path: one
-        for path, one in kept.items()
-        if not holds_database(os.path.join(workspace.claude, path))
-    }
+    files = {path: one for path, one in kept.items() if not holds_database(workspace.live(path))}
     different = {path: differences(workspace, {path: one}) for path, one in files.items()}
     return Cloned(
         {

@@ -5,7 +5,6 @@ The commands that run here are the real ones; only the workspace is another.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,7 +19,7 @@ from ..storage.nodes import PathChange, kind_of
 from ..storage.state_tree import holds_database
 from ..survey import Planner
 from ..version import Version
-from ..workspace import Workspace
+from ..workspace import BESIDE, Workspace
 from .difference import DatabaseDifference, database_difference, read_text, text_difference
 from .shadow import shadow_of
 
@@ -81,7 +80,7 @@ def preview(
         databases = [_state_difference(shadow, backup, run.written), *made]
         databases += [
             database_difference(
-                backup.content(saved.content), os.path.join(shadow.claude, saved.path), saved.path
+                backup.content(saved.content), shadow.live(saved.path), _name(saved.path)
             )
             for saved in backup.databases
         ]
@@ -121,14 +120,19 @@ def _file_differences(
 ) -> tuple[tuple[FileDifference, ...], list[DatabaseDifference]]:
     files, databases = [], []
     for saved in sorted(backup.files, key=lambda saved: saved.path):
-        live = os.path.join(shadow.claude, saved.path)
+        live = shadow.live(saved.path)
         if saved.change.before is None and holds_database(live):
-            databases.append(database_difference(None, live, saved.path))
+            databases.append(database_difference(None, live, _name(saved.path)))
         else:
             difference = _file_difference(shadow, saved, backup)
             if difference is not None:
                 files.append(difference)
     return tuple(files), databases
+
+
+def _name(path: str) -> str:
+    """Return a path of the state for a diff, in which nothing leads upwards."""
+    return path.removeprefix(BESIDE)
 
 
 def _file_difference(shadow: Workspace, saved: Saved, backup: Backup) -> FileDifference | None:
@@ -138,9 +142,9 @@ def _file_difference(shadow: Workspace, saved: Saved, backup: Backup) -> FileDif
     lines: tuple[str, ...] = ()
     is_file = kind_of(change.after) == "file"
     old = read_text(backup.content(saved.content)) if saved.content else None
-    new = read_text(os.path.join(shadow.claude, saved.path)) if is_file else None
+    new = read_text(shadow.live(saved.path)) if is_file else None
     is_text = (old is not None or saved.content is None) and (new is not None or not is_file)
     if is_text and old != new:
-        lines = text_difference(old, new, saved.path)
+        lines = text_difference(old, new, _name(saved.path))
     shown = lines[:_LINES_SHOWN]
     return FileDifference(change, shown, len(lines) - len(shown))

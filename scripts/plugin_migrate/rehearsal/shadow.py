@@ -27,7 +27,7 @@ from ..storage.state_tree import Found, StateTree, WalkedFolder, entries, follow
 from ..storage.translation import explaining, is_for_room
 from ..storage.unfinished import left_behind
 from ..survey import Survey
-from ..workspace import Workspace, is_inside
+from ..workspace import BESIDE, Workspace, is_inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,21 +67,30 @@ class _Copier:
     def __init__(self, workspace: Workspace, folder: str) -> None:
         self._live = workspace
         self._folder = folder
-        self._claude = os.path.join(folder, "project", ".claude")
-        self._tree = StateTree(workspace)
+        self._project = os.path.join(folder, "project")
+        self._claude = os.path.join(self._project, ".claude")
+        # What a killed command left is recovered in the copy as it would be in the original; but
+        # not where that would write to a live database, which only the source's own copy replaces.
+        self._siblings = [other for other in left_behind(workspace) if other.owns_database]
+        roots = {root for source in (workspace, *self._siblings) for root in source.roots}
+        self._whole = workspace._replace(roots=tuple(sorted(roots)))
+        self._tree = StateTree(self._whole)
         self._outside: dict[str, str] = {}
 
     def copy(self) -> Workspace:
         """Copy everything and return the copy as a workspace."""
         os.makedirs(self._claude)
-        self._copy_folder(self._tree.root, self._claude)
-        # What a killed command left is recovered in the copy as it would be in the original; but
-        # not where that would write to a live database, which only the source's own copy replaces.
-        siblings = [other for other in left_behind(self._live) if other.owns_database]
-        for source in (self._live, *siblings):
+        for start in self._tree.starts:
+            self._copy_folder(start, self._project if start.prefix == BESIDE else self._claude)
+        for source in (self._live, *self._siblings):
             self._copy_home(source)
         copied = self.as_workspace()
         self._copy_state(copied)
+        for sibling in self._siblings:
+            database = self._placed(sibling.database)
+            if database and os.path.exists(sibling.database) and not os.path.exists(database):
+                os.makedirs(os.path.dirname(database), exist_ok=True)
+                _copy_database(sibling.database, database)
         return copied
 
     def _copy_home(self, source: Workspace) -> None:
@@ -115,22 +124,25 @@ class _Copier:
     def _moved(self, live: Workspace, outside_name: str) -> Workspace:
         """Return a workspace of the copied project; a database from outside gets a new place."""
         return live._replace(
-            project=os.path.join(self._folder, "project"),
+            project=self._project,
             claude=self._claude,
             migrations=self._mapped(live.migrations) or live.migrations,
-            database=self._mapped(live.database) or os.path.join(self._folder, outside_name),
+            database=self._placed(live.database) or os.path.join(self._folder, outside_name),
             live_claude=live.claude,
             live_project=live.project,
+            is_users=False,  # it is a project like others, wherever it was copied from
         )
+
+    def _placed(self, database: str) -> str | None:
+        """Return where a ledger's database stands in the copy, whether it is state or not."""
+        if not is_inside(database, self._live.claude):
+            return self._mapped(database)
+        return os.path.join(self._claude, os.path.relpath(database, self._live.claude))
 
     def _mapped(self, path: str) -> str | None:
         """Return where a path of the live state stands in the copy."""
-        real = os.path.realpath(path)
-        if not is_inside(real, self._live.claude):
-            return None
-        return os.path.normpath(
-            os.path.join(self._claude, os.path.relpath(real, self._live.claude))
-        )
+        inside = self._whole.path_of(os.path.realpath(path))
+        return os.path.normpath(os.path.join(self._claude, inside)) if inside is not None else None
 
     def _copy_folder(self, place: WalkedFolder, target: str) -> None:
         for entry in self._tree.entries(place):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..engine.prepare import description_of
 from .style import Style, indented, one_line, printable
@@ -278,19 +278,19 @@ def backups_json(shelf: Shelf) -> dict[str, object]:
     }
 
 
-def restored_text(restored: Restored, style: Style) -> str:
-    """Return what a restore brought back."""
+def restored_text(restored: Restored, named: Callable[[str], str], style: Style) -> str:
+    """Return what a restore brought back; ``named`` gives the user's name for a path."""
     tick = style.paint("green", "✓")
     lines = [f"{tick} Restored {restored.backup.id}"]
-    lines += [f"  • .claude/{path}" for path in map(one_line, restored.paths)]
+    lines += [f"  • {one_line(named(path))}" for path in restored.paths]
     lines += ["", f"Current version: {restored.current or 'none'}"]
     return "\n".join(lines)
 
 
-def restore_dry_run_text(restored: Restored) -> str:
-    """Return what a restore would bring back."""
+def restore_dry_run_text(restored: Restored, named: Callable[[str], str]) -> str:
+    """Return what a restore would bring back; see :func:`restored_text`."""
     lines = [f"Dry run: would restore {restored.backup.id}"]
-    lines += [f"  • .claude/{path}" for path in map(one_line, restored.paths)]
+    lines += [f"  • {one_line(named(path))}" for path in restored.paths]
     lines += ["", f"The version would be: {restored.current or 'none'}", "Nothing was changed."]
     return "\n".join(lines)
 

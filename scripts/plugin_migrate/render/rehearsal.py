@@ -23,14 +23,14 @@ _SIGNS = {"+": "green", "-": "red", "~": "yellow", "@": "dim"}
 _SCHEMA_LINES_SHOWN = 200
 
 
-def preview_text(rehearsed: Rehearsed, style: Style) -> str:
+def preview_text(rehearsed: Rehearsed, named: Callable[[str], str], style: Style) -> str:
     """Return what a plan would change, for people."""
     run = rehearsed.run
     verb = "apply" if run.plan.direction == "up" else "roll back"
     lines = [f"Preview: would {verb} {len(run.results)} migration(s)"]
     lines += [f"  • {result.version} - {one_line(result.description)}" for result in run.results]
     for file in rehearsed.files:
-        lines += ["", *_file_lines(file, style)]
+        lines += ["", *_file_lines(file, named, style)]
     for database in rehearsed.databases:
         lines += ["", *_database_lines(database, style)]
     if not rehearsed.files and not rehearsed.databases:
@@ -39,11 +39,11 @@ def preview_text(rehearsed: Rehearsed, style: Style) -> str:
     return "\n".join(lines)
 
 
-def _file_lines(file: FileDifference, style: Style) -> list[str]:
+def _file_lines(file: FileDifference, named: Callable[[str], str], style: Style) -> list[str]:
     before, after = file.change.before, file.change.after
     kind = kind_of(after) or kind_of(before) or "file"
     word = "folder" if kind == "dir" else kind
-    heading = f"{file.change.verb} {word} .claude/{one_line(file.change.path)}"
+    heading = f"{file.change.verb} {word} {one_line(named(file.change.path))}"
     lines = [style.paint("bold", heading)]
     if before and after and before.mode != after.mode:
         lines.append(f"  mode {before.mode:o} → {after.mode:o}")

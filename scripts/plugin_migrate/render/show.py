@@ -17,11 +17,14 @@ _WIDTH = 10
 _STATE_COLORS = {State.APPLIED: "green", State.PENDING: "yellow", State.OUT_OF_ORDER: "yellow"}
 
 
-def show_text(shown: Shown, path_of: Callable[[str], str], style: Style) -> str:
+def show_text(
+    shown: Shown, path_of: Callable[[str], str], named: Callable[[str], str], style: Style
+) -> str:
     """Return what is known about a migration, for people.
 
     Parameters:
         path_of: shortens an absolute path.
+        named: gives the user's name for a path of the state.
     """
     entry = shown.entry
     lines = [style.paint("bold", f"{entry.version} - {one_line(shown.description)}")]
@@ -33,7 +36,7 @@ def show_text(shown: Shown, path_of: Callable[[str], str], style: Style) -> str:
     checksum = entry.applied.checksum if entry.applied else None
     lines.append(_line("Checksum", checksum or (entry.migration and entry.migration.checksum)))
     lines += [_line(one_line(key), _value(value)) for key, value in shown.metadata.items()]
-    lines += ["", *_changed_lines(shown, style)]
+    lines += ["", *_changed_lines(shown, named, style)]
     if shown.source is not None:
         lines += ["", "Source:", *indented(printable(shown.source))]
     return "\n".join(lines)
@@ -56,19 +59,19 @@ def _state(shown: Shown, style: Style) -> str:
     return f"{state}: at {one_line(row.applied_at)} UTC by {one_line(row.applied_by or '-')}"
 
 
-def _changed_lines(shown: Shown, style: Style) -> list[str]:
+def _changed_lines(shown: Shown, named: Callable[[str], str], style: Style) -> list[str]:
     if shown.entry.applied is None:
         preview = style.call("upgrade", f"{shown.entry.version} --preview")
         return [f"What it would change: {preview}"]
     if shown.changes is None:
         return [f"What it changed is not known: {shown.unknown}"]
-    return _changes_text(shown.changes)
+    return _changes_text(shown.changes, named)
 
 
-def _changes_text(changes: Changes) -> list[str]:
+def _changes_text(changes: Changes, named: Callable[[str], str]) -> list[str]:
     also = f", with {', '.join(map(str, changes.also))}," if changes.also else ""
-    lines = [f"  • .claude/{one_line(path)}: {what}" for path, what in changes.files]
-    lines += [f"  • .claude/{one_line(path)}: rows or tables" for path in changes.databases]
+    lines = [f"  • {one_line(named(path))}: {what}" for path, what in changes.files]
+    lines += [f"  • {one_line(named(path))}: rows or tables" for path in changes.databases]
     lines += [f"  • {one_line(name)}: {what}" for name, what in changes.schema]
     if not lines:
         return [f"The run that applied it{also} changed no files and no tables' definitions"]

@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from ..errors import ForbiddenStatement, StepFailed
 from ..platform import system
-from ..workspace import Workspace, is_inside, path_from
+from ..workspace import Workspace, is_inside, named, path_from
+from .file_watch import NAME_IT
 from .kept_processes import KeptProcesses
 
 TYPE_CHECKING = False
@@ -71,14 +72,20 @@ class Context:
 
         return Path(self._staging.claude)
 
+    @property
+    def project(self) -> Path:
+        """The staged project: ``.claude/``, and what ``state:`` names beside it."""
+        return self.claude.parent
+
     def database(self, path: str | os.PathLike[str]) -> sqlite3.Connection:
         """Return a connection to another SQLite database of the state, inside a transaction.
 
         Parameters:
-            path: relative to ``.claude/``, such as ``"memory.db"``; created when missing.
+            path: relative to ``.claude/``, such as ``"memory.db"``, or below ``ctx.project``;
+                created when missing.
 
         Raises:
-            ForbiddenStatement: the path leaves ``.claude/`` or is the state database.
+            ForbiddenStatement: the path leaves the state or is the state database.
             StateUnreadable: the file is not a database.
         """
         return self._side_database(self._relative(path)).connection
@@ -89,18 +96,18 @@ class Context:
         A connection that :meth:`database` has given stays good, and is the moved one's.
 
         Parameters:
-            old, new: relative to ``.claude/``; nothing may stand at ``new``.
+            old, new: as for :meth:`database`; nothing may stand at ``new``.
 
         Raises:
-            ForbiddenStatement: one of them leaves ``.claude/`` or is the state database.
+            ForbiddenStatement: one of them leaves the state or is the state database.
             StepFailed: there is no database ``old``, or something at ``new``.
         """
         before, after = self._relative(old), self._relative(new)
         side = self._existing_database(before)
-        live = os.path.join(self.workspace.claude, after)
+        live = self.workspace.live(after)
         if after in self.side_databases or os.path.lexists(live) or (self.claude / after).exists():
             raise StepFailed(
-                f"There is something at .claude/{after} already",
+                f"There is something at {named(after)} already",
                 hint="Move or remove that first, in a migration of its own.",
             )
         (self.claude / after).parent.mkdir(parents=True, exist_ok=True)
@@ -112,10 +119,10 @@ class Context:
         """Remove a further database of the state.
 
         Parameters:
-            path: relative to ``.claude/``.
+            path: as for :meth:`database`.
 
         Raises:
-            ForbiddenStatement: it leaves ``.claude/`` or is the state database.
+            ForbiddenStatement: it leaves the state or is the state database.
             StepFailed: there is no such database.
         """
         relative = self._relative(path)
@@ -137,9 +144,9 @@ class Context:
         """Return the database that a failure names as if the copy of the files held it."""
         # An error may quote a path as Python writes it, with every backslash twice.
         told = system.slashed(failure).replace("//", "/")
-        claude = system.slashed(str(self.claude))
         for path in self._staging.databases() if self._staging is not None else ():
-            if f"{claude}/{path}'" in told or f'{claude}/{path}"' in told:
+            staged = system.slashed(os.path.normpath(self.claude / path))
+            if f"{staged}'" in told or f'{staged}"' in told:
                 return path
         return None
 
@@ -147,7 +154,7 @@ class Context:
         """Edit a JSON file as a Python value; what you do not change keeps its every byte.
 
         Parameters:
-            path: relative to ``.claude/``, or a path below ``ctx.claude``.
+            path: relative to ``.claude/``, or a path below ``ctx.claude`` or ``ctx.project``.
         """
         from ..editing import json_edit
 
@@ -157,7 +164,7 @@ class Context:
         """Edit a Markdown file's YAML front matter as a mapping; the body is never touched.
 
         Parameters:
-            path: relative to ``.claude/``, or a path below ``ctx.claude``.
+            path: relative to ``.claude/``, or a path below ``ctx.claude`` or ``ctx.project``.
         """
         from ..editing import front_matter
 
@@ -167,7 +174,7 @@ class Context:
         """Edit a TOML file as a mapping; what you do not change keeps its every byte.
 
         Parameters:
-            path: relative to ``.claude/``, or a path below ``ctx.claude``.
+            path: relative to ``.claude/``, or a path below ``ctx.claude`` or ``ctx.project``.
         """
         from ..editing import toml
 
@@ -177,7 +184,7 @@ class Context:
         """Edit a YAML file as a Python value; what you do not change keeps its every byte.
 
         Parameters:
-            path: relative to ``.claude/``, or a path below ``ctx.claude``.
+            path: relative to ``.claude/``, or a path below ``ctx.claude`` or ``ctx.project``.
         """
         from ..editing import yaml_edit
 
@@ -187,11 +194,16 @@ class Context:
         """Edit a file line by line, of any size, such as ``.gitignore``, ``.env`` or JSONL.
 
         Parameters:
-            path: relative to ``.claude/``, or a path below ``ctx.claude``.
+            path: relative to ``.claude/``, or a path below ``ctx.claude`` or ``ctx.project``.
         """
         from ..editing import lines
 
         return lines.edit(self._staged(path), self._shown(path))
+
+    def close_databases(self) -> None:
+        """End the connections to further databases."""
+        for side in self.side_databases.values():
+            side.close()
 
     def log(self, text: object) -> None:
         """Tell the user something while the migration runs."""
@@ -211,31 +223,32 @@ class Context:
     def _staged(self, path: str | os.PathLike[str]) -> Path:
         # Joining keeps an absolute path such as `ctx.claude / "settings.json"` as it is.
         staged = self.claude / path
-        if not is_inside(os.path.normpath(staged), str(self.claude)):
-            raise ForbiddenStatement(f"{path} is not below .claude/")
+        if not self.workspace.holds(path_from(str(staged), str(self.claude))):
+            raise ForbiddenStatement(f"{path} is not below .claude/", hint=NAME_IT)
         return staged
 
     def _shown(self, path: str | os.PathLike[str]) -> str:
         """Return a staged path as the user knows it."""
-        return f".claude/{path_from(str(self._staged(path)), str(self.claude))}"
+        return named(path_from(str(self._staged(path)), str(self.claude)))
 
     def _relative(self, path: str | os.PathLike[str]) -> str:
         workspace = self.workspace
-        inside = path_from(str(self._staged(path)), str(self.claude))
-        live = os.path.realpath(os.path.join(workspace.claude, inside))
+        relative = path_from(str(self._staged(path)), str(self.claude))
+        live = os.path.realpath(workspace.live(relative))
         if live == workspace.database:
-            raise ForbiddenStatement(f"{inside} is the state database", hint="Use ctx.db.")
-        if not is_inside(live, workspace.claude):
-            raise ForbiddenStatement(f"{inside} leaves .claude/ (to {live})")
-        if is_inside(live, workspace.bookkeeping):
-            raise ForbiddenStatement(f"{inside} belongs to plugin-migrate itself")
+            raise ForbiddenStatement(f"{relative} is the state database", hint="Use ctx.db.")
         # A link's own path would make a second copy of what it leads to.
-        return path_from(live, workspace.claude)
+        real = workspace.path_of(live)
+        if real is None:
+            raise ForbiddenStatement(f"{relative} leaves .claude/ (to {live})", hint=NAME_IT)
+        if is_inside(live, workspace.bookkeeping):
+            raise ForbiddenStatement(f"{relative} belongs to plugin-migrate itself")
+        return real
 
     def _existing_database(self, relative: str) -> SideDatabase:
         side = self._side_database(relative)
         if not side.exists:
-            raise StepFailed(f"There is no database .claude/{relative}")
+            raise StepFailed(f"There is no database {named(relative)}")
         return side
 
     def _side_database(self, relative: str) -> SideDatabase:
@@ -255,7 +268,7 @@ class Context:
 
     def _open(self, relative: str) -> SideDatabase:
         assert self._open_database is not None  # as whoever stages files does
-        live = os.path.join(self.workspace.claude, relative)
+        live = self.workspace.live(relative)
         # A new one's folder may be new as well.
         (self.claude / relative).parent.mkdir(parents=True, exist_ok=True)
         return self._open_database(relative, live, self._copy_path())

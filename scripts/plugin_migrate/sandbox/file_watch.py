@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
-from ..workspace import Workspace, is_inside
+from ..workspace import BESIDE, Workspace, is_inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ _ONE_PATH = frozenset(
 _TWO_PATHS = frozenset({"os.link", "os.rename", "os.symlink"})
 _FORKS = frozenset({"os.fork", "os.forkpty"})
 _TERMINAL = "/dev/tty"
+NAME_IT = "Name what else below the project is state in the settings: state: [CLAUDE.md, .beads/]"
 NOBODY_ANSWERS = (
     "A migration cannot ask: in a session or in CI nobody answers, and it has to do the same"
     " everywhere; read the value from a file below .claude/, or from os.environ"
@@ -41,9 +42,9 @@ class Outside(PermissionError):
 class Watch:
     """What is off limits: the live state and its project but for the staged copy, database files.
 
-    ``live`` holds the real paths of the state, and of what it is a shadow copy of; ``projects``
-    those of the folders around them; ``databases`` those of databases (and their side files) that
-    this process has open.
+    ``live`` holds the real paths of the state's parts, and of what they are a shadow copy of;
+    ``projects`` those of the folders around them; ``databases`` those of databases (and their side
+    files) that this process has open.
     """
 
     live: tuple[str, ...]
@@ -83,8 +84,14 @@ def confined(workspace: Workspace, project: str | None) -> Iterator[None]:
     path = workspace.database
     live = (workspace.claude, workspace.live_claude)
     projects = (workspace.project, workspace.live_project)
+    beside = tuple(
+        os.path.join(around, root.removeprefix(BESIDE))
+        for around in projects
+        for root in workspace.roots
+        if around is not None and root.startswith(BESIDE)
+    )
     watch = Watch(
-        tuple(folder for folder in live if folder is not None),
+        (*(folder for folder in live if folder is not None), *beside),
         # Around everything else on the machine there is nothing to guard.
         tuple(folder for folder in projects if folder not in (None, "/")),
         project,
@@ -167,13 +174,14 @@ def _check_write(watch: Watch, path: object) -> None:
             continue
         if _is_live(watch, real):
             raise Outside(
-                f"{name} is the live state: a migration writes to its staged copy; use ctx.claude"
-                " or a path relative to the working directory"
+                f"{name} is the live state: a migration writes to its staged copy; use ctx.claude,"
+                " ctx.project or a path relative to the working directory"
             )
         if any(is_inside(real, project) for project in watch.projects):
             raise Outside(
                 f"{name} is outside .claude/: what is written there would not be undone with the"
-                " step, and no rollback would find it; keep it below ctx.claude"
+                " step, and no rollback would find it; keep it below ctx.claude, or name it under"
+                " `state:` in the settings and use ctx.project"
             )
 
 

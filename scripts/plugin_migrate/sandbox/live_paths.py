@@ -22,12 +22,14 @@ def name_live(error: MigrateError, workspace: Workspace, staged: str | None = No
         staged: the staged copy of ``.claude/`` that the step worked in.
     """
     live = workspace.live_claude or workspace.claude
+    project = workspace.live_project or workspace.project
 
     def named(text: str) -> str:
         if staged is not None:
             text = text.replace(staged, ".claude")
             text = text.replace(os.path.dirname(staged) + os.sep, "")
-        return text.replace(workspace.claude, live)
+        text = text.replace(workspace.claude, live)
+        return text.replace(workspace.project + os.sep, project + os.sep)
 
     error.message = named(error.message)
     error.args = (error.message,)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 
-from ..errors import Conflict, ForbiddenStatement
+from ..errors import EditedMeanwhile, ForbiddenStatement
 from ..platform import system
 from ..platform.moving import discard, remove
 from ..storage.files import copy_open, original
@@ -29,7 +30,8 @@ from ..storage.state_tree import (
 )
 from ..storage.translation import explaining
 from ..values import NamedTuple
-from ..workspace import Workspace, is_inside
+from ..workspace import BESIDE, Workspace, named, path_from
+from .file_watch import NAME_IT
 
 _COPY_ATTEMPTS = 5
 _A_DATABASE = "a database; use ctx.database(path)"
@@ -70,7 +72,7 @@ class _Folder(NamedTuple):
 
 
 class Staging:
-    """A copy of ``.claude/`` without databases, bookkeeping and what is excluded.
+    """A copy of the state without databases, bookkeeping and what is excluded.
 
     Parameters:
         workspace: whose state is copied.
@@ -79,7 +81,6 @@ class Staging:
 
     def __init__(self, workspace: Workspace, folder: str) -> None:
         self._workspace = workspace
-        self._live = workspace.claude
         self.project = os.path.join(folder, "project")
         self.claude = os.path.join(self.project, ".claude")
         # By path with a slash; and what there was before this refresh.
@@ -106,7 +107,10 @@ class Staging:
             self._tree = StateTree(self._workspace)
             self._earlier, self._folders, self._copied = self._folders, {}, []
             self._begun_ns = self._now_ns()
-            self._copy_folder(self._tree.root, None)
+            # Always, so that what a step makes beside `.claude/` is seen.
+            self._folders[BESIDE] = _Folder({}, {}, {})
+            for start in self._tree.starts:
+                self._copy_folder(start, None)
             self._distrust_latest()
 
     def changes(self) -> dict[PathChange, str]:
@@ -117,10 +121,10 @@ class Staging:
         Raises:
             ForbiddenStatement: something stands in the copy that must not be published.
         """
-        self._refuse_files_outside()
         changes = []
         now_ns = self._now_ns()
         touched, gone = self._scan()
+        self._refuse_outside([*(path for path, _ in touched), *gone])
         for path, signature in touched:
             base = self.baseline(path)
             after = self._describe(path, signature[4], base)
@@ -135,7 +139,7 @@ class Staging:
         changes.sort(key=lambda change: change.path)
         for change in changes:
             self._look_again(change.path)
-        return {change: os.path.join(self.claude, change.path) for change in changes}
+        return {change: self._staged(change.path) for change in changes}
 
     def baseline(self, path: str) -> Baseline | None:
         """Return how a path was staged, if it was."""
@@ -162,7 +166,7 @@ class Staging:
             copied.live[entry.name] = None
             self._copy_entry(place, entry, read_only_reason)
         # Also what an earlier step made and somebody deleted since.
-        for name in os.listdir(self.claude + "/" + place.prefix):
+        for name in self._names_in(place.prefix):
             if name not in copied.staged:
                 self._forget(place.prefix + name)
 
@@ -193,7 +197,8 @@ class Staging:
 
     def _why_read_only(self, path: str, real: str) -> str | None:
         """Return why the file that a link leads to must not be changed, if so."""
-        if is_inside(real, self._live) or self._workspace.config.follow_links:
+        is_state = self._workspace.path_of(real) is not None
+        if is_state or self._workspace.config.follow_links:
             return None
         return (
             f"{path} is a link that leaves .claude/ (to {real}); set follow_links: true in"
@@ -204,7 +209,7 @@ class Staging:
         """Return why what is in a linked folder must not be changed, whatever the settings say."""
         never = f"{path} is a linked folder, which no setting lets migrations change"
         target = self._workspace.shown(real)
-        if is_inside(real, self._live):
+        if self._workspace.path_of(real) is not None:
             return f"{never}; let them change what it links to, {target}"
         return f"{never}; put a folder in the link's place (it links to {target})"
 
@@ -226,8 +231,8 @@ class Staging:
         """Copy a folder and what it holds; its own mode comes last, for it may forbid that."""
         path = entry.path
         mode = system.permissions(os.stat(place.folder))
-        staged = os.path.join(self.claude, path)
-        is_folder = os.path.isdir(staged) and is_spelled(self.claude, path)
+        staged = self._staged(path)
+        is_folder = os.path.isdir(staged) and is_spelled(*self._place(path))
         if not is_folder or os.path.islink(staged):
             self._forget(path)
             os.mkdir(staged)
@@ -258,7 +263,7 @@ class Staging:
                     folder.live[name] = live
                 self._copied.append((folder, name))
                 return
-        raise Conflict(
+        raise EditedMeanwhile(
             f"{entry.path} is being rewritten without a pause",
             hint="Close the program that writes it, or exclude it, and try again.",
         )
@@ -267,7 +272,7 @@ class Staging:
         self, entry: Found, link: str | None
     ) -> tuple[Node, system.Signature | None, system.Signature] | str | None:
         """Return what was copied, why it is excluded, or ``None`` when it changed meanwhile."""
-        staged = self.claude + "/" + entry.path
+        staged = self._staged(entry.path)
         with original(entry.source) as file:
             status = file.status
             if not stat.S_ISREG(status.st_mode):
@@ -305,8 +310,22 @@ class Staging:
         os.utime(self.project)
         return system.changed_ns(os.stat(self.project))
 
+    def _place(self, path: str) -> tuple[str, str]:
+        """Return the folder of the copy that a path begins in, and how it goes on there."""
+        if path.startswith(BESIDE):
+            return self.project, path.removeprefix(BESIDE)
+        return self.claude, path
+
+    def _staged(self, path: str) -> str:
+        return "/".join(self._place(path))
+
+    def _names_in(self, prefix: str) -> list[str]:
+        """Return what the copy of a folder holds, but for ``.claude``, where a walk begins."""
+        names = os.listdir(self._staged(prefix))
+        return [name for name in names if prefix != BESIDE or name != ".claude"]
+
     def _forget(self, path: str) -> None:
-        staged = os.path.join(self.claude, path)
+        staged = self._staged(path)
         if os.path.isdir(staged) and not os.path.islink(staged):
             discard(staged)
         elif os.path.lexists(staged):
@@ -331,10 +350,12 @@ class Staging:
         touched = []
         gone = []
         left = dict(self._folders)
-        folders = [""]
+        folders = ["", BESIDE]
         for prefix in folders:
             known = left.pop(prefix, _Folder({}, {}, {})).staged
-            found = system.signatures_in(self.claude + "/" + prefix)
+            found = system.signatures_in(self._staged(prefix))
+            if prefix == BESIDE:
+                found.pop(".claude", None)
             if found == known:
                 continue
             for name, signature in found.items():
@@ -357,7 +378,7 @@ class Staging:
                 f" {self._excluded[path]}",
                 hint="For a database use ctx.db, or ctx.database(path).",
             )
-        staged = os.path.join(self.claude, path)
+        staged = self._staged(path)
         if stat.S_ISLNK(mode):
             return self._describe_link(path, staged)
         node = observe(staged)
@@ -376,21 +397,21 @@ class Staging:
 
     def _describe_link(self, path: str, staged: str) -> Node:
         text = os.readlink(staged)
-        if os.path.isabs(text) or not is_inside(
-            os.path.realpath(staged), os.path.realpath(self.claude)
-        ):
+        target = path_from(os.path.realpath(staged), os.path.realpath(self.claude))
+        if os.path.isabs(text) or not self._workspace.holds(target):
             raise ForbiddenStatement(
                 f"The migration made the link {path}, which leaves .claude/ (to {text})",
                 hint="Make it relative, to something inside .claude/.",
             )
         return Node("link", link=text)
 
-    def _refuse_files_outside(self) -> None:
-        files_outside = sorted(set(os.listdir(self.project)) - {".claude"})
-        if files_outside:
+    def _refuse_outside(self, paths: Iterable[str]) -> None:
+        """Refuse what a step did beside ``.claude/`` and what ``state:`` names there."""
+        outside = sorted(named(path) for path in paths if not self._tree.is_state(path))
+        if outside:
             raise ForbiddenStatement(
-                f"The migration wrote outside .claude/: {', '.join(files_outside)}",
-                hint="Migrations change only what is below .claude/; use ctx.claude.",
+                f"The migration wrote outside .claude/: {', '.join(outside[:5])}",
+                hint=f"Use ctx.claude. {NAME_IT}",
             )
 
 

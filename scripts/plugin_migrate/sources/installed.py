@@ -41,7 +41,8 @@ class Plugin:
     ``id`` is ``name@marketplace``, or the name alone for one that was not installed from a
     marketplace; ``root`` its folder, absolute, which changes with every update; ``version`` the
     manifest's, else the catalogue's, else the install record's; ``data`` the folder that the client
-    names ``CLAUDE_PLUGIN_DATA`` to it, which need not exist.
+    names ``CLAUDE_PLUGIN_DATA`` to it, which need not exist; ``users`` the one that it keeps for
+    the user, ``~/.claude`` mostly.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Plugin:
     root: str
     version: str | None
     data: str
+    users: str
 
 
 def enabled_plugins(
@@ -134,6 +136,11 @@ def absence_of(project: str, environment: Mapping[str, str], name: str) -> Absen
     return Absence("uninstalled", next(iter(ids), None))
 
 
+def users_folder(environment: Mapping[str, str]) -> str:
+    """Return the folder that the client keeps for the user."""
+    return _Places("", environment).configuration
+
+
 def data_folder(project: str, environment: Mapping[str, str]) -> str:
     """Return the real path of the folder in which plugins keep their data."""
     return os.path.realpath(os.path.join(_Places(project, environment).plugins, "data"))
@@ -209,7 +216,8 @@ def _installed(switches: Mapping[str, bool], places: _Places) -> Iterator[Plugin
         if found.root and os.path.isdir(found.root):
             version = _first_text(_manifest(found.root), found.entry, found.record)
             root = os.path.abspath(found.root)
-            yield Plugin(name, plugin_id, root, version, places.data_of(plugin_id))
+            data = places.data_of(plugin_id)
+            yield Plugin(name, plugin_id, root, version, data, places.configuration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +324,7 @@ def _uninstalled(folder: str, marketplace: str, places: _Places) -> Iterator[Plu
     name = manifest.get("name", os.path.basename(folder))
     if _is_name(name):
         data = places.data_of(f"{name}@{marketplace}")
-        yield Plugin(name, name, folder, _first_text(manifest), data)
+        yield Plugin(name, name, folder, _first_text(manifest), data, places.configuration)
 
 
 def _manifest(root: str) -> dict[str, Any]:

@@ -19,23 +19,29 @@ from ..version import Version
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """One migration with what it requires: specifiers by plugin, such as ``>=1.2.0``."""
+    """One migration with what it requires: specifiers by plugin, such as ``>=1.2.0``.
+
+    ``changes_files`` is false of one that can change the state database only.
+    """
 
     version: Version
     requires: Mapping[str, str]
+    changes_files: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """One source as the others see it; ``source`` is ``None`` for the project's own.
 
-    ``due`` holds the pending migrations in version order, ``applied`` the applied ones.
+    ``due`` holds the pending migrations in version order, ``applied`` the applied ones. ``beside``
+    is what ``state:`` names beside ``.claude/``, a folder with a slash at its end.
     """
 
     source: str | None
     current: Version | None
     due: tuple[Needs, ...] = ()
     applied: tuple[Needs, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 def needs_of(entries: Iterable[Entry]) -> tuple[Needs, ...]:
@@ -44,7 +50,13 @@ def needs_of(entries: Iterable[Entry]) -> tuple[Needs, ...]:
     Raises:
         BrokenMigration: a header cannot be read.
     """
-    return tuple(Needs(entry.version, _required_by_file(entry)) for entry in entries)
+    return tuple(
+        Needs(entry.version, _required_by_file(entry), _changes_files(entry)) for entry in entries
+    )
+
+
+def _changes_files(entry: Entry) -> bool:
+    return entry.migration is None or entry.migration.language != "sql"
 
 
 def applied_in(entries: Iterable[Entry], headers: Mapping[str, Header]) -> tuple[Needs, ...]:
@@ -111,8 +123,13 @@ def order_up(
         all_standings: every source there is, to explain what is missing.
 
     Raises:
-        RequirementUnmet: a plugin or a version is missing, or there is a circle.
+        RequirementUnmet: a plugin or a version is missing, or there is a circle; or one changes
+            another plugin's state and does not require it.
     """
+    for standing in wanted:
+        for other in all_standings:
+            if other.source not in (None, standing.source):
+                _refuse_trespass(standing, other)
     current = {standing.source: standing.current for standing in all_standings}
     left = {standing.source: list(standing.due) for standing in wanted}
     order: list[tuple[str | None, Version]] = []
@@ -126,6 +143,39 @@ def order_up(
             source, due = _stuck(left, current)
             raise _explained(source, due, current, all_standings)
     return tuple(order)
+
+
+def _refuse_trespass(standing: Standing, other: Standing) -> None:
+    """Refuse migrations that can change a folder of another plugin's without requiring it.
+
+    A single file that both name is neither's: ``CLAUDE.md`` belongs to the project. A folder is not
+    the other's who requires this one.
+
+    Raises:
+        RequirementUnmet: names the first such migration.
+    """
+    shared = next(
+        (
+            path
+            for path in standing.beside
+            for theirs in other.beside
+            if (theirs.endswith("/") and path.startswith(theirs))
+            or (path.endswith("/") and theirs.startswith(path))
+        ),
+        None,
+    )
+    if shared is None or any(
+        standing.source in needs.requires for needs in (*other.due, *other.applied)
+    ):
+        return
+    for needs in standing.due:
+        if needs.changes_files and other.source not in needs.requires:
+            raise RequirementUnmet(
+                f"Migration {needs.version}{_of(standing.source)} can change {shared}, which is"
+                f" state of {other.source}, and does not require it",
+                hint=f"Its author must say which version it knows: requires: {{{other.source}:"
+                ' ">=1.0.0"}',
+            )
 
 
 def _advance(

@@ -1,8 +1,9 @@
 """Sources that enabled plugins ship: which there are, and the workspace of each.
 
 A plugin opts in with ``migrations/plugin-migrate.yaml``, which keeps other tools' folders of that
-name out. The file may be empty; it can say where the ledger is. Every source has its own ledger
-and its own redo logs; all of them change the one ``.claude/``.
+name out. The file may be empty; it can say where the ledger is, and what beside ``.claude/`` is
+state. Every source has its own ledger and its own redo logs; all of them change the one
+``.claude/``.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from ..errors import BadConfig, UnknownPlugin
+from ..errors import BadConfig, NoProject, UnknownPlugin
 from ..settings import CONFIG_NAME, read_settings
 from ..storage.state_tree import SIDE_SUFFIXES
-from ..workspace import Workspace, is_inside
+from ..workspace import Workspace, is_inside, roots_of, users_workspace
 from .installed import OPT_IN, Plugin, enabled_plugins, ships_migrations
 
-_SETTINGS = frozenset({"database", "ledger_table"})
+_SETTINGS = frozenset({"database", "ledger_table", "scope", "state"})
 _DATA = "${CLAUDE_PLUGIN_DATA}"
 
 
@@ -68,13 +69,17 @@ def choose(plugins: Sequence[Plugin], name: str) -> Plugin:
 
 
 def workspace_of(own: Workspace, plugin: Plugin) -> Workspace:
-    """Return the workspace of one plugin's source in a project.
+    """Return the workspace of one plugin's source in a project, or in the user's folder.
 
     Raises:
         BadConfig: its settings cannot be used, or its ledger would lie where it must not.
+        NoProject: the user has no such folder.
     """
     file = os.path.join(plugin.root, "migrations", CONFIG_NAME)
     settings = read_settings(file, _SETTINGS)
+    roots = roots_of(settings.state)
+    if settings.scope == "user":
+        own, roots = _of_the_user(plugin), settings.state
     given = settings.database
     if given is None:
         path = os.path.join(own.claude, plugin.name, "state.db")
@@ -95,24 +100,49 @@ def workspace_of(own: Workspace, plugin: Plugin) -> Workspace:
             hint="Put a folder in the link's place.",
         )
     if problem is not None:
-        raise BadConfig(
-            problem, file=file, hint=f"For example: database: .claude/{plugin.name}/state.db"
-        )
+        example = f"{plugin.name}/state.db" if own.is_users else f".claude/{plugin.name}/state.db"
+        raise BadConfig(problem, file=file, hint=f"For example: database: {example}")
     return own._replace(
         migrations=os.path.dirname(file),
         database=database,
         config=own.config._replace(ledger_table=settings.ledger_table),
         source=plugin.name,
         own=own,
+        roots=roots,
     )
+
+
+def is_users(plugin: Plugin) -> bool:
+    """Return whether a plugin says that its state is in the user's folder."""
+    try:
+        settings = read_settings(os.path.join(plugin.root, OPT_IN), _SETTINGS)
+    except BadConfig:  # said where it is to be used
+        return False
+    return settings.scope == "user"
+
+
+def folder_of(plugin: Plugin) -> str | None:
+    """Return the user's folder as the user knows it, for a plugin whose state is there."""
+    users = users_workspace(plugin.users)
+    return users.shown(users.claude) if is_users(plugin) else None
+
+
+def _of_the_user(plugin: Plugin) -> Workspace:
+    if not os.path.isdir(plugin.users):
+        raise NoProject(
+            f"There is no folder {plugin.users}, in which {plugin.name} keeps its state",
+            hint="Start Claude Code once, which makes it; or set CLAUDE_CONFIG_DIR.",
+        )
+    return users_workspace(plugin.users)
 
 
 def _misplaced(own: Workspace, database: str, data: str) -> str | None:
     """Return why a plugin's ledger cannot be in ``database``; another plugin's says so itself."""
     if not is_inside(database, own.claude) and not is_inside(database, data):
+        where = "the user's folder" if own.is_users else "the project's .claude/"
         return (
-            "A plugin's database must lie in the project's .claude/ or in the plugin's own data"
-            f" folder, not at {database}"
+            f"A plugin's database must lie in {where} or in the plugin's own data folder, not at"
+            f" {database}"
         )
     if is_inside(database, own.bookkeeping):
         return "A plugin's database cannot be in plugin-migrate's own folder"

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from ..platform import system
 from ..values import NamedTuple
+from ..workspace import BESIDE
 from .files import CHUNK
 
 TYPE_CHECKING = False
@@ -44,7 +45,8 @@ class Node(NamedTuple):
 class PathChange(NamedTuple):
     """One path before and after; ``None`` where nothing stands.
 
-    ``path`` is relative to ``.claude/``. Whoever knows where a content lies keeps that beside it.
+    ``path`` is one of the state (:class:`Workspace`). Whoever knows where a content lies keeps
+    that beside it.
     """
 
     path: str
@@ -67,11 +69,11 @@ class PathChange(NamedTuple):
         Raises:
             OSError: something stands there but cannot be read.
         """
-        parent = os.path.dirname(os.path.join(workspace.claude, self.path))
+        parent = os.path.dirname(workspace.live(self.path))
         if system.leads_elsewhere(parent):
             return None
         is_link = "link" in (kind_of(self.before), kind_of(self.after))
-        return observe_spelled(workspace.claude, self.path, through_links=not is_link)
+        return observe_spelled(*workspace.place(self.path), through_links=not is_link)
 
     def as_json(self) -> dict[str, object]:
         """Return it as keys of a JSON document."""
@@ -138,17 +140,33 @@ def _is_encodable(text: str) -> bool:
 
 
 def inside(path: object) -> str:
-    """Return ``path`` if it stays below the folder it is joined to.
+    """Return ``path`` if it is one of the state: below ``.claude/``, or beside it in the project.
 
-    A log may come with a cloned repository: it must not reach for ``../../.bashrc``.
+    A log may come with a cloned repository: it must not reach for ``../../.bashrc``, nor for the
+    hooks that git keeps.
     """
     if not isinstance(path, str) or not is_path_text(path) or os.path.isabs(path):
         raise ValueError(f"not a path below .claude/: {path!r:.200}")
+    is_beside = path.startswith(BESIDE)
+    parts = path.removeprefix(BESIDE).split("/")
+    folded = [part.casefold() for part in parts] if is_beside else []
     # Where a backslash separates folders, and a colon ends a drive, no name has one.
     is_foreign = system.slashed(path) != path or os.path.splitdrive(path)[0]
-    if is_foreign or any(part in ("", ".", "..") for part in path.split("/")):
-        raise ValueError(f"not a path below .claude/: {path!r:.200}")
+    if (
+        is_foreign
+        or any(part in ("", ".", "..") for part in parts)
+        or ".git" in folded
+        or folded[:1] == [".claude"]
+    ):
+        raise ValueError(f"not a path below .claude/ or of state beside it: {path!r:.200}")
     return path
+
+
+def below_claude(path: object) -> str:
+    """Return ``path`` if it is one of the state, below ``.claude/`` and not beside it."""
+    if inside(path).startswith(BESIDE):
+        raise ValueError(f"not a path below .claude/: {path!r:.200}")
+    return inside(path)
 
 
 def text_of(value: object) -> str:
@@ -245,12 +263,12 @@ def is_taken(folder: str, path: str) -> bool:
     return os.path.lexists(f"{folder}/{path}") and not is_spelled(folder, path)
 
 
-def finds_one_of(folder: str, path: str, others: Iterable[str]) -> bool:
+def finds_one_of(path: str, others: Iterable[str]) -> bool:
     """Return whether what the file system finds at ``path`` is what stands at one of ``others``."""
-    found = os.lstat(f"{folder}/{path}")
+    found = os.lstat(path)
     for other in others:
         try:
-            if os.path.samestat(found, os.lstat(f"{folder}/{other}")):
+            if os.path.samestat(found, os.lstat(other)):
                 return True
         except (FileNotFoundError, NotADirectoryError):
             continue

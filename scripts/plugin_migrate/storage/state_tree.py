@@ -1,7 +1,7 @@
 """The one walker of the state: what stands in its folders, and what of it no copy holds.
 
-Whoever looks through ``.claude/``, or through another root of the state, does it by this module, so
-that all agree on what belongs to it. A walk reads no file, follows no link unless it is asked to,
+Whoever looks through the state, in ``.claude/`` and beside it, does it by this module, so that all
+agree on what belongs to it. A walk reads no file, follows no link unless it is asked to,
 and is bounded: a repository may hold links to ``/usr`` and folders without end.
 """
 
@@ -16,7 +16,14 @@ from contextlib import suppress
 from ..plain_file import size_of
 from ..platform import system
 from ..values import NamedTuple
-from ..workspace import BOOKKEEPING_NAME, RECORDS_NAME, Workspace, is_inside
+from ..workspace import (
+    ALL_OF_CLAUDE,
+    BESIDE,
+    BOOKKEEPING_NAME,
+    RECORDS_NAME,
+    Workspace,
+    is_inside,
+)
 
 SIDE_SUFFIXES = ("-wal", "-shm", "-journal")
 _SQLITE_MAGIC = b"SQLite format 3\0"
@@ -32,7 +39,7 @@ _LARGEST_LINKED = 1 << 30
 class Found(NamedTuple):
     """What stands at one path of a walk.
 
-    ``path`` is relative to the walk's root, ``source`` absolute. ``kind`` is ``file``, ``dir``,
+    ``path`` begins as the walk's root says, ``source`` is absolute. ``kind`` is ``file``, ``dir``,
     ``link`` or ``other`` (a pipe, a socket, a device). ``left_out`` says why copies of the state
     lack it, if so.
     """
@@ -47,7 +54,7 @@ class Found(NamedTuple):
 class WalkedFolder(NamedTuple):
     """A folder on a walk.
 
-    ``prefix`` is its path relative to the root, with a slash after it; empty for the root itself.
+    ``prefix`` is its path with a slash after it, empty where the walk begins in ``.claude/``.
     ``visited`` holds the real folders on the way to it and itself; ``is_linked`` tells whether a
     link is among them.
     """
@@ -58,9 +65,9 @@ class WalkedFolder(NamedTuple):
     is_linked: bool = False
 
     @classmethod
-    def root(cls, folder: str) -> WalkedFolder:
+    def root(cls, folder: str, prefix: str = "") -> WalkedFolder:
         """Return where a walk through ``folder``, a real path, begins."""
-        return cls(folder, "", (folder,))
+        return cls(folder, prefix, (folder,))
 
     def below(self, entry: Found, is_linked: bool = False) -> WalkedFolder:
         """Return the folder that ``entry`` is.
@@ -82,7 +89,8 @@ def entries(place: WalkedFolder, but: Container[str] = ()) -> Iterator[Found]:
         OSError: the folder cannot be read, or is nested too deep.
     """
     if len(place.visited) > _DEEPEST + 1:  # the root is at no depth
-        deep = os.path.join(place.visited[0], place.prefix.partition("/")[0])
+        top = place.prefix.removeprefix(BESIDE).partition("/")[0]
+        deep = os.path.join(place.visited[0], top)
         raise OSError(errno.ENAMETOOLONG, "folders are nested too deep", deep)
     with os.scandir(place.folder) as listing:
         found = sorted(listing, key=lambda entry: entry.name)
@@ -140,16 +148,28 @@ def _kind_of(entry: os.DirEntry[str]) -> str:
 class StateTree:
     """The live state as its copies hold it, during one walk.
 
-    Left out are databases' side files, the state database, our bookkeeping, other tools' folders
-    and what the user excludes.
+    Left out are databases' side files, the state database, our bookkeeping, other tools' folders,
+    what the user excludes, and what is in none of the state's roots.
 
     Parameters:
-        workspace: names the state database and the user's own patterns.
-        root: the real path of the folder to walk through; ``.claude/`` if it is not given.
+        workspace: names the roots, the state database and the user's own patterns.
+
+    ``starts`` are the folders in which a walk begins that comes to every root.
     """
 
-    def __init__(self, workspace: Workspace, root: str | None = None) -> None:
-        self.root = WalkedFolder.root(root or workspace.claude)
+    def __init__(self, workspace: Workspace) -> None:
+        self.starts = tuple(
+            WalkedFolder.root(workspace.place(start)[0], start) for start in workspace.starts
+        )
+        self._holds = workspace.holds
+        self._is_narrow = workspace.roots != (ALL_OF_CLAUDE,)
+        # Folders that lead to roots and are none themselves.
+        self._leading = {
+            root[:end]
+            for root in workspace.roots
+            for end in range(1, len(root))
+            if root[end] == "/"
+        }
         self._patterns = workspace.config.exclude
         self._databases: set[str] = set()
         path = workspace.database
@@ -177,7 +197,12 @@ class StateTree:
 
     def walk(self) -> Iterator[Found]:
         """Yield all of the state; see :func:`walk`."""
-        return walk(self.root, self.entries)
+        for start in self.starts:
+            yield from walk(start, self.entries)
+
+    def is_state(self, path: str) -> bool:
+        """Return whether a path is one of the state, or a folder that leads to what is."""
+        return self._holds(path) or path in self._leading
 
     def is_database(self, file: Found, beginning: bytes) -> bool:
         """Return whether a file with this beginning is a database, and remember it if so.
@@ -195,6 +220,8 @@ class StateTree:
         path, kind = entry.path, entry.kind
         if entry.name in _NEVER_STAGED or path in _NEVER_STAGED_AT_TOP:
             return "never part of the state"
+        if self._is_narrow and not self.is_state(path):
+            return "no part of the state"
         for pattern in self._patterns:
             if fnmatch.fnmatchcase(path, pattern):
                 return f"excluded by the pattern {pattern}"

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 
 from ..plain_file import read_json
 from ..settings import is_ledger_table
-from ..workspace import Workspace, is_inside, is_source_name, path_from
+from ..workspace import ALL_OF_CLAUDE, Workspace, is_inside, is_source_name, path_from
 from .durable import make_folder, write_atomically
+from .nodes import inside
 
 _NOTE = "source.json"
 # The folder may have come with a cloned repository, and is looked at when a session starts.
@@ -28,10 +29,11 @@ def remember(workspace: Workspace) -> None:
     Raises:
         OSError: our folder cannot be written.
     """
-    inside = path_from(workspace.database, workspace.claude)
+    own = path_from(workspace.database, workspace.claude)
     note = {
-        "database": inside if workspace.owns_database else workspace.database,
+        "database": own if workspace.owns_database else workspace.database,
         "ledger_table": workspace.config.ledger_table,
+        "roots": list(workspace.roots),
     }
     path = os.path.join(workspace.home, _NOTE)
     if _read(path) == note:
@@ -91,6 +93,7 @@ def sibling(own: Workspace, name: str) -> Workspace:
         database=_noted(own, note.get("database"))
         or os.path.realpath(os.path.join(own.claude, name, "state.db")),
         config=own.config._replace(ledger_table=table),
+        roots=_noted_roots(note.get("roots")),
     )
 
 
@@ -108,6 +111,16 @@ def _noted(own: Workspace, database: object) -> str | None:
     if os.path.isabs(database):
         return real  # whose ledger it is stands in it
     return real if is_inside(real, own.claude) and not is_inside(real, own.bookkeeping) else None
+
+
+def _noted_roots(roots: object) -> tuple[str, ...]:
+    """Return what a note says that a source's state is; of an earlier version, all there was."""
+    if not isinstance(roots, list):
+        return (ALL_OF_CLAUDE,)
+    try:
+        return tuple(root if root == ALL_OF_CLAUDE else inside(root) for root in roots)
+    except ValueError:
+        return (ALL_OF_CLAUDE,)
 
 
 def _read(path: str) -> dict[str, object] | None:

@@ -12,7 +12,7 @@ from ..errors import StateUnreadable
 from ..ledger.schema import ledger_tables
 from ..storage import sqlite
 from ..storage.nodes import PathChange
-from ..workspace import Workspace, is_inside
+from ..workspace import Workspace
 from . import marks
 from .capture import TooLarge, WayBackFile, capture_database, empty_database
 from .images import DatabaseImage, FileImage, Images
@@ -103,11 +103,11 @@ def _capture_state(
 
 def _image_of(workspace: Workspace, file: WayBackFile, change: PathChange) -> FileImage:
     before = change.before
-    live = os.path.join(workspace.claude, change.path)
+    live = workspace.live(change.path)
     if before is not None and before.kind == "link":
         target = os.path.join(os.path.dirname(live), before.link or "")
-        if not is_inside(os.path.realpath(target), workspace.claude):
-            raise Unkeepable(f"{change.path} led out of .claude/, where no step may lead one")
+        if workspace.path_of(os.path.realpath(target)) is None:
+            raise Unkeepable(f"{change.path} led out of the state, where no step may lead one")
     if before is not None and change.after is not None and change.after.kind == "link":
         # The copy of a step holds what the link leads to: nobody could take the link away.
         raise Unkeepable(f"{change.path} became a link")

@@ -198,7 +198,7 @@ class _Undoing:
     # --- files -----------------------------------------------------------------------------------
 
     def _staged(self, path: str) -> str:
-        return os.path.join(self._context.claude, path)
+        return os.path.normpath(os.path.join(self._context.claude, path))
 
     def _changed_files(self) -> Iterator[_Changed]:
         for image in self._way.images.files:
@@ -319,7 +319,7 @@ class _Undoing:
                 self._undos.append((image, undo))
 
     def _is_there(self, path: str) -> bool:
-        return os.path.lexists(os.path.join(self._context.workspace.claude, path))
+        return os.path.lexists(self._context.workspace.live(path))
 
     def _take_back_database(self, image: DatabaseImage, undo: DatabaseUndo | None) -> None:
         if image.path is None or undo is None:

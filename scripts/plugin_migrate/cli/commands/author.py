@@ -125,7 +125,7 @@ def run_init_plugin(invocation: Invocation) -> int:
     from ...render.created import plugin_json, plugin_text
 
     options = invocation.options
-    chosen = ("project", "database", "migrations", "plugin", "plugin_dir")
+    chosen = ("project", "database", "migrations", "plugin", "plugin_dir", "user")
     if any(getattr(options, name) for name in chosen):
         raise UsageError(
             "init-plugin takes the plugin's folder and no other",

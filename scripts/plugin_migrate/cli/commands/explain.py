@@ -19,7 +19,7 @@ def run_show(invocation: Invocation) -> int:
     workspace = invocation.workspace()
     shown = show(workspace, version)
     invocation.output.result(
-        lambda style: show_text(shown, workspace.shown, style),
+        lambda style: show_text(shown, workspace.shown, workspace.named, style),
         lambda: show_json(shown, workspace.shown),
     )
     return 0

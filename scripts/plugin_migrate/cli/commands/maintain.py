@@ -182,14 +182,14 @@ def run_restore(invocation: Invocation) -> int:
 
         would = dry_run(workspace, options.backup, options.force)
         invocation.output.result(
-            lambda style: maintenance.restore_dry_run_text(would),
+            lambda style: maintenance.restore_dry_run_text(would, workspace.named),
             lambda: maintenance.restored_json(would),
         )
         return 0
     timeout = invocation.lock_timeout(workspace)
     restored = restore(workspace, options.backup, options.force, invocation.done_by, timeout)
     invocation.output.result(
-        lambda style: maintenance.restored_text(restored, style),
+        lambda style: maintenance.restored_text(restored, workspace.named, style),
         lambda: maintenance.restored_json(restored),
     )
     return 0

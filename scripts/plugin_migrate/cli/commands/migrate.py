@@ -288,6 +288,8 @@ def _concerns_others(workspace: Workspace, plan: Plan) -> bool:
     """Return whether other sources have to be read before a plan may run."""
     if plan.direction == "down":
         return workspace.source is not None and bool(plan.steps)
+    if any(workspace.roots) and plan.steps:
+        return True  # what `state:` names may be another's
     migrations = [step.entry.migration for step in plan.steps]
     return any(migration and "requires" in (migration.text or "") for migration in migrations)
 
@@ -374,7 +376,7 @@ def _preview(invocation: Invocation, workspace: Workspace, planner: Planner) -> 
     error = rehearsed.run.error
     if error is None or not invocation.output.is_json:
         invocation.output.result(
-            lambda style: rehearsal.preview_text(rehearsed, style),
+            lambda style: rehearsal.preview_text(rehearsed, workspace.named, style),
             lambda: rehearsal.preview_json(rehearsed),
         )
     if error is None:

@@ -70,7 +70,8 @@ def _mapped(text: str, action: ScriptAction, file: str, context: Context) -> str
     # Some engines tell the name without the letter that says the kind of module.
     known = re.escape(os.path.splitext(file)[0]) + r"\.[mc]?[tj]s\b"
     text = re.sub(known, lambda _: action.file, text)
-    return text.replace(str(context.claude), context.workspace.claude)
+    text = text.replace(str(context.claude), context.workspace.claude)
+    return text.replace(str(context.project), context.workspace.project)
 
 
 def _own_frames(stack: str, file: str) -> tuple[list[str], int | None]:

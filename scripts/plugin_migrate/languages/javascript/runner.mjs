@@ -410,10 +410,11 @@ function encodeLine(line) {
   return typeof line === 'string' ? { text: line } : { value: encodeDocument(line, 'the line', []) };
 }
 
-function makeContext(owner, claude) {
+function makeContext(owner, claude, project) {
   return Object.freeze({
     db: makeDatabase(owner, null),
     claude,
+    project,
     database(path) {
       return makeDatabase(owner, call(owner, 'database', { path: text(path) }));
     },
@@ -475,7 +476,7 @@ function migrationOf(module) {
 }
 
 async function run({ file, direction, claude, folder }) {
-  const owner = { isOver: false, folders: [dirname(file), claude] };
+  const owner = { isOver: false, folders: [dirname(file), folder] };
   step = owner;
   try {
     process.chdir(folder);
@@ -483,7 +484,7 @@ async function run({ file, direction, claude, folder }) {
     if (typeof migration?.[direction] !== 'function') {
       throw new MigrationError({ name: 'Error', message: `The migration has no ${direction} function` });
     }
-    await migration[direction](makeContext(owner, claude));
+    await migration[direction](makeContext(owner, claude, folder));
     owner.isOver = true;
     setTimeout(() => step === owner && finish(false), GRACE_MS).unref();
   } catch (error) {
