@@ -213,6 +213,9 @@ class Context:
         staged = self.claude / path
         if not is_inside(os.path.normpath(staged), str(self.claude)):
             raise ForbiddenStatement(f"{path} is not below .claude/")
+        part = system.unusable_part(os.fspath(path))
+        if part is not None:
+            raise ForbiddenStatement(f"No file here can be called {part!r}")
         return staged
 
     def _shown(self, path: str | os.PathLike[str]) -> str:
