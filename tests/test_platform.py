@@ -21,7 +21,6 @@ ALLOWED = {
     "sandbox/file_watch.py": {"O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "O_APPEND"},
     "lint/python_paths.py": {"O_RDONLY"},
     "cli/main.py": {"O_WRONLY", "O_RDWR"},
-    "languages/javascript/child.py": {"import fcntl", "os.killpg"},
 }
 
 

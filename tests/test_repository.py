@@ -83,14 +83,18 @@ def test_every_command_for_contributors_exists():
             assert subprocess.run(select, cwd=ROOT, capture_output=True).returncode == 0
 
 
-def test_ci_runs_ci_run_on_every_python_that_the_package_promises_and_on_macos():
+def test_ci_runs_ci_run_on_every_python_and_system_that_the_package_promises():
     job = CI["jobs"]["test"]
-    assert job["steps"][-1] == {"run": ".ci/run"}
+    assert job["steps"][-1] == {"run": ".ci/run", "shell": "bash"}
     matrix = job["strategy"]["matrix"]
     classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
     promised = re.findall(r"Python :: (3\.\d+)", "\n".join(classifiers))
     assert matrix["python"] == promised
-    assert [extra["os"] for extra in matrix["include"]] == ["macos-latest"]
+    others = [(extra["os"], extra["python"]) for extra in matrix["include"]]
+    windows = [("windows-latest", version) for version in ("3.11", "3.13")]
+    assert others == [("macos-latest", "3.13"), *windows]
+    systems = {"MacOS", "Microsoft :: Windows", "POSIX"}
+    assert {f"Operating System :: {system}" for system in systems} <= set(classifiers)
 
 
 def test_dependabot_looks_after_the_pins_and_the_actions():

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 
-from .errors import NoProject, UsageError
+from .errors import BadConfig, MigrateError, NoProject, UsageError
 from .platform import system
 from .settings import CONFIG_NAME, Config, is_utf8, read_config
 from .values import NamedTuple
@@ -164,9 +164,10 @@ class Workspace(NamedTuple):
             home = os.path.expanduser("~")
             return "~" + path.removeprefix(home) if is_inside(path, home) else path
         if is_inside(path, self.claude):
-            inside = os.path.normpath(os.path.join(".claude", os.path.relpath(path, self.claude)))
-            return system.slashed(inside)
-        return path_from(path, self.project) if is_inside(path, self.project) else path
+            below = os.path.normpath(os.path.join(".claude", os.path.relpath(path, self.claude)))
+            return system.slashed(below)
+        inside = is_inside(path, self.project)
+        return path_from(path, self.project) if inside else system.slashed(path)
 
 
 def users_workspace(folder: str) -> Workspace:
@@ -223,6 +224,10 @@ def locate(
         UsageError: the named folder of migrations is not there.
     """
     environment = os.environ if environment is None else environment
+    migrations = migrations and system.from_shell(migrations)
+    database = database and system.from_shell(database)
+    for given in filter(None, (database, migrations)):
+        _refuse_unusable(given, UsageError)
     if migrations and not (create or os.path.exists(migrations)):
         raise UsageError(
             f"There is no folder {migrations}",
@@ -238,6 +243,8 @@ def locate(
             hint="Rename the folder, then try again.",
         )
     config = read_config(os.path.join(root, ".claude", CONFIG_NAME))
+    for set_to in filter(None, (config.database, config.migrations)):
+        _refuse_unusable(set_to, BadConfig)
     claude = os.path.realpath(os.path.join(root, ".claude"))
     return Workspace(
         project=root,
@@ -259,8 +266,14 @@ def locate(
     )
 
 
+def _refuse_unusable(path: str, error: type[MigrateError]) -> None:
+    part = system.unusable_part(path)
+    if part is not None:
+        raise error(f"No file here can be called {part!r}", hint=f"Give another path than {path}.")
+
+
 def _named_project(project: str, create: bool) -> str:
-    root = os.path.realpath(project)
+    root = os.path.realpath(system.from_shell(project))
     if not os.path.isdir(root):
         raise NoProject(f"There is no folder {project}", hint="Name the project: --project DIR")
     if not create and not os.path.isdir(os.path.join(root, ".claude")):
@@ -280,7 +293,7 @@ def nearest_project(environment: Mapping[str, str]) -> str:
     home = os.path.realpath(os.path.expanduser("~"))
     here = _current_folder()
     for start in filter(None, (environment.get("CLAUDE_PROJECT_DIR"), here)):
-        folder = os.path.realpath(start)
+        folder = os.path.realpath(system.from_shell(start))
         while True:
             if os.path.isdir(os.path.join(folder, ".claude")):
                 if folder != home:
@@ -316,4 +329,5 @@ def _current_folder() -> str | None:
 
 def is_source_name(name: str) -> bool:
     """Return whether a plugin's name may become a folder's: no dots to climb with, no slashes."""
-    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) is not None
+    is_plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) is not None
+    return is_plain and system.unusable_part(name) is None

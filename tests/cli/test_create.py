@@ -1,7 +1,6 @@
 """`create`: where the file goes, what it says, and that every template works once filled in."""
 
 import os
-import pwd
 import re
 import subprocess
 
@@ -10,6 +9,7 @@ import pytest
 import runtimes
 from command_line import FOLDER, unprivileged
 from plugin_migrate.operations.create import LANGUAGES
+from plugin_migrate.platform import system
 
 
 def test_a_new_migration_is_told_in_the_contracts_words(project):
@@ -149,7 +149,7 @@ def test_a_description_that_is_no_line_of_text_is_refused(project, description):
 def test_the_author_and_the_time_are_in_the_header(project):
     project.ok("create", "x")
     (entry,) = project.json("status")["migrations"]
-    assert entry["author"] == pwd.getpwuid(os.getuid()).pw_name
+    assert entry["author"] == system.user_name()
 
 
 def test_a_folder_that_is_missing_is_made(project):

@@ -336,7 +336,7 @@ def test_paths_are_told_as_the_user_can_type_them(project, tmp_path):
     for folder, prefix in (
         (project.root, ""),
         (tmp_path, "project/"),
-        (project.home, f"{project.root}/"),
+        (project.home, f"{project.root.as_posix()}/"),
     ):
         err = project.fails("upgrade", f"--project={project.root}", cwd=folder)
         assert f"\n  {prefix}{database}\n" in err
@@ -422,12 +422,12 @@ def test_a_named_folder_of_migrations_must_be_there(project, tmp_path):
     project.ok("upgrade")
     for command in ("status", "upgrade", "history", "verify"):
         err = project.fails(command, "--migrations", tmp_path / "nowhere", code=2)
-        assert err.startswith(f"✗ Error: There is no folder {tmp_path}/nowhere\n")
+        assert err.startswith(f"✗ Error: There is no folder {tmp_path / 'nowhere'}\n")
 
 
 def test_a_named_project_must_be_one(project, tmp_path):
     err = project.fails("status", "--project", tmp_path / "nowhere")
-    assert err.startswith(f"✗ Error: There is no folder {tmp_path}/nowhere\n")
+    assert err.startswith(f"✗ Error: There is no folder {tmp_path / 'nowhere'}\n")
     err = project.fails("status", "--project", tmp_path)
     assert err.startswith(f"✗ Error: {tmp_path} has no .claude/ folder\n")
 
@@ -535,7 +535,7 @@ def test_migrations_and_database_may_lie_elsewhere(project, tmp_path):
     rows = project.query("SELECT version FROM migrations", database=tmp_path / "deep/state.db")
     assert rows == [("1.0.0",)]
     document = project.json(*options, "status")
-    assert document["migrations"][0]["path"] == f"{folder}/1.0.0-step.sql"
+    assert document["migrations"][0]["path"] == f"{folder.as_posix()}/1.0.0-step.sql"
 
 
 # Settings

@@ -311,7 +311,7 @@ def test_what_stops_every_source_names_the_one_to_blame(project, shelf, keeper, 
     if command != ["sync"]:
         shelf.enable("keeper", on=False)
         err = project.fails(*command, "--plugin-dir", keeper.parent)
-        assert f"plugin-migrate repair --plugin-dir {keeper.parent} 1.0.0" in err
+        assert f"plugin-migrate repair --plugin-dir {keeper.parent.as_posix()} 1.0.0" in err
 
 
 # --- sync ---------------------------------------------------------------------------------------
@@ -454,7 +454,7 @@ def test_a_plugins_ledger_is_not_another_plugins(project, squatter, command):
     target = ["2.0.0"] if command == "baseline" else []
     err = project.fails(command, *target, "--plugin=squatter")
     assert "The database belongs to the plugin keeper\n  .claude/keeper/state.db" in err
-    assert f"with the database setting in {squatter}/plugin-migrate.yaml" in err
+    assert f"with the database setting in {squatter.as_posix()}/plugin-migrate.yaml" in err
 
 
 def test_of_two_plugins_that_name_one_database_the_second_never_writes_it(project, squatter):
@@ -500,7 +500,8 @@ def test_a_migration_cannot_write_the_ledger_of_another_source(project, shelf, n
 def test_a_table_in_the_ledgers_place_is_told_with_the_plugins_settings_file(project, keeper):
     database = project.setup("CREATE TABLE migrations (x)", project.claude / "keeper/state.db")
     err = project.fails("upgrade", "--plugin=keeper")
-    assert f"ledger_table: plugin_state_migrations  to {keeper}/plugin-migrate.yaml" in err
+    settings = f"{keeper.as_posix()}/plugin-migrate.yaml"
+    assert f"ledger_table: plugin_state_migrations  to {settings}" in err
     assert tables(database) == []
 
 
@@ -512,7 +513,7 @@ def test_a_plugin_under_development_is_named_by_its_folder(project, shelf, keepe
     root = keeper.parent
     assert "1.1.0 - Step" in project.ok("upgrade", "--plugin-dir", root)
     err = project.fails("downgrade", "3", "--plugin-dir", root, code=2)
-    assert f"plugin-migrate downgrade --plugin-dir {root} 2" in err
+    assert f"plugin-migrate downgrade --plugin-dir {root.as_posix()} 2" in err
 
 
 def test_a_new_migration_can_be_written_into_a_plugin_under_development(project, keeper):

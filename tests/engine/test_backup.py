@@ -406,7 +406,7 @@ def make_log(project: Project, suffix: str) -> None:
         "os.kill(os.getpid(), 9)"
     )
     command = [sys.executable, "-c", code, project.database, *statements[suffix]]
-    assert subprocess.run(command, check=False).returncode == -9
+    assert subprocess.run(command, check=False).returncode in (-9, 9)
 
 
 MANY_ROWS = (
@@ -523,7 +523,7 @@ def killed_before_its_commit(project: Project) -> None:
         "import os, plugin_migrate.engine.transaction as t\n"
         "t.Transaction.commit = lambda self: os.kill(os.getpid(), 9)\n"
     )
-    assert project.cli("upgrade", before=before).returncode == -9
+    assert project.cli("upgrade", before=before).returncode in (-9, 9)
 
 
 def test_the_backup_of_what_never_happened_is_discarded_by_recovery(migrated: Project) -> None:
@@ -550,7 +550,7 @@ def test_a_killed_run_keeps_the_backup_of_the_steps_that_happened(migrated: Proj
         "    os.kill(os.getpid(), 9) if len(count) > 1 else commit(self)\n"
         "t.Transaction.commit = second\n"
     )
-    assert migrated.cli("upgrade", before=before).returncode == -9
+    assert migrated.cli("upgrade", before=before).returncode in (-9, 9)
     assert migrated.applied() == ["1.0.0", "1.1.0"]
     assert json.loads(migrated.read("settings.json")) == {"theme": "light"}
 
@@ -688,7 +688,7 @@ def test_a_killed_restore_is_finished_or_undone_by_the_next_command(
     for _ in range(40):
         condition = f"event == '{event}' and (state.update(n=state.get('n', 0) + 1) or True)"
         condition += f" and state['n'] > {_}"
-        died = migrated.signalled_at(condition, 9, "restore", newest).returncode == -9
+        died = migrated.signalled_at(condition, 9, "restore", newest).returncode in (-9, 9)
         project = migrated
         project.upgrade("1.0.0")
         if project.applied() == ["1.0.0"]:

@@ -1,14 +1,18 @@
 """Runs the hooks as Claude Code does: real scripts, a real shell, a clean environment."""
 
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import in_process
 from project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,8 +89,23 @@ class Client:
 
     def run(self, hook: str, document: object) -> dict[str, object] | None:
         """Run a hook, which must succeed quietly, and return what it told the client."""
+        if in_process.IS_WANTED:
+            return self._run_here(hook, document)
         with self.spawn(hook, document) as process:
             return answer(process)
+
+    def _run_here(self, hook: str, document: object) -> dict[str, object] | None:
+        """Do the same without the shell, which only finds a Python for it."""
+        given = document if isinstance(document, str) else json.dumps(document)
+        module = f"claude_code.{hook.replace('-', '_')}"
+        variables = self.variables | in_process.NEEDED
+        variables["USERPROFILE"] = self.variables["HOME"]
+        here = self.project if self.project.is_dir() else self.home
+        with self.started.open("a") as started:
+            started.write("python3\n")
+        code, out, err = in_process.run(_hook()._start, [module], here, variables, given)
+        assert (code, err) == (0, "")
+        return json.loads(out) or None if out else None
 
     def start_session(self, source: str = "startup") -> dict[str, object] | None:
         """Return what the session start hook tells, without the files that it has watched."""
@@ -146,6 +165,17 @@ class Client:
             "cwd": str(self.project),
             "hook_event_name": event,
         }
+
+
+@cache
+def _hook() -> ModuleType:
+    """Return the file that starts a hook."""
+    spec = importlib.util.spec_from_file_location("hook", ROOT / "hooks/hook.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def answer(process: subprocess.Popen[str]) -> dict[str, object] | None:

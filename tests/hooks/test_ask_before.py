@@ -72,6 +72,13 @@ CALLS = [
     "python3 -c 'from plugin_migrate.cli.main import main; main([\"upgrade\"])'",
     'unclosed "plugin-migrate upgrade',
     "$((/x/plugin-migrate upgrade); x)",
+    r'"C:\Users\J\.claude\plug in/scripts/plugin-migrate" upgrade',
+    r"'C:\x\scripts\plugin-migrate.cmd' upgrade",
+    "/c/x/scripts/plugin-migrate.exe upgrade",
+    "cmd //c plugin-migrate.cmd upgrade",
+    "powershell -Command 'plugin-migrate upgrade'",
+    "py -3 -m plugin_migrate upgrade",
+    r'/c/x/python.exe "C:\x\plugin_migrate\__main__.py" upgrade',
     f"{LAUNCHER} \"$COMMAND\"",
     f"{LAUNCHER} --slash 1 <<'A'\n/p\n[upgrade]\nA",
     f"echo '{{}}' | {LAUNCHER} --typed",
@@ -115,6 +122,8 @@ MENTIONS = [
     "vim scripts/plugin-migrate",
     "python3 -m pytest tests/plugin_migrate",
     "mypy -p plugin_migrate",
+    r'cat "C:\x\plugin-migrate\README.md"',
+    "ls /c/x/scripts/plugin-migrate.cmd",
 ]
 
 READING = [
@@ -310,9 +319,10 @@ def test_the_plan_is_that_of_the_folder_in_which_the_call_runs(
     project.sql("1.0.0", "SELECT 1;")
     other = Project(folder / "other")
     other.sql("2.0.0", "SELECT 2;")
-    assert "2.0.0" in str(ask(client, f"cd {other.root} && {LAUNCHER} upgrade"))
+    there = other.root.as_posix()
+    assert "2.0.0" in str(ask(client, f"cd {there} && {LAUNCHER} upgrade"))
     assert "another folder" in str(ask(client, f"cd $X && {LAUNCHER} upgrade"))
-    assert "another folder" in str(ask(client, f"true; cd {other.root}; {LAUNCHER} upgrade"))
+    assert "another folder" in str(ask(client, f"true; cd {there}; {LAUNCHER} upgrade"))
 
 
 def test_what_cannot_be_read_is_asked_about(client: Client) -> None:

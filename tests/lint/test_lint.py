@@ -515,6 +515,37 @@ def test_a_name_counts_as_absolute_only_if_it_always_is():
     assert in_python("a.mkdir()", "a = b\nb = a") == []
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "open('.claude/notes: a.md', 'w')",
+        "(ctx.claude / 'agents' / 'con').write_text('')",
+        "ctx.claude.joinpath('a', 'Nul.txt').touch()",
+        "os.makedirs(os.path.join('.claude', 'LPT1'))",
+        "(ctx.claude / 'a').rename(ctx.claude / 'what?')",
+        "(ctx.claude / NAME).mkdir()",
+        "Path('.claude/trailing./x').mkdir()",
+        "Path('trailing ').mkdir()",
+    ],
+)
+def test_writing_what_windows_cannot_name_is_found(call):
+    assert in_python(call, f"{IMPORTS}\nNAME = 'aux.d'") == ["windows-name"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "open('notes: a.md')",
+        "(ctx.claude / 'console' / 'com10' / '.con' / 'a.b.c').write_text('con')",
+        "Path('../x').touch()",
+        "ctx.edit_json('a: b')",
+        "open(f'{ctx.claude}/{a:02}.md', 'w')",
+    ],
+)
+def test_names_that_windows_has_are_no_finding(call):
+    assert in_python(call, IMPORTS) == []
+
+
 # --- Python: imports ----------------------------------------------------------------------------
 
 

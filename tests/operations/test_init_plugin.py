@@ -24,7 +24,7 @@ def project(folder):
 
 
 def files(root):
-    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
 
 
 def check(project, root):

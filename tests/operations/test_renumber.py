@@ -4,9 +4,9 @@ import itertools
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from signal import SIGKILL
 
 import pytest
 
@@ -125,7 +125,7 @@ def test_a_version_that_is_repeated_inside_follows(project: Project, name: str, 
     assert changed.count("\r\n") == text.count("\r\n")
     assert changed.startswith("\ufeff") == text.startswith("\ufeff")
     assert changed.replace("1.2.0", "1.1.0") == text
-    assert new.stat().st_mode & 0o777 == 0o640
+    assert sys.platform == "win32" or new.stat().st_mode & 0o777 == 0o640
     assert project.cli("verify", "--lint-only").returncode in (0, 1)
     assert project.cli("upgrade", "--dry-run").returncode == 0
 
@@ -207,10 +207,10 @@ def test_a_kill_at_any_change_leaves_the_old_number_or_the_new_one_whole(
         shutil.copytree(doubled.root, copy, symlinks=True)
         killed = Project(copy)
         arguments = ("renumber", "1.1.0-a.sql", "2.0.0")
-        done = killed.signalled_at(CHANGES, SIGKILL, *arguments, nth=nth)
+        done = killed.signalled_at(CHANGES, 9, *arguments, nth=nth)
         if done.returncode == 0:
             break
-        assert done.returncode == -SIGKILL, done.stderr
+        assert done.returncode in (-9, 9), done.stderr
 
         assert killed.cli("repair").returncode == 0
 

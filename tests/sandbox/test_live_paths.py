@@ -87,4 +87,4 @@ def test_a_file_that_cannot_be_prepared_on_the_copy_is_named_in_the_live_state(
     said = all_texts(project, "verify", "0.9.0")
 
     assert "The migration has no down function" in said
-    assert f"  {project.root}/{MIGRATION}\n" in said
+    assert f"  {project.root.as_posix()}/{MIGRATION}\n" in said

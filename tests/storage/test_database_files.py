@@ -98,8 +98,8 @@ def test_writing_beside_a_journal_that_names_another_file_is_refused(
     for command in WRITING:
         done = state.cli(*command.split())
         assert done.returncode == 1
-        assert str(victim) in done.stderr
-        assert str(journal.relative_to(state.root)) in done.stderr
+        assert victim.as_posix() in done.stderr
+        assert journal.relative_to(state.root).as_posix() in done.stderr
         assert "remove the journal" in done.stderr
     assert victim.read_text() == "mine"
     assert journal.exists()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from plugin_migrate.errors import Busy, StateUnreadable
+from plugin_migrate.platform import system
 from plugin_migrate.storage.lock import run_lock
 from project import Project, ended
 
@@ -78,7 +79,7 @@ def test_the_holder_is_written_down_and_removed(project: Project) -> None:
     holder = project.bookkeeping / "lock.txt"
     with run_lock(project.workspace(), "upgrade", 0):
         told = holder.read_text()
-        assert told.startswith(f"upgrade (pid {os.getpid()} on {os.uname().nodename}, since 2")
+        assert told.startswith(f"upgrade (pid {os.getpid()} on {system.host_name()}, since 2")
         assert told.endswith(" UTC)")
     assert not holder.exists()
 

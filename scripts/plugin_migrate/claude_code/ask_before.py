@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+from ..platform import system
 from .calls import Reading, ShellCall, read
 
 TYPE_CHECKING = False
@@ -108,7 +109,7 @@ def _asked(
     if folder is None:
         text = "in another folder, whose plan is not known here"
     else:
-        os.chdir(os.path.join(call.get("cwd") or "/", folder))
+        os.chdir(os.path.join(call.get("cwd") or "/", system.from_shell(folder)))
         text = question(options, environment)
     if consent.is_checked(options, environment):
         outside.append(one.arguments)

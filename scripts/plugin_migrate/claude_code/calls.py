@@ -17,10 +17,12 @@ from .shell_text import ShellCommand, Unreadable, Word, commands_in
 NAME = "plugin-migrate"
 _PACKAGE = "plugin_migrate"
 
-# The name as a program's: `/x/plugin-migrate`, not `plugin-migrate/README.md`.
-_NAMED = re.compile(r"(?<![\w.-])plugin-migrate(?![\w/-])(?!\.\w)")
+# The name as a program's: `/x/plugin-migrate`, not `plugin-migrate/README.md`. On Windows
+# it is `C:\x\plugin-migrate.cmd` too, or `.exe`.
+_NAMED = re.compile(r"(?<![\w.-])plugin-migrate(\.(cmd|exe))?(?![\w/\\-])(?!\.\w)")
 _PACKAGE_RUN = re.compile(
-    r"plugin_migrate(/__main__|/cli/|\.cli\b|\.__main__)|(-m|import|from)\s+plugin_migrate\b"
+    r"plugin_migrate([/\\]__main__|[/\\]cli[/\\]|\.cli\b|\.__main__)"
+    r"|(-m|import|from)\s+plugin_migrate\b"
 )
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?[smhd]?")
@@ -30,7 +32,7 @@ _RESERVED = frozenset("if then elif else fi do done while until { } ! time copro
 _PREFIXES = frozenset(
     "env command exec nohup nice ionice sudo doas setsid stdbuf timeout builtin caffeinate".split()
 )
-_PYTHONS = re.compile(r"(python|pypy)[\d.]*")
+_PYTHONS = re.compile(r"(python|pypy)[\d.]*|py")
 # They run text: an argument, a file, or what they read.
 _SHELLS = frozenset("sh bash dash zsh ksh ash fish".split())
 _INTERPRETERS = _SHELLS | frozenset(
@@ -157,7 +159,7 @@ def _of_program(words: Sequence[Word], has_assignments: bool, flows_on: bool) ->
         # `$P upgrade`: what it starts depends on what stands elsewhere.
         is_certain = not (_mentions(program.text) or mentioned)
         return _Finding(is_certain=is_certain, runs_text=True)
-    name = program.text.rpartition("/")[2]
+    name = _name_of(program)
     if name == NAME:
         return _Finding(calls=(_call(arguments, has_assignments),))
     if name in _RESERVED:
@@ -173,6 +175,12 @@ def _of_program(words: Sequence[Word], has_assignments: bool, flows_on: bool) ->
     if name in _READERS and not _may_run(name, arguments):
         return _Finding(is_mentioned=mentioned and flows_on)
     return _Finding(is_certain=not mentioned)
+
+
+def _name_of(program: Word) -> str:
+    """Return a program's name, without what Windows lets stand before and after it."""
+    name = re.split(r"[/\\]", program.text)[-1]
+    return re.sub(r"\.(cmd|exe)$", "", name)
 
 
 def _may_run(name: str, arguments: Sequence[Word]) -> bool:
@@ -209,8 +217,9 @@ def _of_python(arguments: Sequence[Word], has_assignments: bool) -> _Finding:
     for number, word in enumerate(arguments):
         before = arguments[number - 1].text if number else ""
         is_module = before == "-m" and word.text.partition(".")[0] == _PACKAGE
-        is_file = word.text.endswith(f"{_PACKAGE}/__main__.py") or (
-            word.text.endswith(f"/{_PACKAGE}") and not before
+        path = word.text.replace("\\", "/")
+        is_file = path.endswith(f"{_PACKAGE}/__main__.py") or (
+            path.endswith(f"/{_PACKAGE}") and not before
         )
         if is_module or is_file:
             return _Finding(calls=(_call(arguments[number + 1 :], has_assignments),))
@@ -226,7 +235,7 @@ def _of_interpreter(name: str, arguments: Sequence[Word]) -> _Finding:
         return _Finding(inner.calls, inner.is_certain, runs_text=True)
     script = next((word for word in arguments if not word.text.startswith("-")), None)
     runs_a_file = name in _SHELLS | {"source", "."} and not texts
-    if runs_a_file and script and script.is_literal and script.text.rpartition("/")[2] == NAME:
+    if runs_a_file and script and script.is_literal and _name_of(script) == NAME:
         rest = arguments[arguments.index(script) + 1 :]
         return _Finding(calls=(_call(rest, False),))
     return _Finding(is_certain=not any(_mentions(word.text) for word in arguments), runs_text=True)

@@ -13,6 +13,7 @@ import sys
 from ..languages import language_of
 from ..ledger.read import read_ledger
 from ..migration import parse_name
+from ..platform import system
 from ..version import Version
 from ..workspace import Workspace
 from .session_start import sources
@@ -27,7 +28,7 @@ def main() -> str | None:
         Exception: whatever went wrong; the call passes then.
     """
     call = json.loads(sys.stdin.buffer.read(_LARGEST_CALL))
-    path = os.path.join(call.get("cwd", "/"), call["tool_input"]["file_path"])
+    path = os.path.join(call.get("cwd", "/"), system.from_shell(call["tool_input"]["file_path"]))
     for workspace in sources(os.environ):
         try:
             version = _applied_at(workspace, path)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from ..errors import NoProject, UnknownPlugin, UsageError
+from ..platform import system
 from ..workspace import Workspace, locate
 from .output import Output, style_of
 
@@ -197,7 +198,7 @@ class Invocation:
 
         for folder in self.options.plugin_dir or ():
             if os.path.realpath(folder) == os.path.realpath(plugin.root):
-                return f"--plugin-dir {shlex.quote(folder)}"
+                return f"--plugin-dir {shlex.quote(system.slashed(folder))}"
         return f"--plugin {plugin.name}"
 
     @property

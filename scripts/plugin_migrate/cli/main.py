@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from ..errors import DamagedEnvironment, MigrateError, UsageError
+from ..platform import system
 from .arguments import make_parser, wants_json
 from .commands import COMMANDS
 from .invocation import Invocation
@@ -160,6 +161,6 @@ def give_up(error: MigrateError, output: Output, verbose: bool) -> int:
 def _shown_as_is(path: str) -> str:
     try:
         relative = os.path.relpath(path)
-    except FileNotFoundError:  # the current directory was deleted
-        return path
-    return path if relative.startswith("..") else relative
+    except (FileNotFoundError, ValueError):  # the current directory is deleted, or on another disk
+        relative = path
+    return system.slashed(path if relative.startswith("..") else relative)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from ..errors import UsageError
+from ..platform import system
 from .arguments import wants_json
 
 MOST_BYTES = 28_000
@@ -53,11 +54,13 @@ def split_arguments(typed: str) -> list[str]:
     if "```" in typed:
         raise _cut()
     try:
-        return shlex.split(typed)
+        words = shlex.shlex(typed, posix=True)
+        words.whitespace_split, words.commenters, words.escape = True, "", system.ESCAPE
+        return list(words)
     except ValueError:
         raise UsageError(
             f"A quote in the arguments is not closed: {typed}",
-            hint="Close it, or put a backslash before it.",
+            hint="Close it, or put quotes of the other kind around it.",
         ) from None
 
 
@@ -88,7 +91,7 @@ def captured(run: Callable[[], int]) -> tuple[int, bytes]:
                 os.dup2(descriptor, stream.fileno())
                 os.close(descriptor)
         kept.seek(0)
-        return code, kept.read()
+        return code, kept.read().replace(os.linesep.encode(), b"\n")
 
 
 def fit(output: bytes, arguments: Sequence[str], most: int) -> bytes:

@@ -14,8 +14,10 @@ from ..languages import sql_text
 from ..languages.javascript import module_text
 from ..languages.javascript.module_text import Member, ModuleScript, Token, end_of, string_value
 from ..languages.sql_text import Section
+from ..platform.windows_names import unusable_part
 from .notes import Notes, spread, unfilled
 from .problems import Problem, problem
+from .python_paths import unusable_name
 from .sql_changes import HOLE, HOLE_END
 from .sql_rules import PlacedStatement, step_of
 from .sql_rules import inspect as inspect_steps
@@ -60,7 +62,7 @@ def inspect(text: str) -> tuple[list[Problem], Notes]:
         found += _chance(tokens, index)
         found += _handler(tokens, index)
         found += _import(tokens, index)
-        found += _absolute_path(tokens, index)
+        found += _written_path(tokens, index)
         found += _database_file(tokens, index)
     notes = _notes(text, script)
     found += unfilled(text, notes)
@@ -237,20 +239,25 @@ def _is_imported(tokens: list[Token], index: int) -> bool:
     return False
 
 
-def _absolute_path(tokens: list[Token], index: int) -> Iterator[Problem]:
-    """Yield a call that writes by an absolute path."""
+def _written_path(tokens: list[Token], index: int) -> Iterator[Problem]:
+    """Yield a call that writes by an absolute path, or where Windows has no file."""
     three = tokens[index : index + 3]
     if len(three) < 3 or not three[0].is_word(*_WRITERS) or not three[1].is_sign("("):
         return
     text = three[2].text[1:-1] if three[2].kind in ("string", "template") else ""
+    span = (three[0].line, three[2].last)
     if _ABSOLUTE.match(text):
         yield problem(
             "absolute-path",
             three[0].line,
             "It writes by an absolute path, past the copy that is published with the step, so a"
             " failure does not undo it",
-            span=(three[0].line, three[2].last),
+            span=span,
         )
+        return
+    path = string_value(three[2])
+    if path is not None and unusable_part(path) is not None:
+        yield unusable_name(path, three[0].line, span)
 
 
 def _database_file(tokens: list[Token], index: int) -> Iterator[Problem]:

@@ -31,6 +31,8 @@ CODES = MappingProxyType(
         "placeholder": "Do what the comment says, then delete it.",
         "absolute-path": "Use a path below ctx.claude, or a relative one: the working directory is"
         " the staged project.",
+        "windows-name": 'Use another name, without any of <>:"|?*, a dot or blank at its end, and'
+        f" none of CON, NUL, COM1 and the like. {_MEANT}windows-name",
         "database-file": "Use ctx.move_database(old, new), ctx.remove_database(path) or"
         " ctx.database(path).",
         "foreign-import": "Use the standard library, or a helper `_name.py` beside the migration.",

@@ -1,6 +1,6 @@
-"""Paths that calls write to: absolute ones, and databases that are handled as files.
+"""Paths that calls write to: absolute ones, databases handled as files, names no Windows has.
 
-The former pass the staged copy by, so that nothing can undo them; the latter are not in it.
+The first pass the staged copy by, so that nothing can undo them; the second are not in it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 
+from ..platform.windows_names import unusable_part
 from .problems import Problem, problem
 from .python_names import Names
 
@@ -74,7 +75,7 @@ _SAME_PLACE_METHODS = frozenset(
 
 
 def inspect(node: ast.AST, names: Names) -> Iterator[Problem]:
-    """Yield the problems of a call that writes by an absolute path, or takes a database."""
+    """Yield the problems of the paths that a call writes to."""
     if not isinstance(node, ast.Call):
         return
     if any(
@@ -87,7 +88,8 @@ def inspect(node: ast.AST, names: Names) -> Iterator[Problem]:
             " fails",
             span=(node.lineno, node.end_lineno or node.lineno),
         )
-    if any(_is_absolute(path, names, {}) for path in _targets(node, names)):
+    targets = list(_targets(node, names))
+    if any(_is_absolute(path, names, {}) for path in targets):
         yield problem(
             "absolute-path",
             node.lineno,
@@ -95,6 +97,36 @@ def inspect(node: ast.AST, names: Names) -> Iterator[Problem]:
             " failure does not undo it",
             span=(node.lineno, node.end_lineno or node.lineno),
         )
+        return
+    for text in (text for path in targets for text in _texts(path, names)):
+        if unusable_part(text) is not None:
+            yield unusable_name(text, node.lineno, (node.lineno, node.end_lineno or node.lineno))
+            return
+
+
+def unusable_name(path: str, line: int, span: tuple[int, int]) -> Problem:
+    """Return the problem that a path is none on Windows."""
+    return problem(
+        "windows-name",
+        line,
+        f"It writes {path!r}, and Windows has no files called {unusable_part(path)!r}",
+        span=span,
+    )
+
+
+def _texts(path: ast.expr, names: Names) -> Iterator[str]:
+    """Yield the parts of a path that are written out."""
+    text = names.constant(path)
+    if text is not None:
+        yield text
+    elif isinstance(path, ast.BinOp) and isinstance(path.op, ast.Div):
+        yield from _texts(path.left, names)
+        yield from _texts(path.right, names)
+    elif isinstance(path, ast.Call):
+        is_method = isinstance(path.func, ast.Attribute) and path.func.attr in _SAME_PLACE_METHODS
+        if is_method or names.dotted(path.func) in _PATHS | {"os.path.join"}:
+            for argument in path.args:
+                yield from _texts(argument, names)
 
 
 def _taken(call: ast.Call, names: Names) -> Iterator[ast.expr]:

@@ -29,6 +29,8 @@ MANAGED_SETTINGS = (
 SYNCS_ONLY_TO_DRIVE = sys.platform == "darwin"
 """Whether ``fsync`` leaves what it wrote in the drive's own memory (fsync(2) of macOS)."""
 
+ESCAPE = "\\"
+"""What stands before a blank or a quote that is meant; nothing where it separates folders."""
 RELAYS = True
 """Whether what is printed to a terminal can go through a pipe of ours first."""
 
@@ -56,6 +58,21 @@ def slashed(path: str) -> str:
 def native(path: str) -> str:
     """Return a path that was written with ``/`` as the system writes it."""
     return path
+
+
+def unusable_part(path: str) -> str | None:
+    """Return the part of a path that no file of this system has as its name, if there is one."""
+    return None
+
+
+def from_shell(path: str) -> str:
+    """Return a path that a shell may have written in a way of its own, as the system has it."""
+    return path
+
+
+def mirror(source: str, target: str) -> None:
+    """Let ``target`` be another way to the file or folder ``source``, for who only reads."""
+    os.symlink(source, target)
 
 
 def is_link(entry: os.DirEntry[str]) -> bool:
@@ -322,6 +339,11 @@ def start_again(launcher: str, arguments: list[str]) -> None:
         launcher: the path of ``scripts/plugin-migrate``.
     """
     os.execv(launcher, [launcher, *arguments])  # noqa: S606 - which is a shell script
+
+
+def program_names(name: str) -> tuple[str, ...]:
+    """Return the names of the files that a program may be, in the order in which they count."""
+    return (name,)
 
 
 def interpreter_of(environment: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import sys
 import time
@@ -23,12 +24,15 @@ assert sys.platform == "win32"  # what follows is for Windows, as the type check
 import _winapi
 import msvcrt
 
+from . import windows_names
+
 Signature = tuple[int, int, int, int, int]
 
 # Ctrl-C and Ctrl-Break; SIGTERM comes from this process alone, such as from a test of an author's.
 STOPPING = ("SIGINT", "SIGBREAK", "SIGTERM")
 MANAGED_SETTINGS = os.path.join(os.environ.get("PROGRAMFILES", r"C:\Program Files"), "ClaudeCode")
 SYNCS_ONLY_TO_DRIVE = False
+ESCAPE = ""
 # What Python writes to a console is no text for a pipe, and no `select` waits for one.
 RELAYS = False
 TERMINALS = frozenset({r"\\.\CON", r"\\.\CONIN$", r"\\.\con", r"\\.\conin$"})
@@ -105,6 +109,35 @@ def slashed(path: str) -> str:
 def native(path: str) -> str:
     """See :mod:`.posix`."""
     return path.replace("/", "\\")
+
+
+def unusable_part(path: str) -> str | None:
+    """See :mod:`.posix`."""
+    if path == os.devnull:
+        return None
+    return windows_names.unusable_part(slashed(os.path.splitdrive(path)[1]))
+
+
+def from_shell(path: str) -> str:
+    """See :mod:`.posix`; Git Bash has ``/c/Users``, and Cygwin ``/cygdrive/c/Users``."""
+    return re.sub(r"^(?:/cygdrive)?/([A-Za-z])(?:/|$)", r"\1:/", path)
+
+
+def mirror(source: str, target: str) -> None:
+    """See :mod:`.posix`; a link takes a privilege, unlike a junction and a second name."""
+    import shutil
+
+    is_folder = os.path.isdir(source)
+    try:
+        if is_folder:
+            _winapi.CreateJunction(source, target)
+        else:
+            os.link(source, target)
+    except OSError:  # on another disk, or one that is not NTFS
+        if is_folder:
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(source, target)
 
 
 def is_link(entry: os.DirEntry[str]) -> bool:
@@ -352,6 +385,12 @@ def start_again(launcher: str, arguments: list[str]) -> None:
     import subprocess
 
     os._exit(subprocess.call([launcher + ".cmd", *arguments]))
+
+
+def program_names(name: str) -> tuple[str, ...]:
+    """See :mod:`.posix`; of PATHEXT without what a shell runs, which splits arguments again."""
+    given = os.environ.get("PATHEXT", ".COM;.EXE").upper().split(os.pathsep)
+    return tuple(name + ending.lower() for ending in given if ending in (".COM", ".EXE"))
 
 
 def interpreter_of(environment: str) -> str:

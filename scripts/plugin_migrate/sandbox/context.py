@@ -225,6 +225,9 @@ class Context:
         staged = self.claude / path
         if not self.workspace.holds(path_from(str(staged), str(self.claude))):
             raise ForbiddenStatement(f"{path} is not below .claude/", hint=NAME_IT)
+        part = system.unusable_part(os.fspath(path))
+        if part is not None:
+            raise ForbiddenStatement(f"No file here can be called {part!r}")
         return staged
 
     def _shown(self, path: str | os.PathLike[str]) -> str:

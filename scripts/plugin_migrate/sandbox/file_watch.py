@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
+from ..platform import system
 from ..workspace import BESIDE, Workspace, is_inside
 
 TYPE_CHECKING = False
@@ -167,6 +168,9 @@ def _check_write(watch: Watch, path: object) -> None:
     if not isinstance(path, (str, bytes, os.PathLike)):
         return
     name = os.fsdecode(path)
+    part = system.unusable_part(name)
+    if part is not None:
+        raise Outside(f"{name} cannot be written: no file here can be called {part!r}")
     # The link itself is written, not its target; so only the folder is resolved.
     folder, last = os.path.split(os.path.abspath(name))
     for real in (os.path.join(os.path.realpath(folder), last), os.path.realpath(name)):

@@ -7,8 +7,10 @@ what went wrong there.
 from __future__ import annotations
 
 import os
+import re
 
 from ..errors import MigrateError, Place
+from ..platform import system
 from ..workspace import Workspace, is_inside
 
 _LIBRARY = os.path.dirname(os.__file__)
@@ -24,30 +26,55 @@ def name_live(error: MigrateError, workspace: Workspace, staged: str | None = No
     live = workspace.live_claude or workspace.claude
     project = workspace.live_project or workspace.project
 
+    def moved(path: str) -> str:
+        if staged is not None and is_inside(path, os.path.dirname(staged)):
+            return os.path.relpath(path, os.path.dirname(staged))
+        path = path.replace(workspace.claude, live)
+        return path.replace(workspace.project + os.sep, project + os.sep)
+
     def named(text: str) -> str:
         if staged is not None:
-            text = text.replace(staged, ".claude")
-            text = text.replace(os.path.dirname(staged) + os.sep, "")
-        text = text.replace(workspace.claude, live)
+            text = _replaced(text, staged, ".claude")
+            text = text.replace(os.path.join(os.path.dirname(staged), ""), "")
+        if workspace.claude != live:
+            text = _replaced(text, workspace.claude, live)
         return text.replace(workspace.project + os.sep, project + os.sep)
 
     error.message = named(error.message)
     error.args = (error.message,)
     error.advice = tuple(
-        Place(named(part.path))
+        Place(moved(part.path))
         if isinstance(part, Place)
         else named(part)
         if isinstance(part, str)
         else part
         for part in error.advice
     )
-    error.file = error.file and named(error.file)
+    error.file = error.file and moved(error.file)
     # A message may quote an absolute path that the author wrote; a traceback says where he did.
     error.details = tuple(_shortened(named(detail), live) for detail in error.details)
 
 
 def _shortened(text: str, live: str) -> str:
-    return text.replace(live + os.sep, ".claude" + os.sep)
+    return _replaced(text, live, ".claude", r"[\\/]")
+
+
+def _replaced(text: str, folder: str, instead: str, before: str = "") -> str:
+    """Return a text with another name for a folder, and ``/`` in what follows it.
+
+    Parameters:
+        before: a pattern for what has to follow it.
+    """
+    rest = f"(?={before})" + r"((?:[\\/][^\"'\n]*)?)"
+    text = re.sub(re.escape(folder) + rest, lambda found: instead + system.slashed(found[1]), text)
+    quoted = repr(folder)[1:-1]  # as an OSError names it: on Windows with every backslash twice
+    if quoted == folder:
+        return text
+    return re.sub(
+        re.escape(quoted) + rest,
+        lambda found: instead + system.slashed(found[1].replace("\\\\", "\\")),
+        text,
+    )
 
 
 def is_library(path: str) -> bool:

@@ -95,7 +95,7 @@ class Absence:
         return {
             "disabled": "is disabled",
             "uninstalled": "is not installed",
-            "gone": f"is installed, and its folder is gone: {self.root}",
+            "gone": f"is installed, and its folder is gone: {system.slashed(str(self.root))}",
             "silent": "ships no migrations any more",
         }[self.kind]
 

@@ -81,7 +81,7 @@ def refuse_unsafe(path: str) -> None:
     if name is not None:
         raise StateUnreadable(
             "The journal beside the database names another file, which SQLite would delete:"
-            f" {name!r}",
+            f" {system.slashed(name)!r}",
             file=real + JOURNAL,
             hint="If it came with a repository or an archive, remove the journal. If a program of"
             " yours was interrupted\nwhile it wrote several databases, open the database with that"

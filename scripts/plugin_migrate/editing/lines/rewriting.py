@@ -109,6 +109,7 @@ class Rewriting:
                 file=self._shown,
             )
         os.chmod(self._name, stat.S_IMODE(now.st_mode))
+        self._old.close()  # Windows replaces no file that is open
         os.replace(self._name, self._path)
         self._copy = None
 

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 _RUNNER = "javascript_runner.mjs"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_URL = re.compile(r"file://(/[^\s'\")]*)")
-_FRAME = re.compile(r"^\s*at (?:.*?\()?(?:async )?(?P<file>/.*?):(?P<line>\d+):\d+\)?$")
+_URL = re.compile(r"file://(?:/(?=[A-Za-z]:))?((?:[A-Za-z]:)?/[^\s'\")]*)")  # or file:///C:/x
+_FRAME = re.compile(
+    r"^\s*at (?:.*?\()?(?:async )?(?P<file>(?:[A-Za-z]:)?[\\/].*?):(?P<line>\d+):\d+\)?$"
+)
 _ADVICE = {
     "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX": (
         "Node.js only removes types: write it without what needs to be translated."
@@ -68,10 +70,15 @@ def _mapped(text: str, action: ScriptAction, file: str, context: Context) -> str
     text = _COLOUR.sub("", text)  # Deno's, though it does not write to a terminal
     text = _URL.sub(lambda match: unquote(match[1]), text)
     # Some engines tell the name without the letter that says the kind of module.
-    known = re.escape(os.path.splitext(file)[0]) + r"\.[mc]?[tj]s\b"
+    known = _pattern_of(os.path.splitext(file)[0]) + r"\.[mc]?[tj]s\b"
     text = re.sub(known, lambda _: action.file, text)
-    text = text.replace(str(context.claude), context.workspace.claude)
-    return text.replace(str(context.project), context.workspace.project)
+    text = re.sub(_pattern_of(str(context.claude)), lambda _: context.workspace.claude, text)
+    return re.sub(_pattern_of(str(context.project)), lambda _: context.workspace.project, text)
+
+
+def _pattern_of(path: str) -> str:
+    """Return a pattern for a path, whichever separator an engine writes on Windows."""
+    return r"[\\/]".join(map(re.escape, re.split(r"[\\/]", path)))
 
 
 def _own_frames(stack: str, file: str) -> tuple[list[str], int | None]:

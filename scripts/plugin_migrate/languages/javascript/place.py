@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 
+from ...platform import system
 from ...sandbox import file_watch
 from ...workspace import Workspace, is_inside
 
@@ -74,7 +75,7 @@ class _Mirror:
 def _link_all(source: str, target: str) -> None:
     for name in os.listdir(source) if os.path.isdir(source) else ():
         if not os.path.lexists(os.path.join(target, name)):
-            os.symlink(os.path.join(source, name), os.path.join(target, name))
+            system.mirror(os.path.join(source, name), os.path.join(target, name))
 
 
 def _share_packages(workspace: Workspace) -> None:
@@ -82,7 +83,7 @@ def _share_packages(workspace: Workspace) -> None:
     link = os.path.join(workspace.scratch, "node_modules")
     packages = os.path.join(project_of(workspace), "node_modules")
     if workspace.live_claude and os.path.isdir(packages) and not os.path.lexists(link):
-        os.symlink(packages, link)
+        system.mirror(packages, link)
 
 
 def project_of(workspace: Workspace) -> str:

@@ -19,6 +19,7 @@ const DEEPEST = 500;
 
 const ours = new WeakMap(); // our errors, and what the engine calls them
 const realExit = process.exit;
+const home = dirname(process.argv[1]);
 let step = null; // what runs now
 
 // --- helpers ----------------------------------------------------------------------------------------
@@ -39,13 +40,17 @@ modules.registerHooks?.({
 
 // --- lines ------------------------------------------------------------------------------------------
 
-const [input, output] = openPipes(...process.argv.slice(-2).map(Number));
+const [input, output] = openPipes(...process.argv.slice(-2));
 let pending = Buffer.alloc(0);
 
 function openPipes(reading, writing) {
+  if (reading === writing) {
+    const both = fs.openSync(reading, 'r+'); // on Windows
+    return [both, both];
+  }
   try {
-    fs.writeSync(writing, '');
-    return [reading, writing];
+    fs.writeSync(Number(writing), '');
+    return [Number(reading), Number(writing)];
   } catch {
     // Deno has numbers of its own for what it opens.
     return [fs.openSync(`/dev/fd/${reading}`, 'r'), fs.openSync(`/dev/fd/${writing}`, 'w')];
@@ -495,6 +500,7 @@ async function run({ file, direction, claude, folder }) {
 /** Tell the engine that the step is done; `isIdle` says that nothing of it goes on. */
 function finish(isIdle) {
   step = null;
+  process.chdir(home); // Windows removes no folder that somebody is in
   send({ done: { isIdle } });
   setImmediate(next); // what begins while a process is about to end does not keep it alive
 }

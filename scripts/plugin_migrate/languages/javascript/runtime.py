@@ -13,8 +13,10 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 
 from ...errors import NoRuntime
+from ...platform import system
 
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _SECONDS_TO_ANSWER = 30
@@ -106,8 +108,8 @@ class _FoundRuntime:
         return [program for program in found if program is not None]
 
     def _program(self, kind: str) -> _Program | None:
-        for folder in self.path.split(os.pathsep):
-            path = os.path.join(folder, kind)
+        for folder, name in product(self.path.split(os.pathsep), system.program_names(kind)):
+            path = os.path.join(folder, name)
             if os.path.isabs(folder) and os.path.isfile(path) and os.access(path, os.X_OK):
                 version = version_of(path)
                 if version is not None:

@@ -1,0 +1,73 @@
+"""Run the tests under the Windows Python: ``python tests/windows/run.py`` and pytest's arguments.
+
+All but those about POSIX itself (``posix_only.txt``). Where there is no Windows Python, one line
+says how many do not run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+from installation import ROOT, environment, install, interpreter
+
+# pytest's last line, with what came of how many.
+_CLOSING = re.compile(r"(=+ )?\d+ [a-z]+(, \d+ [a-z]+)* in [\d.]+s")
+
+
+def main(arguments: list[str]) -> int:
+    """Run them, and return pytest's exit code."""
+    # Since 3.13 Python warns of connections that nobody closes, wherever it comes to notice.
+    calm = ["-W", "ignore::pytest.PytestUnraisableExceptionWarning"]
+    pytest = ["-X", "utf8", "-m", "pytest", "-p", "no:cacheprovider", *calm]
+    if sys.platform == "win32":
+        return subprocess.run([sys.executable, *pytest, *arguments], cwd=ROOT).returncode
+    problem = install()
+    words = interpreter()
+    if words is None:
+        count = _count(arguments)
+        print(f"no Windows Python: {problem}; {count} tests do not run under Windows")
+        return 0
+    variables = environment()
+    if os.access("/dev/shm", os.W_OK):  # in memory, as on this system
+        variables |= dict.fromkeys(("TMP", "TEMP"), "Z:\\dev\\shm")
+    # Through a pipe: Wine gives no handle for a file that is open for writing only.
+    with subprocess.Popen(
+        [*words, *pytest, *arguments],
+        cwd=ROOT,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        assert process.stdout is not None
+        has_ended = False
+        for line in process.stdout:
+            text = line.decode(errors="replace").replace("\r\n", "\n")
+            has_ended = has_ended or _CLOSING.match(text) is not None
+            sys.stdout.write(text)
+            sys.stdout.flush()
+    if not has_ended:  # then Wine says 0 all the same
+        print("the Windows Python ended before the tests did")
+        return 1
+    return process.returncode
+
+
+def _count(arguments: list[str]) -> int:
+    """Return how many tests would run."""
+    collecting = ["--for-windows", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    arguments = [one for one in arguments if one != "-q"]  # twice it says less
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *collecting, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    found = re.search(r"^(\d+)(?:/\d+)? tests? ", done.stdout, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
