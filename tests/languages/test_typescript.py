@@ -389,7 +389,7 @@ def test_javascript_runs_with_an_old_node_too(project, folder, monkeypatch, suff
 
 def test_a_missing_direction_is_told_before_anything_runs(project, node):
     project.typescript("1.0.0", "ctx.db.exec('CREATE TABLE a (x)');")
-    project.upgrade()
+    project.cli("upgrade", "--no-backup")  # which keeps no way back either
     with pytest.raises(Irreversible):
         project.downgrade()
 
@@ -397,7 +397,7 @@ def test_a_missing_direction_is_told_before_anything_runs(project, node):
 def test_a_direction_that_only_the_run_finds_missing_is_a_failure(project, node):
     path = project.migrations / "1.0.0-x.ts"
     path.write_text("const parts = { up() {} }; // down\nexport const migration = { ...parts };")
-    project.upgrade()
+    project.cli("upgrade", "--no-backup")  # which keeps no way back either
     with pytest.raises(Irreversible):
         project.downgrade()
     path.write_text("const up = { up() {} }, down = 1;\nexport const migration = { ...up };")
