@@ -1,3 +1,3 @@
 """Versioned, reversible, crash-safe migrations of a project's ``.claude/`` state."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
