@@ -35,6 +35,11 @@ def copy_plugin(target: Path, program: str) -> Path:
         "claude_code/__init__.py",
     ):
         shutil.copy2(SCRIPTS / "plugin_migrate" / name, package / name)
+    shutil.copytree(
+        SCRIPTS / "plugin_migrate/platform",
+        package / "platform",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
     write_program(target, program)
     return target / "scripts/plugin-migrate"
 

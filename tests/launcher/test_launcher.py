@@ -494,6 +494,7 @@ def test_compiled_modules_are_kept_in_the_cache(built, ready, tmp_path):
     compiled = built[0] / "pycache" / str(launcher.parent / "plugin_migrate").lstrip("/")
     assert {path.name.split(".")[0] for path in compiled.iterdir()} == {
         "__init__",
+        "platform",
         "claude_code",
     }
 
