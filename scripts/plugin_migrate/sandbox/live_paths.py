@@ -35,7 +35,7 @@ def name_live(error: MigrateError, workspace: Workspace, staged: str | None = No
     def named(text: str) -> str:
         if staged is not None:
             text = _replaced(text, staged, ".claude")
-            text = text.replace(os.path.join(os.path.dirname(staged), ""), "")
+            text = _replaced(text, os.path.dirname(staged), "", r"[\\/]")
         if workspace.claude != live:
             text = _replaced(text, workspace.claude, live)
         return text.replace(workspace.project + os.sep, project + os.sep)
@@ -63,17 +63,21 @@ def _replaced(text: str, folder: str, instead: str, before: str = "") -> str:
     """Return a text with another name for a folder, and ``/`` in what follows it.
 
     Parameters:
+        instead: the other name; without one, what follows is named by itself.
         before: a pattern for what has to follow it.
     """
     rest = f"(?={before})" + r"((?:[\\/][^\"'\n]*)?)"
-    text = re.sub(re.escape(folder) + rest, lambda found: instead + system.slashed(found[1]), text)
+
+    def named(path: str) -> str:
+        path = system.slashed(path)
+        return instead + path if instead else path.removeprefix("/")
+
+    text = re.sub(re.escape(folder) + rest, lambda found: named(found[1]), text)
     quoted = repr(folder)[1:-1]  # as an OSError names it: on Windows with every backslash twice
     if quoted == folder:
         return text
     return re.sub(
-        re.escape(quoted) + rest,
-        lambda found: instead + system.slashed(found[1].replace("\\\\", "\\")),
-        text,
+        re.escape(quoted) + rest, lambda found: named(found[1].replace("\\\\", "\\")), text
     )
 
 
