@@ -101,6 +101,8 @@ def test_changing_a_scalar_and_back_gives_the_original(text: str, data: st.DataO
 
 @given(front_matter(), st.integers(0, 99), VALUES)
 def test_adding_and_deleting_gives_the_original(text: str, seed: int, new: Any) -> None:
+    # A header that holds nothing goes with the last key, for nothing tells whose it is.
+    assume(fm.load(text) or "---" not in text)
     value, original = fm.load(text), fm.load(text)
     Edit(seed, "set", "a new key", new)(value)
 

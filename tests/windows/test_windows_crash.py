@@ -190,13 +190,13 @@ class Scene:
         now = state(root)
         if now not in self.states:
             pytest.fail("\n".join(differences(now, self.states))[:4000])
-        assert leftovers(root / ".claude", with_backups=False) == []
+        assert leftovers(root / ".claude", with_backups=False, ways_back=set()) == []
 
     def finish(self, root: Path) -> None:
         """Run the command to its end, which is that of an undisturbed run."""
         command(root, *self.kind.split())
         assert state(root) == self.states[-1]
-        assert leftovers(root / ".claude", with_backups=True) == []
+        assert leftovers(root / ".claude", with_backups=True, ways_back=set()) == []
 
 
 def prepare(work: Path, kind: str) -> Scene:
