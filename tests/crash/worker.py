@@ -245,8 +245,9 @@ def _killing_child(work: Work, number: int) -> Work:
         message = receive(child)
         left -= 1
         if left == 0:
-            os.killpg(child._process.pid, signal.SIGKILL)
-            child._process.wait()
+            process = child._child._process
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         return message
 
     def watched() -> int:

@@ -11,6 +11,8 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
+from typing import IO
 
 from installation import ROOT, environment, install, interpreter
 
@@ -55,16 +57,29 @@ def _run_under_wine(command: list[str]) -> int:
         stderr=subprocess.STDOUT,
     ) as process:
         assert process.stdout is not None
-        has_ended = False
-        for line in process.stdout:
+        # In a thread: Wine's own processes hold the pipe open when its Python has crashed.
+        reader = _Reader(process.stdout)
+        reader.start()
+        process.wait()
+        reader.join(10)
+        if not reader.has_seen_the_end:  # then Wine says 0 all the same
+            print("the Windows Python ended before the tests did", flush=True)
+            os._exit(2)  # not waiting for the pipe
+        return process.returncode
+
+
+class _Reader(threading.Thread):
+    def __init__(self, pipe: IO[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._pipe = pipe
+        self.has_seen_the_end = False
+
+    def run(self) -> None:
+        for line in self._pipe:
             text = line.decode(errors="replace").replace("\r\n", "\n")
-            has_ended = has_ended or _CLOSING.match(text) is not None
             sys.stdout.write(text)
             sys.stdout.flush()
-    if not has_ended:  # then Wine says 0 all the same
-        print("the Windows Python ended before the tests did")
-        return 2
-    return process.returncode
+            self.has_seen_the_end = self.has_seen_the_end or _CLOSING.match(text) is not None
 
 
 def _count(arguments: list[str]) -> int:
