@@ -19,6 +19,8 @@ from installation import ROOT, environment, install, interpreter
 # pytest's last line, with what came of how many.
 _CLOSING = re.compile(r"(=+ )?\d+ [a-z]+(, \d+ [a-z]+)* in [\d.]+s")
 
+_MOST_SECONDS = 1500
+
 
 def main(arguments: list[str]) -> int:
     """Run them, and return pytest's exit code."""
@@ -60,7 +62,10 @@ def _run_under_wine(command: list[str]) -> int:
         # In a thread: Wine's own processes hold the pipe open when its Python has crashed.
         reader = _Reader(process.stdout)
         reader.start()
-        process.wait()
+        try:
+            process.wait(_MOST_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
         reader.join(10)
         if not reader.has_seen_the_end:  # then Wine says 0 all the same
             print("the Windows Python ended before the tests did", flush=True)
