@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 from ..errors import Call, UsageError
 from ..version import Version
@@ -10,22 +11,6 @@ from ..version import Version
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-
-# What `--from` completes; the modules that know more of them are imported when they are needed.
-READABLE = (
-    "user_version",
-    "dbmate",
-    "goose",
-    "golang-migrate",
-    "knex",
-    "alembic",
-    "drizzle",
-    "sqlite-utils",
-    "original",
-    "json:",
-)
-CONVERTIBLE = ("dbmate", "goose", "golang-migrate", "drizzle", "sql")
 
 
 def add_upgrade(parser: argparse.ArgumentParser) -> None:
@@ -112,7 +97,7 @@ def add_create(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--language", choices=("python", "sql", "typescript"), help="default: python"
     )
-    _add_origin(parser, "TOOL", "convert the migrations of another tool in DIR", CONVERTIBLE)
+    _add_origin(parser, "TOOL", "convert the migrations of another tool in DIR", _convertible)
     parser.add_argument("--version", metavar="X.Y.Z", help="its version (default: the next one)")
     parser.add_argument(
         "--bump",
@@ -153,7 +138,9 @@ def add_history(parser: argparse.ArgumentParser) -> None:
 def add_baseline(parser: argparse.ArgumentParser) -> None:
     """Add what ``baseline`` takes."""
     parser.add_argument("target", nargs="?", metavar="X.Y.Z", help="the last version to mark")
-    _add_origin(parser, "SOURCE", "mark what another tool has applied: TOOL[:PATH[#KEY]]", READABLE)
+    _add_origin(
+        parser, "SOURCE", "mark what another tool has applied: TOOL[:PATH[#KEY]]", _readable
+    )
     parser.add_argument(
         "-y", "--yes", action="store_true", help="with --from: mark it without asking"
     )
@@ -273,11 +260,29 @@ def _add_all(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_origin(
-    parser: argparse.ArgumentParser, metavar: str, explained: str, words: tuple[str, ...]
+    parser: argparse.ArgumentParser,
+    metavar: str,
+    explained: str,
+    words: Callable[[], tuple[str, ...]],
 ) -> None:
     # Not `choices`: a tool whose migrations are programs is refused with a way out.
     action = parser.add_argument("--from", dest="origin", metavar=metavar, help=explained)
-    action.completer = lambda **_: words  # type: ignore[attr-defined]  # argcomplete asks for it
+    action.completer = lambda **_: words()  # type: ignore[attr-defined]  # argcomplete asks for it
+
+
+# What completes `--from`; imported there, for nothing else asks for it at the start.
+
+
+def _convertible() -> tuple[str, ...]:
+    from ..takeover.formats import FORMATS
+
+    return tuple(FORMATS)
+
+
+def _readable() -> tuple[str, ...]:
+    from ..takeover.origin import JSON, TOOLS
+
+    return tuple(f"{tool}:" if tool == JSON else tool for tool in TOOLS)
 
 
 def _add_backup_option(parser: argparse.ArgumentParser) -> None:
