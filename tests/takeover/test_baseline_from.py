@@ -14,7 +14,8 @@ import pytest
 from command_line import COMMAND
 from plugin_migrate.errors import Conflict, MigrateError
 from plugin_migrate.operations.baseline import look, take_over
-from plugin_migrate.takeover.origin import parse_origin
+from plugin_migrate.takeover.formats import FORMATS
+from plugin_migrate.takeover.origin import TOOLS, parse_origin
 from plugins import Shelf, table
 from takeover.foreign import LEDGERS, database
 
@@ -433,7 +434,8 @@ def test_a_shell_completes_the_tools(project):
     if not shutil.which("bash"):
         pytest.skip("no bash here")
     for line, tools in (
-        ("plugin-migrate baseline --from g", {"goose", "golang-migrate"}),
+        ("plugin-migrate baseline --from ", set(TOOLS) - {"json"} | {"json:"}),
+        ("plugin-migrate create --from ", set(FORMATS)),
         ("plugin-migrate create --from g", {"goose", "golang-migrate"}),
     ):
         done = subprocess.run(
