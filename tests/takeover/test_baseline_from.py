@@ -6,6 +6,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 from contextlib import closing, suppress
 
 import pytest
@@ -42,6 +43,8 @@ UNASKED = (
     "  To mark it: plugin-migrate baseline --from dbmate:.claude/app.db --yes\n"
 )
 INTERRUPT = b""
+# Windows says it in words of its own, and in its user's language.
+NO_FILE, NO_FOLDER = ("", "") if sys.platform == "win32" else ("No such file", "Not a dir")
 SOURCE = ("baseline", "--from", "dbmate:.claude/app.db")
 
 
@@ -329,8 +332,12 @@ REFUSED = {
     "outside": ("dbmate:../x.db", 2, "--from reads only below the project, and ../x.db is not"),
     "absolute": ("dbmate:/etc/passwd", 2, "--from reads only below the project"),
     "the project itself": ("dbmate:.", 2, "--from reads only below the project"),
-    "not there": ("dbmate:.claude/no.db", 1, "There is nothing to take over from: No such file"),
-    "below a file": ("dbmate:.claude/app.db/x", 1, "There is nothing to take over from: Not a dir"),
+    "not there": ("dbmate:.claude/no.db", 1, f"There is nothing to take over from: {NO_FILE}"),
+    "below a file": (
+        "dbmate:.claude/app.db/x",
+        1,
+        f"There is nothing to take over from: {NO_FOLDER}",
+    ),
     "a folder": ("dbmate:.claude/core", 1, "The database is not a plain file"),
     "no database": ("dbmate:.claude/text", 1, "The file is not an SQLite database"),
     "no state database": ("dbmate", 1, "There is no state database to read dbmate's ledger"),

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import sys
 from contextlib import closing
 
 import pytest
@@ -272,8 +273,10 @@ def test_killed_in_the_middle_it_goes_on_when_it_is_given_again(project):
     assert project.json("verify")["ok"]
 
 
+# Windows says it in words of its own, and in its user's language.
+NO_FILE = "" if sys.platform == "win32" else "No such file or directory"
 REFUSED = {
-    "no such folder": ("dbmate", None, "The folder cannot be read: No such file or directory"),
+    "no such folder": ("dbmate", None, f"The folder cannot be read: {NO_FILE}"),
     "nothing in it": ("dbmate", {"a.sql": ""}, "The folder holds no migration of dbmate's"),
     "no marker of dbmate's": (
         "dbmate", {"1_a.sql": "SELECT 1;"},

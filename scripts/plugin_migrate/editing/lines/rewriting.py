@@ -10,6 +10,7 @@ from contextlib import suppress
 from io import FileIO
 
 from ...errors import Conflict
+from ...platform import system
 
 _PIECE = 1 << 18
 
@@ -102,7 +103,8 @@ class Rewriting:
         """
         self._flushed().close()
         now = os.stat(self._path)
-        if _identity(now) != _identity(self._before):
+        signature = system.signature_of(self._before)
+        if not os.path.samestat(now, self._before) or system.signature_of(now) != signature:
             raise Conflict(
                 f"{self._shown} was changed while it was being edited",
                 hint="Make all changes of one file in one edit of it.",
@@ -120,10 +122,6 @@ class Rewriting:
             with suppress(FileNotFoundError):
                 os.unlink(self._name)
             self._copy = None
-
-
-def _identity(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _write(file: FileIO, content: bytes | memoryview) -> None:
