@@ -250,7 +250,7 @@ ctx.db.execute("INSERT INTO other VALUES ('step')")
     )
     with held(project, gate) as process:
         # As editors do it: a new file in the old one's place.
-        project.write("settings.new", '{"mine": 1, "edited": true}\n').rename(
+        project.write("settings.new", '{"mine": 1, "edited": true}\n').replace(
             project.claude / "settings.json"
         )
         gate.open()
