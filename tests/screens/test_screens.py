@@ -151,8 +151,13 @@ def test_long_results_go_through_the_pager_and_can_be_left(project, screen):
     terminal.end()
 
 
-@pytest.mark.parametrize("variables", ["PAGER=cat", "PAGER=", "PAGER=no-such-pager", "TERM=dumb"])
+@pytest.mark.parametrize(
+    "variables", ["PAGER=cat", "PAGER=", "PAGER=no-such-pager", "TERM=dumb", "PATH=."]
+)
 def test_without_a_pager_everything_is_printed(project, screen, variables):
+    own = project.root / "less"  # a relative folder of PATH may be one of a repository's
+    own.write_text("#!/bin/sh\necho mine\n")
+    own.chmod(0o755)
     for patch in range(30):
         project.sql(f"3.0.{patch}", description="One of many")
     seen = screen(80, 24).run(f"{variables} {call('status')}", project.root)
