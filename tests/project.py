@@ -227,7 +227,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=_without_claude_code(),
+            env=_without_a_session(),
         )
 
     def cli(
@@ -236,7 +236,7 @@ class Project:
         """Run the command line on this project to its end; see :meth:`child`."""
         if in_process.IS_WANTED and not before and not wrapper:
             words = ("--project", str(self.root), *arguments)
-            variables = _without_claude_code()
+            variables = _without_a_session()
             done = in_process.run(main, words, Path.cwd(), variables)
             return subprocess.CompletedProcess(words, *done)
         with self.child(*arguments, before=before, wrapper=wrapper) as process:
@@ -399,8 +399,14 @@ def things(
     return found
 
 
-def _without_claude_code() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if not key.startswith("CLAUDE")}
+def _without_a_session() -> dict[str, str]:
+    """Return the environment without Claude Code's variables, and without a terminal's."""
+    terminal = ("COLUMNS", "LINES")  # two processes of tests at once have them
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("CLAUDE") and key not in terminal
+    }
 
 
 def _body(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -81,6 +82,18 @@ def test_adding_and_deleting_gives_the_original(text: str, seed: int, new: Any) 
     changed = yaml_edit.apply(text, value)
 
     assert yaml_edit.apply(changed, original) == text
+
+
+@pytest.mark.parametrize("text", ["a: 1", "b: 1\na: 1", "# nothing"])
+@pytest.mark.parametrize("new", ["x", "x\n", "x\n\n", "x\ny\n", "x\ny"])
+def test_texts_of_lines_fit_a_file_without_a_last_line_end(text: str, new: str) -> None:
+    value = yaml_edit.load(text)
+    value["a"] = new
+
+    changed = yaml_edit.apply(text, value)
+
+    assert yaml_edit.load(changed) == value
+    assert not changed.endswith("\n")
 
 
 @given(yaml_document(FILLED), st.data(), VALUES)

@@ -135,7 +135,7 @@ def _document(text: str, file: str) -> TreeNode | None:
 
 def _changed(text: str, root: TreeNode | None, new_value: Any) -> str:
     newline = "\r\n" if "\r\n" in text else "\n"
-    style = Yaml(newline, text, root)
+    style = Yaml(newline, text, root, open_ended=bool(text) and not text.endswith("\n"))
     if root is None:
         return _begun(text, new_value, style)
     changed = splice(text, root, new_value, style)

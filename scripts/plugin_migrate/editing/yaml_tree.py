@@ -33,8 +33,9 @@ _BLANK_LINES = re.compile(r"(?:\r?\n[ \t]*)*\Z")
 _ENTRY = re.compile(r"^([A-Za-z_][\w-]*):(?=[ \t\r\n]|\Z)[ \t]*", re.MULTILINE)
 
 # Characters that PyYAML takes for the end of the text (NUL) or of a line (those of YAML 1.1), and
-# YAML 1.2 for letters like others. While it reads, private ones stand in for them.
-_LETTERS = {0x0: "\U000f0000", 0x85: "\U000f0085", 0x2028: "\U000f2028", 0x2029: "\U000f2029"}
+# YAML 1.2 for letters like others. While it reads, those stand in for them that Unicode gives to
+# programs for such uses and that no text holds.
+_LETTERS = {0x0: "\ufdd0", 0x85: "\ufdd1", 0x2028: "\ufdd2", 0x2029: "\ufdd3"}
 _LETTERS_BACK = {ord(stand_in): letter for letter, stand_in in _LETTERS.items()}
 
 _BLANKS_TO_LINE_END = re.compile(r"[ \t]*(?=[\r\n]|\Z)")
