@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 
 from ..engine import recovery
-from ..engine.transaction import in_own_transaction, make_ledger
+from ..engine.failure import not_carried_out, note_failure
+from ..engine.transaction import make_ledger
 from ..errors import (
     HistoryLacksTree,
     MigrateError,
-    StateUnreadable,
     Unpublished,
     WouldDropRows,
 )
@@ -95,11 +95,7 @@ class Follower:
             self._note_failure(self.failed, error, duration)
             raise
         except OSError as error:
-            raise StateUnreadable(
-                f"The step could not be carried out: {error.strerror or error}",
-                file=error.filename,
-                hint="Check permissions and free space, then run the command again.",
-            ) from error
+            raise not_carried_out(error) from error
         self.has_changed, self.failed = True, None
         for result in results:
             self._reporter.finished(result)
@@ -161,21 +157,10 @@ class Follower:
             error.file = self.failed.migration.path
 
     def _note_failure(self, prepared: Prepared, error: MigrateError, duration_ms: int) -> None:
-        # The failure itself matters more than a note that cannot be written.
-        with self._signals.held(), suppress(MigrateError, OSError):
-            in_own_transaction(
-                self._workspace,
-                self._done_by,
-                lambda ledger: ledger.log(
-                    prepared.direction,
-                    "failed",
-                    prepared.version,
-                    prepared.description,
-                    duration_ms,
-                    error.message,
-                ),
-            )
-            recovery.recover(self._workspace, self._done_by)
+        with self._signals.held():
+            note_failure(self._workspace, self._done_by, prepared, error, duration_ms)
+            with suppress(MigrateError, OSError):
+                recovery.recover(self._workspace, self._done_by)
 
 
 class _Waiting(Reporter):
