@@ -26,7 +26,6 @@ from ..sandbox.kept_processes import KeptProcesses
 from ..sandbox.live_paths import name_live
 from ..sandbox.signals import Signals, Stop
 from ..storage import sqlite
-from ..way_back.keeper import WayBackKeeper
 from ..workspace import Workspace
 from .failure import failure_of, note_failure
 from .prepare import Prepared, count_shareable, result_of
@@ -36,6 +35,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..sandbox.staging import Staging
     from ..storage.nodes import PathChange
+    from ..way_back.keeper import WayBackKeeper
     from .backup import StepKeeper
     from .redo_log import Log, Manifest
     from .side_database import SideDatabase
@@ -59,8 +59,8 @@ class Engine:
         signals: requests to stop.
         reporter: hears of every step.
         backup: keeps what each step is about to change, as a run's backup does.
+        ways_back: keeps what takes back those steps that no down takes back.
         ledger: what has been read of the ledger since the lock is held, if anything.
-        ways_back: keeps what takes back those steps that no down takes back; nothing if missing.
 
     ``has_changed`` tells whether anything durable has happened; ``written`` holds the lower-case
     names of the state database's tables that steps wrote, or ``None`` once that is unknown. One
@@ -74,13 +74,13 @@ class Engine:
         signals: Signals,
         reporter: Reporter,
         backup: StepKeeper,
+        ways_back: WayBackKeeper,
         ledger: Ledger | None = None,
-        ways_back: WayBackKeeper | None = None,
     ) -> None:
         self.has_changed = False
         self.written: frozenset[str] | None = frozenset()
         self._backup = backup
-        self._ways_back = ways_back or WayBackKeeper(workspace, None, is_on=False)
+        self._ways_back = ways_back
         self._workspace = workspace
         self._done_by = done_by
         self._signals = signals

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..ledger.read import Ledger
     from ..plan import KnownRecord
     from ..sandbox.signals import Signals
+    from ..way_back.keeper import WayBackKeeper
 
 
 class Follower:
@@ -45,6 +46,7 @@ class Follower:
         signals: requests to stop.
         reporter: hears of every step.
         backup: keeps what the steps are about to change.
+        ways_back: keeps what takes back those steps that no down takes back.
         ledger: what the state's ledger says.
         choices: what the user has decided.
 
@@ -58,6 +60,7 @@ class Follower:
         signals: Signals,
         reporter: Reporter,
         backup: StepKeeper,
+        ways_back: WayBackKeeper,
         ledger: Ledger,
         choices: Choices,
     ) -> None:
@@ -68,6 +71,7 @@ class Follower:
         self._signals = signals
         self._reporter = reporter
         self._backup = backup
+        self._ways_back = ways_back
         self._recorded = ledger.recorded
         self._may_drop = choices.may_drop
         self._chooser = Chooser(workspace, choices.files_from, ledger.recorded.values())
@@ -137,7 +141,7 @@ class Follower:
         return walk.run(prepared, record, _Waiting(self._reporter))
 
     def _new_walk(self, shadow: Shadow) -> Walk:
-        return Walk(shadow, self._chooser, self._done_by, self._signals)
+        return Walk(shadow, self._chooser, self._done_by, self._signals, self._ways_back)
 
     def _record_of(self, prepared: Prepared) -> KnownRecord:
         if prepared.direction == "up":

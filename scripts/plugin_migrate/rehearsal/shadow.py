@@ -238,6 +238,6 @@ def rehearsing(
     with writing(workspace, command, 0) as signals:
         seen = recovered(workspace, done_by)
         ways_back = WayBackKeeper(workspace, seen.ledger.ways_back)
-        engine = Engine(workspace, done_by, signals, Reporter(), keeper, seen.ledger, ways_back)
+        engine = Engine(workspace, done_by, signals, Reporter(), keeper, ways_back, seen.ledger)
         with closing(engine):
             yield seen, engine
