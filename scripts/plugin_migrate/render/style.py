@@ -1,8 +1,13 @@
-"""How text looks: in colour or not, and with nothing that could steer the terminal."""
+"""How text looks: in colour or not, how wide, and with nothing that could steer the terminal.
+
+Where graphemes end and how wide they are is a table of Unicode's that changes every year: `wcwidth`
+keeps it, and tabulate measures with the same functions. Plain ASCII does without.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from ..errors import Call
 
@@ -57,3 +62,33 @@ def one_line(text: str) -> str:
 def indented(text: str) -> list[str]:
     """Return the lines of a longer text, set in below its heading."""
     return [f"    {line}".rstrip() for line in text.replace("\r\n", "\n").strip("\n").split("\n")]
+
+
+def columns_of(text: str) -> int:
+    """Return how many columns of the terminal a line takes."""
+    if text.isascii():
+        return len(text)
+    from wcwidth import wcswidth
+
+    return max(wcswidth(text), 0)
+
+
+def clip(text: str, width: int) -> str:
+    """Return a line, or as many of its graphemes as fit ``width`` columns with an ellipsis."""
+    if columns_of(text) <= width:
+        return text
+    kept, room = [], width - 1
+    for grapheme in _graphemes(text):
+        room -= columns_of(grapheme)
+        if room < 0:
+            break
+        kept.append(grapheme)
+    return "".join(kept).rstrip() + "…"
+
+
+def _graphemes(text: str) -> Iterator[str]:
+    if text.isascii():
+        return iter(text)
+    from wcwidth import iter_graphemes
+
+    return iter_graphemes(text)
