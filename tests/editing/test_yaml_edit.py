@@ -176,3 +176,20 @@ def test_a_file_on_disk_changes_only_there(tmp_path: Path) -> None:
     with yaml_edit.edit(path) as value:
         value["a"] = 2
     assert path.read_bytes() == b"\xef\xbb\xbfa: 2\r\nold: \xff # \xfe\r\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "expected"),
+    [
+        ("a: 1\nb: 2", {"a": 1, "b": "x\ny\n"}, 'a: 1\nb: "x\\ny\\n"'),
+        ("- 1", ["x\n"], '- "x\\n"'),
+        ("a: 1", "x\n", '"x\\n"'),
+        ("a: &n 1\nb: *n", {"a": 2, "b": "x\n"}, 'a: 2\nb: "x\\n"'),
+        ("a: 1\nb: 2", {"a": "x\ny\n", "b": 2}, "a: |\n  x\n  y\nb: 2"),
+    ],
+)
+def test_text_that_ends_with_a_line_end_can_end_a_file_without_one(
+    text: str, value: Any, expected: str
+) -> None:
+    assert yaml_edit.apply(text, value) == expected
+    assert yaml_edit.load(expected) == value

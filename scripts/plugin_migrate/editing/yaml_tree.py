@@ -19,7 +19,7 @@ from yaml.reader import Reader
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
-from .tree import Child, Kind, TreeNode
+from .tree import Child, Kind, TreeNode, match_end
 
 COMMENT = re.compile(r"#[^\r\n]*+")
 
@@ -181,7 +181,7 @@ def parse_by_lines(text: str, start: int, end: int) -> TreeNode:
         DuplicateKey: a key appears twice.
     """
     starts = [match.start() for match in _ENTRY.finditer(text, start, end)]
-    if not starts or _end(_TRIVIA, text, start) < starts[0]:
+    if not starts or match_end(_TRIVIA, text, start) < starts[0]:
         raise Unsupported("it does not consist of lines of the form `key: value`")
     children: list[Child] = []
     for at, stop in zip(starts, [*starts[1:], end], strict=True):
@@ -240,7 +240,7 @@ class _Builder:
 
     def _scalar(self, source: yaml.ScalarNode, start: int, end: int) -> TreeNode:
         if start == end:  # nothing, which comes after the blanks that end its line
-            start = end = _end(_BLANKS_TO_LINE_END, self.text, end)
+            start = end = match_end(_BLANKS_TO_LINE_END, self.text, end)
         elif source.style in ("|", ">"):
             end = start + _block_scalar_length(self.text[start:end])
         return TreeNode("scalar", start, end, _value(source))
@@ -253,9 +253,9 @@ class _Builder:
         return Child(start, label_end, _text(spelled), self.node(value))
 
     def _dashed(self, at: int, items: list[Any]) -> Iterator[Child]:
-        at = _end(_PROPERTIES, self.text, at)
+        at = match_end(_PROPERTIES, self.text, at)
         for item in items:
-            dash = _end(_TRIVIA, self.text, at)
+            dash = match_end(_TRIVIA, self.text, at)
             node = self.node(item)
             yield Child(dash, dash + 1, None, node)
             at = node.end
@@ -279,7 +279,7 @@ def _text(source: yaml.ScalarNode) -> str:
 
 def _block(kind: Kind, text: str, start: int, children: list[Child]) -> TreeNode:
     """Return a block mapping or list; the comment on its last line belongs to it."""
-    end = _end(_LINE_COMMENT, text, children[-1].end)
+    end = match_end(_LINE_COMMENT, text, children[-1].end)
     gaps = [text[left.end : right.start] for left, right in pairwise(children)]
     regular = _PROPERTIES.fullmatch(text, start, children[0].start) and all(
         _TRIVIA.fullmatch(gap) for gap in gaps
@@ -292,7 +292,7 @@ def _block(kind: Kind, text: str, start: int, children: list[Child]) -> TreeNode
 
 def _flow(kind: Kind, text: str, start: int, end: int, children: list[Child]) -> TreeNode:
     """Return a mapping or list in brackets, or the single pair of ``[key: value]``."""
-    opening = _end(_PROPERTIES, text, start)
+    opening = match_end(_PROPERTIES, text, start)
     stops = [opening + 1, *(child.end for child in children)]
     starts = [*(child.start for child in children), end - 1]
     gaps = [text[left:right] for left, right in zip(stops, starts, strict=True)]
@@ -322,8 +322,3 @@ def _block_scalar_length(text: str) -> int:
         return len(text.removesuffix("\n").removesuffix("\r"))
     blank = _BLANK_LINES.search(text)
     return len(text) if blank is None else blank.start()
-
-
-def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
-    match = pattern.match(text, at)
-    return at if match is None else match.end()
