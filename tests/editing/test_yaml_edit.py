@@ -178,6 +178,18 @@ def test_a_file_on_disk_changes_only_there(tmp_path: Path) -> None:
     assert path.read_bytes() == b"\xef\xbb\xbfa: 2\r\nold: \xff # \xfe\r\n"
 
 
+def test_no_letter_is_taken_for_another() -> None:
+    every = "\0\x85\u2028\u2029\U000f0000\U000f0001\U000f2028\U000f2029"
+    assert yaml_edit.load(f"a: x{every}x\nb: x\U000f2028x\n") == {
+        "a": f"x{every}x",
+        "b": "x\U000f2028x",
+    }
+    assert yaml_edit.load('a: "\\U000F0000\x85\\U000f0001\u2028"\n') == {
+        "a": "\U000f0000\x85\U000f0001\u2028"
+    }
+    assert yaml_edit.load(yaml_edit.apply("", {"a": "\U000f2028"})) == {"a": "\U000f2028"}
+
+
 @pytest.mark.parametrize(
     ("text", "value", "expected"),
     [

@@ -34,8 +34,8 @@ _ENTRY = re.compile(r"^([A-Za-z_][\w-]*):(?=[ \t\r\n]|\Z)[ \t]*", re.MULTILINE)
 
 # Characters that PyYAML takes for the end of the text (NUL) or of a line (those of YAML 1.1), and
 # YAML 1.2 for letters like others. While it reads, private ones stand in for them.
-_LETTERS = {0x0: "\U000f0000", 0x85: "\U000f0085", 0x2028: "\U000f2028", 0x2029: "\U000f2029"}
-_LETTERS_BACK = {ord(stand_in): letter for letter, stand_in in _LETTERS.items()}
+_LETTERS = "\0\x85\u2028\u2029"
+_PRIVATE = range(0xF0000, 0xFFFFE)
 
 _BLANKS_TO_LINE_END = re.compile(r"[ \t]*(?=[\r\n]|\Z)")
 _SPACES = re.compile(r"(?:[ \t]*[\r\n]+)*( *)[ \t]*")
@@ -89,13 +89,28 @@ class _Alias(yaml.Node):
         super().__init__(target.tag, target, event.start_mark, event.end_mark)
 
 
+def _stand_ins(text: str) -> dict[int, str]:
+    """Return what stands in for letters of a text: nothing that it holds, or spells in hex."""
+    spelled = text.lower()
+    free = (chr(n) for n in _PRIVATE if chr(n) not in text and f"{n:x}" not in spelled)
+    return {ord(letter): next(free) for letter in _LETTERS if letter in text}
+
+
 class _Loader(Reader, Scanner, Parser, Composer, _CoreSchema):
     def __init__(self, text: str) -> None:
-        Reader.__init__(self, text.translate(_LETTERS))
+        stand_ins = _stand_ins(text)
+        self._letters = {ord(private): letter for letter, private in stand_ins.items()}
+        Reader.__init__(self, text.translate(stand_ins))
         Scanner.__init__(self)
         Parser.__init__(self)
         Composer.__init__(self)
         _CoreSchema.__init__(self)
+
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+        """Give the letters of a text back that others stood in for."""
+        node = super().compose_scalar_node(anchor)
+        node.value = node.value.translate(self._letters)
+        return node
 
     def check_printable(self, data: str) -> None:
         """Take any character, as JavaScript's parsers do."""
@@ -271,7 +286,7 @@ def _value(source: yaml.ScalarNode) -> object:
 
 def _text(source: yaml.ScalarNode) -> str:
     """Return the text of a scalar; two escapes may spell one character, as in JSON."""
-    text: str = source.value.translate(_LETTERS_BACK)
+    text: str = source.value
     if not _SURROGATES.search(text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
