@@ -10,9 +10,8 @@ from wcwidth import wcswidth, wcwidth
 
 from plugin_migrate.errors import Call, MigrateError, Place
 from plugin_migrate.render.errors import error_json, error_text
-from plugin_migrate.render.style import Style, one_line, printable
+from plugin_migrate.render.style import Style, clip, columns_of, one_line, printable
 from plugin_migrate.render.table import table_text
-from plugin_migrate.render.width import clip, columns_of
 
 WORDS = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=40)
 

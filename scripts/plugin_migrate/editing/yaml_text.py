@@ -38,8 +38,6 @@ class Yaml:
         root: its tree, to see whether lists are indented below their key; ``None`` if it is empty.
         one_line: write only what the repair by `client_reading.second_attempt` leaves alone: no
             text of several lines, and no brackets on the line of a key.
-        open_ended: the document's last line has no end, so that a literal block there would lose
-            its own.
     """
 
     comment = COMMENT
@@ -48,17 +46,10 @@ class Yaml:
     indent_unit: str | None = None
 
     def __init__(
-        self,
-        newline: str,
-        text: str,
-        root: TreeNode | None,
-        *,
-        one_line: bool = False,
-        open_ended: bool = False,
+        self, newline: str, text: str, root: TreeNode | None, *, one_line: bool = False
     ) -> None:
         self.newline = newline
         self.one_line = one_line
-        self.open_ended = open_ended
         self.list_indent = "" if root is not None and _lists_at_key(text, root) else "  "
 
     def label(self, key: str, old: str = "") -> str:
@@ -129,8 +120,7 @@ class Yaml:
             f"\n{indent}  {line}" if line else "\n" for line in lines
         )
         is_kept = not _ESCAPED.search(value) and _reads_as(f"{indent}k: {literal}\n", value)
-        may_end_the_file = chomping or not self.open_ended
-        if is_kept and may_end_the_file and not self.one_line:
+        if is_kept and not self.one_line:
             return literal.replace("\n", self.newline)
         return _double_quoted(value)
 

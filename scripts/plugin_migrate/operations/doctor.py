@@ -30,11 +30,19 @@ _OLDEST_SQLITE = (3, 35, 0)  # RETURNING, and ALTER TABLE DROP COLUMN, which mig
 
 
 class Check(NamedTuple):
-    """One thing that was looked at; ``problem`` says what to do if it is not well."""
+    """One thing that was looked at.
+
+    ``problem`` says what to do if it is not well, ``warning`` if nobody can tell whether it is.
+    """
 
     name: str
     what: str
     problem: MigrateError | None = None
+    warning: MigrateError | None = None
+
+
+class _CannotTell(MigrateError):
+    """It may be well or not."""
 
 
 def examine(find: Callable[[], Workspace], environment: Mapping[str, str]) -> tuple[Check, ...]:
@@ -78,6 +86,8 @@ def _of(look_at: Callable[[], str], name: str) -> Check:
     try:
         with state_errors():
             return Check(name, look_at())
+    except _CannotTell as error:
+        return Check(name, "", warning=error)
     except MigrateError as error:
         return Check(name, "", error)
 
@@ -98,8 +108,11 @@ def _client(environment: Mapping[str, str]) -> str:
         return "not found in PATH; only /plugin-migrate needs it"
     version = version_of(path)
     if version is None:
-        raise MigrateError(
-            f"{path} does not tell its version", hint="Try it: claude --version, claude doctor"
+        # Perhaps it only must not answer here; whether it is too old, it says when it is used.
+        raise _CannotTell(
+            f"{path} does not tell its version",
+            hint=f"/plugin-migrate needs {_dotted(_OLDEST_CLIENT)}. See what it says:"
+            " claude --version, claude doctor",
         )
     if version < _OLDEST_CLIENT:
         raise MigrateError(

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from .style import Style, one_line
-from .width import clip, columns_of
+from .style import Style, clip, columns_of, one_line
 
 _BORDERS = 3  # of a cell: a line and a blank on each side of the text; one more line at the end
 _BLANKS = 2  # after a header, where there is room: tabulate's MIN_PADDING
