@@ -101,9 +101,17 @@ class _Table:
         # Switches of tabulate's. Only texts that need it are measured in columns, by wcwidth.
         tabulate.WIDE_CHARS_MODE = not all(cell.isascii() for row in self.rows for cell in row)
         tabulate.MIN_PADDING = blanks
-        return tabulate.tabulate(
-            cells, headers=shown, tablefmt="simple_outline", disable_numparse=True
+        outline = tabulate.TableFormat(
+            lineabove=tabulate.Line("┌", "─", "┬", "┐"),
+            linebelowheader=tabulate.Line("├", "─", "┼", "┤"),
+            linebetweenrows=None,
+            linebelow=tabulate.Line("└", "─", "┴", "┘"),
+            headerrow=tabulate.DataRow("│", "│", "│"),
+            datarow=tabulate.DataRow("│", "│", "│"),
+            padding=1,
+            with_header_hide=None,
         )
+        return tabulate.tabulate(cells, headers=shown, tablefmt=outline, disable_numparse=True)
 
     def _cell(self, header: str, cell: str, room: int | None) -> str:
         if header == self.text and room is not None:
