@@ -28,6 +28,8 @@ from plugin_migrate.version import Version
 from plugin_migrate.workspace import Workspace, locate
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
+PACKAGES = Path(yaml.__file__).parents[1]
+"""What `-I` finds where they belong to the interpreter, and so not under Wine."""
 LEDGER_TABLES = (
     "migrations",
     "plugin_migrate_history",
@@ -208,8 +210,7 @@ class Project:
 
         ``before`` is code that runs in it first; ``wrapper`` a command that starts it.
         """
-        # -I finds the packages where they belong to the interpreter: not under Wine.
-        paths = [str(SCRIPTS), str(Path(yaml.__file__).parents[1])]
+        paths = [str(SCRIPTS), str(PACKAGES)]
         code = _CHILD.format(paths=paths, before=before)
         return subprocess.Popen(
             [

@@ -15,6 +15,7 @@ from contextlib import closing
 from ..errors import Call, MigrateError, NeedsRepair, StateUnreadable
 from ..languages.javascript.runtime import find_runtime, version_of
 from ..plan import UNAPPLIED, Entry, State
+from ..platform import system
 from ..storage import sqlite
 from ..storage.backups import read_shelf
 from ..storage.bookkeeping import refuse_links_and_special_files
@@ -53,7 +54,7 @@ def examine(find: Callable[[], Workspace], environment: Mapping[str, str]) -> tu
         environment: the process's environment variables.
     """
     machine = [
-        Check("Python", f"{'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})"),
+        Check("Python", f"{_dotted(sys.version_info[:3])} ({system.slashed(sys.executable)})"),
         _of(_sqlite, "SQLite"),
         _of(lambda: _client(environment), "Claude Code"),
         _of(lambda: _cache(environment), "Cache"),
@@ -66,7 +67,7 @@ def examine(find: Callable[[], Workspace], environment: Mapping[str, str]) -> tu
 
 
 def _of_project(workspace: Workspace) -> Iterator[Check]:
-    yield Check("Project", workspace.project)
+    yield Check("Project", system.slashed(workspace.project))
     yield _of(lambda: _permissions(workspace), "Permissions")
     yield _of(lambda: _lock(workspace), "Lock")
     yield _of(lambda: _journals(workspace), "Journals")
@@ -119,7 +120,7 @@ def _client(environment: Mapping[str, str]) -> str:
             f"{_dotted(version)} is too old: /plugin-migrate needs {_dotted(_OLDEST_CLIENT)}",
             hint="Update it: claude update",
         )
-    return f"{_dotted(version)} ({path})"
+    return f"{_dotted(version)} ({system.slashed(path)})"
 
 
 def _dotted(version: tuple[int, ...]) -> str:
@@ -131,7 +132,7 @@ def _cache(environment: Mapping[str, str]) -> str:
     if not folder:
         return "none: this is an installed package"
     _require_writable(folder, "The next update could not make its Python environment there.")
-    return folder
+    return system.slashed(folder)
 
 
 def _permissions(workspace: Workspace) -> str:

@@ -48,7 +48,7 @@ def failure_of(
         cause.details = cause.details or details
         return cause
     live = context.workspace.claude
-    message = mapped(failed["message"]).replace(live + os.sep, ".claude" + os.sep)
+    message = re.sub(_pattern_of(live) + r"[\\/]", ".claude/", mapped(failed["message"]))
     if line is None:
         line, shown = _syntax_error(failed, mapped, action.file)
         details = (shown,) if shown else () if line else details
@@ -114,7 +114,8 @@ def _syntax_error(
 
 
 def _advice(failed: dict[str, object], message: str) -> str | None:
-    if "/types." in message and re.search("Cannot find module|does not provide", message):
+    is_missing = re.search("Cannot find module|does not provide", message)
+    if is_missing and re.search(r"[\\/]types\.", message):
         return "Import types with `import type`, which is removed before the file runs."
     if failed["code"] == "ERR_MODULE_NOT_FOUND" and "Cannot find module" in message:
         return "Write a helper's whole name, such as './_shared.ts'."
