@@ -19,6 +19,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from plugin_migrate.platform import system
 from plugin_migrate.platform.moving import rename
+from plugin_migrate.platform.programs import find_programs
 
 BUILDING = ".building-"
 
@@ -83,7 +84,7 @@ def build(new: Path, requirements: list[Path]) -> None:
     python = os.path.realpath(sys._base_executable)  # type: ignore[attr-defined]
     interpreter = system.interpreter_of(str(new))
     files = [part for file in requirements for part in ("-r", str(file))]
-    if uv := shutil.which("uv"):
+    if uv := next(find_programs("uv"), None):
         try:
             run(uv, "venv", "--quiet", "--no-project", "--python", python, str(new))
             run(uv, "pip", "install", "--quiet", "--python", interpreter, *files)

@@ -28,8 +28,10 @@ if not exist "%cache%\" (
     echo Error: No folder for the Python environment ^(%cache%^): set PLUGIN_MIGRATE_CACHE to one that can be written>&2
     exit /b 1
 )
+set "before=%NoDefaultCurrentDirectoryInExePath%"
 call :find_python || exit /b 1
 %python% -I -S "%scripts%\environment.py" "%environment%" "%scripts%" requirements.txt <nul || exit /b 1
+set "NoDefaultCurrentDirectoryInExePath=%before%"
 
 :start
 rem -I: nothing from the current folder or PYTHON* variables may be imported. -S saves 3 ms.
@@ -50,6 +52,8 @@ exit /b 0
 rem Sets python to the words that start an interpreter which can make the environment. Each is run to find
 rem out. Without a Python, WindowsApps holds one that only opens the Store.
 :find_python
+rem Else cmd takes a py.exe or py.bat of the current folder, which may be one of the project's.
+set "NoDefaultCurrentDirectoryInExePath=1"
 set "needs=sqlite3, venv, ensurepip"
 set "uv="
 for %%i in (uv.exe) do set "uv=%%~$PATH:i"

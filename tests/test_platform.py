@@ -1,11 +1,13 @@
 """One place knows which system this is: nothing else asks, and both sides offer the same."""
 
 import ast
+import os
 import re
 from pathlib import Path
 
 import pytest
 
+from plugin_migrate.platform import system
 from project import SCRIPTS
 
 PACKAGE = SCRIPTS / "plugin_migrate"
@@ -70,3 +72,12 @@ def test_both_sides_offer_the_same_functions(module: str) -> None:
     # A function of the system's own (`os.replace`) and one that waits can stand for the same.
     both = {name for name in posix if "(" in posix[name] and "(" in windows[name]}
     assert {name: posix[name] for name in both} == {name: windows[name] for name in both}
+
+
+def test_an_open_file_has_the_signature_that_its_path_has(folder: Path) -> None:
+    path = folder / "file"
+    path.write_text("content")
+    os.utime(path, (1, 1))
+    path.chmod(0o600)
+    with path.open() as file:
+        assert system.signature_of(os.fstat(file.fileno())) == system.signature_of(os.lstat(path))

@@ -7,6 +7,7 @@ import re
 
 from .errors import BadConfig
 from .plain_file import read_plain
+from .platform import system
 from .values import NamedTuple
 
 TYPE_CHECKING = False  # `typing` costs 4 ms at run time
@@ -203,7 +204,7 @@ def _state_paths(entries: tuple[str, ...], file: str, scope: _Scope) -> tuple[st
     Raises:
         BadConfig: one is nothing that migrations may change.
     """
-    paths = dict.fromkeys(map(os.path.normpath, entries))
+    paths = dict.fromkeys(system.slashed(os.path.normpath(entry)) for entry in entries)
     for path in paths:
         problem = _problem_with(path, scope)
         if problem is not None:
@@ -224,8 +225,12 @@ def _problem_with(path: str, scope: _Scope) -> str | None:
         return f"which leads out of {scope.folder}"
     if path == ".":
         return f"which is all of {scope.folder}"
-    if ".git" in (first, *others):
+    from .platform.windows_names import opens_git
+
+    if any(map(opens_git, (first, *others))):
         return "and migrations never change what git keeps there"
+    if system.unusable_part(path) is not None:
+        return f"and nothing here can be called {system.unusable_part(path)!r}"
     return scope.refused(first)
 
 

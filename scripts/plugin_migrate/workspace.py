@@ -162,7 +162,8 @@ class Workspace(NamedTuple):
         """Return ``path`` as the user knows it: relative to the project where it lies inside."""
         if self.is_users:
             home = os.path.expanduser("~")
-            return "~" + path.removeprefix(home) if is_inside(path, home) else path
+            below = os.path.normpath(os.path.join("~", os.path.relpath(path, home)))
+            return system.slashed(below if is_inside(path, home) else path)
         if is_inside(path, self.claude):
             below = os.path.normpath(os.path.join(".claude", os.path.relpath(path, self.claude)))
             return system.slashed(below)

@@ -2,15 +2,17 @@
 
 import json
 import os
-import subprocess
+from contextlib import closing, contextmanager
 
 import pytest
 
-from command_line import COMMAND, Project
+from command_line import Project
+from gate import Gate
 from plugin_migrate.errors import BadConfig
 from plugin_migrate.sources.installed import Plugin
 from plugin_migrate.sources.shipped import workspace_of
 from plugins import Shelf
+from project import ended
 
 SETTINGS = '{\n  "model": "opus",\n  "hooks": {"Stop": ["old"]}\n}\n'
 
@@ -59,6 +61,15 @@ def write(folder, version, up, down="pass"):
     return file
 
 
+@contextmanager
+def at_home(project):
+    """Let processes that a test starts find the user's folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HOME", "USERPROFILE"):
+            patch.setenv(name, str(project.home))
+        yield
+
+
 def stops(shelf):
     return json.loads((shelf.config / "settings.json").read_text())["hooks"]["Stop"]
 
@@ -88,7 +99,7 @@ def test_a_migration_sees_what_its_plugin_names_and_nothing_else(project, shelf,
         "1.1.0",
         """
         import pathlib
-        seen = sorted(str(path.relative_to(ctx.project)) for path in ctx.project.rglob("*"))
+        seen = sorted(path.relative_to(ctx.project).as_posix() for path in ctx.project.rglob("*"))
         assert seen == [
             ".claude", ".claude/agents", ".claude/agents/a.md", ".claude/settings.json"
         ], seen
@@ -145,8 +156,7 @@ def test_a_backup_is_restored_from_any_project(project, shelf, hooks, tmp_path):
 def test_a_preview_is_possible_while_another_plugins_killed_run_waits(project, shelf, hooks):
     other = shelf.plugin("styles", settings="scope: user\nstate: [output-styles/]\n")
     write(other, "1.0.0", "(ctx.claude / 'output-styles').mkdir()")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HOME", str(project.home))
+    with at_home(project):
         project.killed_at(
             "event == 'os.rename' and path.endswith('/a.md')", "upgrade", "--plugin", "hooks"
         )
@@ -273,7 +283,9 @@ def test_a_folder_that_is_not_there_or_cannot_be_written_is_told(project, shelf,
     told = project.call("upgrade", "--user", environment={"CLAUDE_CONFIG_DIR": "/nonexistent"}).err
     assert "No enabled plugin has migrations for the user's own folder" in told
     (shelf.config / ".plugin-migrate").write_text("in the way")
-    assert "Not a directory" in project.fails("upgrade", "--user")
+    told = project.fails("upgrade", "--user")
+    assert "The state cannot be read or written: " in told
+    assert "/.claude/.plugin-migrate\n" in told
     assert stops(shelf) == ["old"]
 
 
@@ -281,21 +293,17 @@ def test_a_folder_that_is_not_there_or_cannot_be_written_is_told(project, shelf,
 
 
 def test_two_projects_sessions_share_one_lock(project, shelf, hooks, tmp_path):
-    write(
-        hooks,
-        "1.1.0",
-        f"open({str(tmp_path / 'ready')!r}, 'w').close()\nopen({str(tmp_path / 'hold')!r}).close()",
-    )
-    os.mkfifo(tmp_path / "hold")
-    os.mkfifo(tmp_path / "ready")
-    command = [*COMMAND, "upgrade", "--user"]
-    with subprocess.Popen(command, cwd=project.root, env=project.environment) as running:
-        (tmp_path / "ready").read_bytes()
+    gate = Gate(tmp_path)
+    write(hooks, "1.1.0", gate.code)
+    # Closed first, so that nobody waits for one who waits here.
+    with at_home(project), project.child("upgrade", "--user") as running, closing(gate):
+        gate.wait_for()
         other = second(project, tmp_path)
         told = other.call("upgrade", "--user", "--lock-timeout=0").err
         assert "is already running" in told
-        (tmp_path / "hold").write_bytes(b"")
-        assert running.wait(30) == 0
+        gate.open()
+        assert ended(running)[1] == ""
+        assert running.returncode == 0
     assert "No pending migrations" in other.ok("upgrade", "--user")
 
 

@@ -1,7 +1,6 @@
 """Without a down: what status, downgrade and a terminal say of what was kept."""
 
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -85,6 +84,8 @@ def test_everything_is_not_taken_back_without_a_backup(edited):
 
 def at_terminal(project, *arguments, answer):
     """Run a command at a terminal of its own, and type an answer."""
+    import pty
+
     ours, theirs = pty.openpty()
     os.write(ours, answer.encode())
     done = subprocess.run(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import select
 import subprocess
 import sys
 import time
@@ -15,20 +13,16 @@ from pathlib import Path
 
 import pytest
 
+import in_process
+from gate import Gate
 from plugin_migrate.plan import State
 from plugin_migrate.survey import survey
 from project import Project, ended
 
-CROWD = 16
+CROWD = 4 if in_process.IS_WANTED else 16
 VERSIONS = [f"1.{minor}.0" for minor in range(6)]
 JOURNAL_MODES = pytest.mark.parametrize("journal_mode", ["delete", "wal"])
 
-# Waits until the test lets it go; `ready` and `go` are pipes.
-HOLD = """
-import os
-os.write(os.open({ready!r}, os.O_WRONLY), b".")
-os.read(os.open({go!r}, os.O_RDONLY), 1)
-"""
 # Another program of the state database; it ends when `stop` exists and prints what it did.
 WRITER = """
 import os, sqlite3, sys, time
@@ -60,40 +54,9 @@ print(number)
 """
 
 
-class Gate:
-    """Two named pipes: processes say that they have come, and wait until they may go on."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.ready, self.go = str(folder / f"{name}-ready"), str(folder / f"{name}-go")
-        for pipe in (self.ready, self.go):
-            os.mkfifo(pipe)
-        # Open for reading and writing: nobody has to wait for another end.
-        self._ready = os.open(self.ready, os.O_RDWR)
-        self._go = os.open(self.go, os.O_RDWR)
-
-    @property
-    def code(self) -> str:
-        """Python code that waits here."""
-        return HOLD.format(ready=self.ready, go=self.go)
-
-    def wait_for(self, count: int = 1) -> None:
-        """Return when ``count`` processes wait here."""
-        for _ in range(count):
-            assert select.select([self._ready], [], [], 30)[0], "nobody comes"
-            os.read(self._ready, 1)
-
-    def open(self, count: int = 1) -> None:
-        """Let ``count`` processes go on."""
-        os.write(self._go, b"." * count)
-
-    def close(self) -> None:
-        os.close(self._ready)
-        os.close(self._go)
-
-
 @pytest.fixture
 def gate(folder: Path) -> Iterator[Gate]:
-    with closing(Gate(folder, "gate")) as gate:
+    with closing(Gate(folder)) as gate:
         yield gate
 
 
@@ -144,7 +107,7 @@ def expect_each_once(project: Project, was_taken_back: bool = False) -> None:
 
 @pytest.fixture
 def crowd(counted: Project, gate: Gate) -> Iterator[list[subprocess.Popen[str]]]:
-    """Sixteen upgrades, held at the same place and released at once."""
+    """Many upgrades, held at the same place and released at once."""
     with ExitStack() as stack:
         processes = [
             stack.enter_context(
@@ -153,14 +116,14 @@ def crowd(counted: Project, gate: Gate) -> Iterator[list[subprocess.Popen[str]]]
             for _ in range(CROWD)
         ]
         gate.wait_for(CROWD)
-        gate.open(CROWD)
+        gate.open()
         yield processes
         for process in processes:
             process.kill()
 
 
 @JOURNAL_MODES
-def test_sixteen_upgrades_at_once_apply_each_migration_once(request, counted, journal_mode):
+def test_many_upgrades_at_once_apply_each_migration_once(request, counted, journal_mode):
     counted.setup(f"PRAGMA journal_mode={journal_mode}; CREATE TABLE other (name, number)")
     crowd = request.getfixturevalue("crowd")
     done = [json.loads(ended(process)[0]) for process in crowd]
@@ -197,7 +160,7 @@ def test_who_waits_in_vain_is_told_who_runs_and_hangs_no_longer_than_asked(count
                 for _ in range(CROWD - 1)
             ]
             said = [ended(process)[1] for process in others]
-        # Sixteen interpreters start meanwhile; one that waited for its turn would never end.
+        # As many interpreters start meanwhile; one that waited for its turn would never end.
         assert time.monotonic() - started < 25
         gate.open()
         ended(first)
@@ -287,7 +250,7 @@ ctx.db.execute("INSERT INTO other VALUES ('step')")
     )
     with held(project, gate) as process:
         # As editors do it: a new file in the old one's place.
-        project.write("settings.new", '{"mine": 1, "edited": true}\n').rename(
+        project.write("settings.new", '{"mine": 1, "edited": true}\n').replace(
             project.claude / "settings.json"
         )
         gate.open()
@@ -299,7 +262,7 @@ ctx.db.execute("INSERT INTO other VALUES ('step')")
     assert project.applied() == []
     assert project.leftovers() == set()
 
-    gate.open()
+    gate.leave_open()
     assert project.cli("upgrade").returncode == 0
     assert json.loads(project.read("settings.json")) == {"mine": 1, "edited": True, "theirs": 2}
     assert project.query("SELECT * FROM other") == [("step",)]

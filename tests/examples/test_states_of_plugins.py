@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -61,8 +62,9 @@ def test_hooks_in_the_users_settings_outlast_an_update(project):
     cache = users / "plugins/cache/examples/hook-runner"
     write(cache / "0.9.9/bin/run", "")
     write(cache / "0.10.0/bin/run", "#!/bin/sh\necho $1\n").chmod(0o755)
-    ran = subprocess.run([launcher, "--quick"], env=project.environment, capture_output=True)
-    assert ran.stdout == b"--quick\n"
+    if sys.platform != "win32":  # Git Bash runs it there
+        ran = subprocess.run([launcher, "--quick"], env=project.environment, capture_output=True)
+        assert ran.stdout == b"--quick\n"
 
 
 def test_hooks_get_matchers_and_those_that_have_one_stay(project):

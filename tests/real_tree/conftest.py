@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 from pathlib import Path
@@ -24,9 +25,7 @@ def claude_flow(tmp_path_factory):
 
 
 def _tarball() -> Path:
-    cache = (
-        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "plugin-migrate-tests"
-    )
+    cache = _cache()
     tarball = cache / TARBALL
     if tarball.exists():
         return tarball
@@ -47,6 +46,14 @@ def _tarball() -> Path:
         # Whole or not at all: tests may run in several processes.
         os.replace(Path(folder, TARBALL), tarball)
     return tarball
+
+
+def _cache() -> Path:
+    name = "plugin-migrate-tests"
+    for folder in Path(sys.executable).parents:
+        if folder.name == name:  # under Wine, where the home is another one
+            return folder
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / name
 
 
 def _unavailable(reason: str) -> None:

@@ -2,11 +2,11 @@
 
 import json
 import os
-import pty
 import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 from contextlib import closing, suppress
 
 import pytest
@@ -43,6 +43,8 @@ UNASKED = (
     "  To mark it: plugin-migrate baseline --from dbmate:.claude/app.db --yes\n"
 )
 INTERRUPT = b""
+# Windows says it in words of its own, and in its user's language.
+NO_FILE, NO_FOLDER = ("", "") if sys.platform == "win32" else ("No such file", "Not a dir")
 SOURCE = ("baseline", "--from", "dbmate:.claude/app.db")
 
 
@@ -69,6 +71,8 @@ def users(project):
 
 def on_a_terminal(project, answer, *arguments):
     """Return the exit code, and what a terminal shows, when a person types an answer."""
+    import pty
+
     ours, theirs = pty.openpty()
     child = subprocess.Popen(
         [*COMMAND, *arguments],
@@ -328,8 +332,12 @@ REFUSED = {
     "outside": ("dbmate:../x.db", 2, "--from reads only below the project, and ../x.db is not"),
     "absolute": ("dbmate:/etc/passwd", 2, "--from reads only below the project"),
     "the project itself": ("dbmate:.", 2, "--from reads only below the project"),
-    "not there": ("dbmate:.claude/no.db", 1, "There is nothing to take over from: No such file"),
-    "below a file": ("dbmate:.claude/app.db/x", 1, "There is nothing to take over from: Not a dir"),
+    "not there": ("dbmate:.claude/no.db", 1, f"There is nothing to take over from: {NO_FILE}"),
+    "below a file": (
+        "dbmate:.claude/app.db/x",
+        1,
+        f"There is nothing to take over from: {NO_FOLDER}",
+    ),
     "a folder": ("dbmate:.claude/core", 1, "The database is not a plain file"),
     "no database": ("dbmate:.claude/text", 1, "The file is not an SQLite database"),
     "no state database": ("dbmate", 1, "There is no state database to read dbmate's ledger"),
@@ -357,8 +365,9 @@ def test_what_does_not_map_is_refused_and_nothing_changes(users, case, folder):
     outside = folder / "outside"
     outside.mkdir()
     (outside / "s.json").write_text("[1]")
-    (users.claude / "link.db").symlink_to(users.claude / "app.db")
-    (users.root / "linked").symlink_to(outside)
+    if "link" in case:
+        (users.claude / "link.db").symlink_to(users.claude / "app.db")
+        (users.root / "linked").symlink_to(outside)
     (users.claude / "text").write_text("no database, and longer than a header of one" * 9)
     database(users.claude / "nine.db", "PRAGMA user_version = 9;")
     (users.root / "gap.json").write_text('["1.0.0", "1.2.0"]')

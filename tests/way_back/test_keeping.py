@@ -164,7 +164,7 @@ def test_a_file_that_somebody_saves_while_it_is_kept_stops_the_step(project: Pro
     saving = f"""
 import sys
 def save(event, arguments):
-    if event == "sqlite3.connect" and "/ways-back/" in str(arguments[0]):
+    if event == "sqlite3.connect" and "ways-back" in str(arguments[0]):
         with open({str(file)!r}, "w") as file:
             file.write("mine")
 sys.addaudithook(save)

@@ -21,18 +21,22 @@ def page(text: str) -> bool:
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or not _is_long(text):
         return False
     import shlex
-    import shutil
     import signal
     import subprocess
 
     command = shlex.split(os.environ.get("PAGER", "less"))
-    if not command or command == ["cat"] or shutil.which(command[0]) is None:
+    program = _find(command[0]) if command and command != ["cat"] else None
+    if program is None:
         return False
     # What git gives less: leave if all fits, show colours, leave the text on the screen.
     environment = {"LESS": "FRX", **os.environ}
     sys.stdout.flush()
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, env=environment, encoding="utf-8", errors="replace"
+        [program, *command[1:]],
+        stdin=subprocess.PIPE,
+        env=environment,
+        encoding="utf-8",
+        errors="replace",
     ) as pager:
         # Ctrl-C is for the pager, which gets it as well.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -41,6 +45,17 @@ def page(text: str) -> bool:
         finally:
             signal.signal(signal.SIGINT, before)
     return True
+
+
+def _find(name: str) -> str | None:
+    """Return the path of a program that the user names by a path of its own, or by its name."""
+    if os.path.dirname(name):
+        import shutil
+
+        return shutil.which(name)
+    from ..platform.programs import find_programs
+
+    return next(find_programs(name), None)
 
 
 def _is_long(text: str) -> bool:

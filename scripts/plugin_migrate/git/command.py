@@ -11,13 +11,14 @@ import os
 import subprocess
 from collections.abc import Iterable
 
+from ..platform.programs import find_programs
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO
 
 _PATIENCE = 60.0  # seconds
-_GIT = (
-    "git",
+_OPTIONS = (
     "--no-pager",
     "--no-optional-locks",
     "--no-replace-objects",
@@ -108,10 +109,13 @@ def _run(
         for name, value in os.environ.items()
         if not name.startswith("GIT_") or name in _KEPT
     }
+    program = next(find_programs("git"), None)
+    if program is None:
+        raise NoAnswer("git is not installed")
     variables |= {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
     try:
         done = subprocess.run(
-            [*_GIT, *arguments],
+            [program, *_OPTIONS, *arguments],
             cwd=folder,
             env=variables,
             input=given,
@@ -120,8 +124,6 @@ def _run(
             timeout=_PATIENCE,
             check=False,
         )
-    except FileNotFoundError:
-        raise NoAnswer("git is not installed") from None
     except subprocess.TimeoutExpired:
         raise NoAnswer(f"git did not answer within {_PATIENCE:.0f} s") from None
     except OSError as error:

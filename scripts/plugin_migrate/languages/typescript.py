@@ -7,6 +7,7 @@ copy beside the staged helpers of the migration: its file may have changed since
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 
 from ..errors import BrokenMigration, Irreversible, StepFailed
@@ -56,8 +57,7 @@ class ScriptAction:
 
         runtime = self._runtime(context.workspace)
         child = context.kept_processes.get(runtime, lambda: ChildProcess(runtime))
-        calls = Calls(context)
-        with placed(self, context) as file:
+        with placed(self, context) as file, closing(Calls(context)) as calls:
             request = {
                 "file": file,
                 "direction": self.direction,
@@ -68,9 +68,9 @@ class ScriptAction:
                 outcome = child.run(request, calls.answer)
             except Died as died:
                 raise StepFailed(f"The migration's process {died.how}", file=self.file) from None
+            unfinished = calls.open_edit()
         if "failed" in outcome:
             raise failure_of(self, outcome["failed"], calls, file, context)
-        unfinished = calls.open_edit()
         if unfinished is not None:
             raise StepFailed(
                 f"The edit of {unfinished} was not finished when the migration returned",

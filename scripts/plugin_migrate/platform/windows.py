@@ -207,8 +207,10 @@ def permissions(status: os.stat_result) -> int:
 
 
 def changed_ns(status: os.stat_result) -> int:
-    """See :mod:`.posix`; `st_ctime` is when a file was made, and a copy keeps `st_mtime`."""
-    return max(status.st_mtime_ns, status.st_ctime_ns)
+    """See :mod:`.posix`; a copy keeps `st_mtime`, but has a time of its own when it was made."""
+    # Python calls that `st_ctime` too, but of a file that is open (python/cpython#157671).
+    made: int = getattr(status, "st_birthtime_ns", status.st_ctime_ns)
+    return max(status.st_mtime_ns, made)
 
 
 def allocated(status: os.stat_result) -> int:

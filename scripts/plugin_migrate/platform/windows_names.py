@@ -1,4 +1,4 @@
-"""The names that no file can have on Windows: asked there before one is made, and by the linter.
+"""Which names no file can have on Windows, asked there before one is made, and by the linter.
 
 https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 """
@@ -13,6 +13,13 @@ _DEVICE = re.compile(
 )
 # After a colon stands the name of another stream of the same file, which no copy keeps.
 _FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f]')
+# As git's own `core.protectNTFS`: the short name, and what is dropped at the end.
+_GIT = re.compile(r"(\.git|git~[0-9])[. ]*(:.*)?", re.IGNORECASE | re.DOTALL)
+
+
+def opens_git(name: str) -> bool:
+    """Return whether this is the name of a repository's own folder, or one of those on Windows."""
+    return _GIT.fullmatch(name) is not None
 
 
 def unusable_part(path: str) -> str | None:

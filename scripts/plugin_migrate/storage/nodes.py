@@ -149,17 +149,22 @@ def inside(path: object) -> str:
         raise ValueError(f"not a path below .claude/: {path!r:.200}")
     is_beside = path.startswith(BESIDE)
     parts = path.removeprefix(BESIDE).split("/")
-    folded = [part.casefold() for part in parts] if is_beside else []
     # Where a backslash separates folders, and a colon ends a drive, no name has one.
     is_foreign = system.slashed(path) != path or os.path.splitdrive(path)[0]
     if (
         is_foreign
         or any(part in ("", ".", "..") for part in parts)
-        or ".git" in folded
-        or folded[:1] == [".claude"]
+        or (is_beside and _is_out_of_reach(parts))
     ):
         raise ValueError(f"not a path below .claude/ or of state beside it: {path!r:.200}")
     return path
+
+
+def _is_out_of_reach(parts: list[str]) -> bool:
+    """Return whether a path beside ``.claude/`` leads there, or to what git keeps."""
+    from ..platform.windows_names import opens_git
+
+    return parts[0].casefold() == ".claude" or any(map(opens_git, parts))
 
 
 def below_claude(path: object) -> str:

@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from ..errors import MigrateError
 from ..ledger.read import read_ledger
+from ..platform import system
 from ..storage.durable import make_folder, sync_folder
 from ..storage.translation import explaining
 from ..workspace import Workspace
@@ -247,5 +248,4 @@ def _mark_of(path: str, row: int, name: str) -> Mark:
 
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-        status = os.fstat(file.fileno())
-    return Mark(row, name, digest, status.st_ino, status.st_ctime_ns)
+    return Mark(row, name, digest, *system.identity(path))

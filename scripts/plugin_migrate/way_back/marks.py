@@ -11,6 +11,7 @@ import os
 import re
 import stat
 
+from ..platform import system
 from ..values import NamedTuple
 from ..workspace import Workspace
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ..plan import Applied
 
 _KEPT = re.compile(
-    r"kept ([0-9]{1,18})(?: ([0-9a-f]{16}) ([0-9a-f]{64}) ([0-9]{1,20}) (-?[0-9]+))?"
+    r"kept ([0-9]{1,18})(?: ([0-9a-f]{16}) ([0-9a-f]{64}) ([0-9]{1,39}) (-?[0-9]+))?"
 )
 _NONE = re.compile(r"none ([0-9]{1,18}) ([a-z-]{1,20})")
 _SUFFIX = ".db"
@@ -115,11 +116,11 @@ def find(workspace: Workspace, mark: Mark) -> str | None:
     for home in homes:
         path = path_of(os.path.join(home, "ways-back"), mark.id)
         try:
-            status = os.lstat(path)
+            is_file = stat.S_ISREG(os.lstat(path).st_mode)
+            is_same = is_file and system.identity(path) == (mark.inode, mark.changed_ns)
         except OSError:
             continue
-        is_same = (status.st_ino, status.st_ctime_ns) == (mark.inode, mark.changed_ns)
-        if is_same and stat.S_ISREG(status.st_mode):
+        if is_same:
             return path
     return None
 

@@ -28,7 +28,7 @@ def down(ctx):
     file = ctx.claude / "settings.json"
     settings = json.loads(file.read_text(encoding="utf-8"))
     if settings | {"claudeFlow": section} == json.loads(before):
-        file.write_text(before, encoding="utf-8")
+        file.write_text(before, encoding="utf-8", newline="\n")
     else:
         with ctx.edit_json(file) as settings:
             settings["claudeFlow"] = section

@@ -36,7 +36,7 @@ def up(ctx):
                 hook["command"] = stable(hook["command"])
     launcher = ctx.claude / LAUNCHER
     launcher.parent.mkdir(exist_ok=True)
-    launcher.write_text(SCRIPT)
+    launcher.write_text(SCRIPT, newline="\n")
     launcher.chmod(0o755)
 
 

@@ -75,6 +75,11 @@ class Calls:
         """Return the path of a file whose edit has begun and not ended."""
         return next((path for _, _, path in self._edits.values()), None)
 
+    def close(self) -> None:
+        """Leave the files as they are whose edits have not ended: Windows removes no open one."""
+        for number in list(self._edits):
+            self._forget({"id": number})
+
     def _described(self, error: Exception) -> Fields:
         name = "Error"
         code = None
@@ -161,8 +166,13 @@ class Calls:
         return lines.answer(call)
 
     def _close_lines(self, call: Fields) -> None:
-        editor, lines, _ = self._edits.pop(call["id"])
-        lines.finish(call)
+        editor, lines, _ = self._edits[call["id"]]
+        try:
+            lines.finish(call)
+        except BaseException:
+            self._forget(call)
+            raise
+        del self._edits[call["id"]]
         editor.__exit__(None, None, None)
 
     def _forget(self, call: Fields) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from urllib.parse import unquote
 
 from ...errors import MigrateError, StepFailed
+from ...platform import system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,8 +48,11 @@ def failure_of(
         cause.line = cause.line or (line if cause.file == action.file else None)
         cause.details = cause.details or details
         return cause
-    live = context.workspace.claude
-    message = re.sub(_pattern_of(live) + r"[\\/]", ".claude/", mapped(failed["message"]))
+    # An engine names a file as the system does.
+    below = re.escape(context.workspace.claude + os.sep) + r"([^\"'\n]*)"
+    message = re.sub(
+        below, lambda found: f".claude/{system.slashed(found[1])}", mapped(failed["message"])
+    )
     if line is None:
         line, shown = _syntax_error(failed, mapped, action.file)
         details = (shown,) if shown else () if line else details

@@ -1,7 +1,6 @@
 """Finding what can run a TypeScript or JavaScript migration on this machine.
 
-Only folders that ``PATH`` names absolutely are looked into: a relative one would let a project
-bring its own ``node``. Nothing but ``--version`` is run here, and nothing until a step has to run.
+Nothing but ``--version`` is run here, and nothing until a step has to run.
 """
 
 from __future__ import annotations
@@ -13,10 +12,9 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
 
 from ...errors import NoRuntime
-from ...platform import system
+from ...platform.programs import find_programs
 
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _SECONDS_TO_ANSWER = 30
@@ -108,12 +106,10 @@ class _FoundRuntime:
         return [program for program in found if program is not None]
 
     def _program(self, kind: str) -> _Program | None:
-        for folder, name in product(self.path.split(os.pathsep), system.program_names(kind)):
-            path = os.path.join(folder, name)
-            if os.path.isabs(folder) and os.path.isfile(path) and os.access(path, os.X_OK):
-                version = version_of(path)
-                if version is not None:
-                    return _Program(kind, path, version)
+        for path in find_programs(kind, self.path):
+            version = version_of(path)
+            if version is not None:
+                return _Program(kind, path, version)
         return None
 
 

@@ -32,5 +32,5 @@ def down(ctx):
     ]
     # The plugin has always written this file itself, and this is how.
     text = json.dumps(notes, indent=2, ensure_ascii=False) + "\n"
-    (ctx.claude / "memory.json").write_text(text, encoding="utf-8")
+    (ctx.claude / "memory.json").write_text(text, encoding="utf-8", newline="\n")
     memory.execute("DROP TABLE notes")
