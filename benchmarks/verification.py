@@ -1,7 +1,7 @@
 """What `verify` costs beside the `upgrade` and the preview of the same migrations.
 
     scripts/test --version   # once, makes the environment
-    python3 benchmarks/verification.py [--pending 300] [--markdown docs/performance.md]
+    python3 benchmarks/verification.py [--folder FOLDER] [--markdown docs/performance.md]
 
 Prints a Markdown table of medians: many migrations pending, each of which changes a file and the
 database; one pending on many applied; one pending beside many files. The processor's time, of the
@@ -52,8 +52,10 @@ def main() -> None:
     parser.add_argument("--applied", type=int, default=1000)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--folder", help="where the states and the copies are: a disk, no tmpfs")
     parser.add_argument("--markdown", type=Path, help="put the table between this file's marks")
     options = parser.parse_args()
+    tempfile.tempdir = options.folder
     with tempfile.TemporaryDirectory(prefix="plugin-migrate-verify-") as made:
         folder = Path(made)
         cases = _cases(folder, options)

@@ -28,6 +28,8 @@ from plugin_migrate.version import Version
 from plugin_migrate.workspace import Workspace, locate
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
+PACKAGES = Path(yaml.__file__).parents[1]
+"""What `-I` finds where they belong to the interpreter, and so not under Wine."""
 LEDGER_TABLES = (
     "migrations",
     "plugin_migrate_history",
@@ -208,8 +210,7 @@ class Project:
 
         ``before`` is code that runs in it first; ``wrapper`` a command that starts it.
         """
-        # -I finds the packages where they belong to the interpreter: not under Wine.
-        paths = [str(SCRIPTS), str(Path(yaml.__file__).parents[1])]
+        paths = [str(SCRIPTS), str(PACKAGES)]
         code = _CHILD.format(paths=paths, before=before)
         return subprocess.Popen(
             [
@@ -227,7 +228,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=_without_claude_code(),
+            env=_without_a_session(),
         )
 
     def cli(
@@ -236,7 +237,7 @@ class Project:
         """Run the command line on this project to its end; see :meth:`child`."""
         if in_process.IS_WANTED and not before and not wrapper:
             words = ("--project", str(self.root), *arguments)
-            variables = _without_claude_code()
+            variables = _without_a_session()
             done = in_process.run(main, words, Path.cwd(), variables)
             return subprocess.CompletedProcess(words, *done)
         with self.child(*arguments, before=before, wrapper=wrapper) as process:
@@ -399,8 +400,14 @@ def things(
     return found
 
 
-def _without_claude_code() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if not key.startswith("CLAUDE")}
+def _without_a_session() -> dict[str, str]:
+    """Return the environment without Claude Code's variables, and without a terminal's."""
+    terminal = ("COLUMNS", "LINES")  # two processes of tests at once have them
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("CLAUDE") and key not in terminal
+    }
 
 
 def _body(text: str) -> str:

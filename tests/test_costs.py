@@ -20,7 +20,7 @@ OF_STATUS = set(
     " cli.invocation cli.main cli.options cli.output"
     " errors languages ledger ledger.read ledger.schema migration plain_file plan render"
     " platform platform.posix"
-    " render.status render.style render.table render.width settings storage"
+    " render.status render.style render.table settings storage"
     " storage.database_files storage.durable storage.sqlite survey values version workspace".split()
 )
 # What costs milliseconds, and is imported by what needs it only.

@@ -9,24 +9,29 @@ from plugin_migrate.settings import Config, read_config
 from plugin_migrate.workspace import Workspace, is_inside, locate
 
 
+def set_home(monkeypatch, home):
+    for name in ("HOME", "USERPROFILE"):  # the latter is Windows'
+        monkeypatch.setenv(name, str(home))
+
+
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A project that is the current directory, with an empty home beside it."""
     (tmp_path / "home").mkdir()
     root = tmp_path / "project"
     (root / ".claude").mkdir(parents=True)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    set_home(monkeypatch, tmp_path / "home")
     monkeypatch.chdir(root)
     return root
 
 
 def test_everything_lies_below_claude_unless_configured(root):
-    claude = f"{root}/.claude"
+    claude = root / ".claude"
     assert locate(environment={}) == Workspace(
         project=str(root),
-        claude=claude,
-        migrations=f"{claude}/core/versioning/migrations",
-        database=f"{claude}/orchestration/db/orchestration.db",
+        claude=str(claude),
+        migrations=str(claude / "core/versioning/migrations"),
+        database=str(claude / "orchestration/db/orchestration.db"),
         config=Config(),
     )
 
@@ -37,8 +42,8 @@ def test_options_are_relative_to_the_current_directory(root, monkeypatch):
     (root / "m").mkdir()
     monkeypatch.chdir(below)
     workspace = locate(database="my.db", migrations="../m", environment={})
-    assert workspace.database == f"{below}/my.db"
-    assert workspace.migrations == f"{root}/m"
+    assert workspace.database == str(below / "my.db")
+    assert workspace.migrations == str(root / "m")
     assert workspace.project == str(root)
 
 
@@ -47,9 +52,10 @@ def test_settings_are_relative_to_the_project_and_options_win(root, tmp_path, mo
     settings.write_text(f"database: data/my.db\nmigrations: {tmp_path}/m\n")
     monkeypatch.chdir(tmp_path)
     workspace = locate(project="project", environment={})
-    assert workspace.database == f"{root}/data/my.db"
-    assert workspace.migrations == f"{tmp_path}/m"
-    assert locate("project", database="other.db", environment={}).database == f"{tmp_path}/other.db"
+    assert workspace.database == str(root / "data/my.db")
+    assert workspace.migrations == str(tmp_path / "m")
+    chosen = locate("project", database="other.db", environment={})
+    assert chosen.database == str(tmp_path / "other.db")
 
 
 def test_links_are_resolved_once(root, tmp_path):
@@ -78,7 +84,7 @@ def test_paths_are_shown_as_the_user_knows_them(root, tmp_path):
     assert workspace.shown(f"{root}/.claude/a/b") == ".claude/a/b"
     assert workspace.shown(f"{root}/.claude") == ".claude"
     assert workspace.shown(f"{root}/src/a") == "src/a"
-    assert workspace.shown(f"{root}-other/a") == f"{root}-other/a"
+    assert workspace.shown(f"{root}-other/a") == f"{root.as_posix()}-other/a"
     assert workspace.shown("/") == "/"
 
 
@@ -104,7 +110,7 @@ def test_the_search_stops_before_the_home_directory(tmp_path, monkeypatch):
     (home / ".claude").mkdir(parents=True)
     (tmp_path / ".claude").mkdir()
     (home / "work").mkdir()
-    monkeypatch.setenv("HOME", str(home))
+    set_home(monkeypatch, home)
     monkeypatch.chdir(home / "work")
     with pytest.raises(NoProject, match="No project found"):
         locate(environment={})

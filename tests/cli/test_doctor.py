@@ -131,19 +131,45 @@ def test_a_migration_that_nothing_here_can_run_is_told(project, tmp_path):
     [
         ("echo '2.1.332 (Claude Code)'", None),
         ("echo '2.0.14 (Claude Code)'", "2.0.14 is too old: /plugin-migrate needs 2.1.330"),
-        ("echo 'broken'", "does not tell its version"),
     ],
 )
 def test_the_client_is_asked_for_its_version(project, tmp_path, says, told):
+    path = with_client(tmp_path, says)
+    if told is None:
+        client = tmp_path / "bin/claude"
+        assert checks(project, environment=path)["Claude Code"]["what"] == f"2.1.332 ({client})"
+    else:
+        assert told in problem(project, "Claude Code", environment=path)
+
+
+@pytest.mark.parametrize(
+    "says", ["echo 'broken'", "echo '2.1.332 (Claude Code)'; exit 1", "exit 1"]
+)
+def test_a_client_that_does_not_tell_its_version_is_a_warning(project, tmp_path, says):
+    path = with_client(tmp_path, says)
+    check = checks(project, environment=path)["Claude Code"]
+    assert (check["ok"], check["problem"]) == (True, None)
+    assert check["what"] == check["warning"]["message"]
+    out = project.ok("doctor", environment=path)
+    assert f"! Claude Code  {tmp_path}/bin/claude does not tell its version\n" in out
+    assert "/plugin-migrate needs 2.1.330. See what it says: claude --version, claude doctor" in out
+    assert out.endswith("\n1 thing(s) to look at\n")
+
+
+def test_a_warning_is_counted_beside_a_problem(project, tmp_path):
+    (project.bookkeeping / "publish/0123").mkdir(parents=True)
+    code, out, _ = project.call("doctor", environment=with_client(tmp_path, "exit 1"))
+    assert code == 1
+    assert out.endswith("\n1 thing(s) to do, 1 thing(s) to look at\n")
+
+
+def with_client(tmp_path, says):
+    """Return an environment with a client that says something when it is asked."""
     client = tmp_path / "bin/claude"
     client.parent.mkdir()
     client.write_text(f"#!/bin/sh\n{says}\n")
     client.chmod(0o755)
-    path = {"PATH": f"{client.parent}{os.pathsep}{os.environ['PATH']}"}
-    if told is None:
-        assert checks(project, environment=path)["Claude Code"]["what"] == f"2.1.332 ({client})"
-    else:
-        assert told in problem(project, "Claude Code", environment=path)
+    return {"PATH": f"{client.parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 def test_a_cache_that_cannot_be_written_is_told(project, tmp_path):

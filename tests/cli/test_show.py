@@ -33,6 +33,7 @@ def test_an_applied_one_is_shown_with_all_that_is_known(applied):
         "  State:     applied: at T UTC by ME\n"
         "  File:      .claude/core/versioning/migrations/1.0.0-step.sql\n"
         "  Checksum:  sha256:D\n"
+        "  Way back:  down\n"
         "  Author:    me\n"
         "\n"
         "The run that applied it changed:\n"
@@ -75,9 +76,11 @@ def test_a_pending_one_names_the_preview(project):
     project.tables("1.0.0")
     out = project.ok("show", "1.0.0")
     assert "  State:     pending\n" in out
+    assert "Way back" not in out
     assert "What it would change: plugin-migrate upgrade 1.0.0 --preview\n" in out
     document = project.json("show", "1.0.0")
     assert (document["status"], document["changes"]) == ("pending", None)
+    assert document["way_back"] is None
 
 
 def test_without_its_file_the_stored_source_and_header_are_shown(applied):

@@ -1,6 +1,7 @@
 """Without a down: what status, downgrade and a terminal say of what was kept."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -150,6 +151,10 @@ def several(project):
     return project
 
 
+def listed(project):
+    return project.json("status")["migrations"]
+
+
 def test_status_shows_by_what_each_goes_back(several):
     out = several.ok("status")
     assert [line.rsplit("│", 2)[1].strip() for line in out.splitlines() if "│" in line] == [
@@ -177,7 +182,7 @@ def test_status_sees_that_what_was_kept_is_gone(several):
     for path in (several.bookkeeping / "ways-back").iterdir():
         path.unlink()
     assert "none = 1.1.0 has no down, and what was kept is gone" in several.ok("status")
-    assert several.json("status")["migrations"][1]["way_back"] == "none"
+    assert listed(several)[1]["way_back"] == "none"
 
 
 def test_status_knows_those_that_an_earlier_version_applied(project):
@@ -185,19 +190,34 @@ def test_status_knows_those_that_an_earlier_version_applied(project):
     project.tables("1.1.0")
     project.ok("upgrade")
     project.query("DELETE FROM plugin_migrate_facts")
-    ways = [one["way_back"] for one in project.json("status")["migrations"]]
+    ways = [one["way_back"] for one in listed(project)]
     assert ways == ["none", "down"]
     assert "1.0.0 has no down, and nothing was kept when it was applied" in project.ok("status")
 
 
 def test_the_document_says_by_what_each_goes_back(several):
-    ways = [one["way_back"] for one in several.json("status")["migrations"]]
+    ways = [one["way_back"] for one in listed(several)]
     assert ways == ["down", "kept", "none", "none", None]
 
 
-def test_status_leaves_what_is_kept_as_it_is(several):
+def test_show_says_by_what_one_goes_back_in_the_words_of_status(several):
+    said, documents = {}, {}
+    for version in ("1.0.0", "1.1.0", "1.2.0", "1.3.0"):
+        (said[version],) = re.findall(r"^  Way back:  (.*)$", several.ok("show", version), re.M)
+        documents[version] = several.json("show", version)["way_back"]
+    assert said == {
+        "1.0.0": "down",
+        "1.1.0": "kept: it has no down; what was kept is taken back instead",
+        "1.2.0": "none: it has no down, and it says reversible: false",
+        "1.3.0": "none: it has no down, and it ran outside a transaction, where nothing is kept",
+    }
+    assert documents == {one["version"]: one["way_back"] for one in listed(several)[:4]}
+
+
+def test_what_is_kept_stays_as_it_is_when_it_is_looked_at(several):
     before = several.snapshot()
     several.ok("status")
+    several.ok("show", "1.1.0")
     several.ok("status", "--format=json")
     assert several.snapshot() == before
 

@@ -1,10 +1,12 @@
 """``kill -9`` and failing system calls at every change that a command makes to the disk.
 
-What is checked after each stands in ``worker.py``. A slice of the points runs always, the rest
-with the marker ``crash``.
+What is checked after each stands in ``worker.py``. A slice of the points runs always, others with
+the marker ``crash``, and all of them where ``PLUGIN_MIGRATE_EVERY_POINT=1`` asks for that.
 """
 
 from __future__ import annotations
+
+import os
 
 import pytest
 
@@ -12,12 +14,19 @@ import runtimes
 from crash import edits
 
 _SLICES = 8
+# Every how many-th slice is tried.
+_EVERY = int(os.environ.get("PLUGIN_MIGRATE_EVERY_POINT", "3"))
 # Both commands, both kinds of journal; the other two combinations are tried at some points only.
 _MAIN = [("upgrade", "delete"), ("downgrade", "wal")]
 _OTHER = [("upgrade", "wal"), ("downgrade", "delete")]
 _ERRORS = ("ENOSPC", "EIO", "EACCES")
 
-_slices = [pytest.param(n, marks=pytest.mark.crash if n else ()) for n in range(_SLICES)]
+
+def _some_of(slices):
+    return [pytest.param(n, marks=pytest.mark.crash if n else ()) for n in slices[::_EVERY]]
+
+
+_slices = _some_of(range(_SLICES))
 _main = pytest.mark.parametrize(("command", "journal_mode"), _MAIN)
 
 
@@ -123,9 +132,7 @@ def test_what_somebody_writes_beside_claude_before_the_recovery_is_kept(
 _PART_IN_TYPESCRIPT = 24
 
 
-@pytest.mark.parametrize(
-    "first", [0, *(pytest.param(n, marks=pytest.mark.crash) for n in range(4, 24, 4))]
-)
+@pytest.mark.parametrize("first", _some_of(range(0, _PART_IN_TYPESCRIPT, 4)))
 @_main
 def test_steps_in_typescript_killed_anywhere_are_finished_or_undone(
     scenes, command, journal_mode, first
@@ -139,9 +146,7 @@ def test_steps_in_typescript_killed_anywhere_are_finished_or_undone(
 _PART_WITHOUT_DOWNS = 32
 
 
-@pytest.mark.parametrize(
-    "first", [0, *(pytest.param(n, marks=pytest.mark.crash) for n in range(4, 32, 4))]
-)
+@pytest.mark.parametrize("first", _some_of(range(0, _PART_WITHOUT_DOWNS, 4)))
 @_main
 def test_without_downs_a_run_killed_anywhere_is_finished_or_undone(
     scenes, command, journal_mode, first

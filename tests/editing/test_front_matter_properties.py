@@ -9,8 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from editing.documents import CANONICAL_YAML, EDITS, KEYS, MAPPINGS, VALUES, Edit, front_matter
+from editing.properties import Format
+from plugin_migrate.editing import client_reading, yaml_tree
 from plugin_migrate.editing import front_matter as fm
-from plugin_migrate.editing import yaml_tree
 from plugin_migrate.editing.tree import TreeNode, fingerprint
 
 FILLED = st.dictionaries(KEYS, VALUES, min_size=1, max_size=5)
@@ -23,30 +24,27 @@ def _root(text: str) -> TreeNode:
     return root
 
 
+HEADER = Format(fm.load, fm.apply, _root)
+
+
 @given(st.data(), MAPPINGS)
 def test_loads_what_was_written(data: st.DataObject, value: Any) -> None:
-    text = data.draw(front_matter(st.just(value)))
-
-    assert fingerprint(fm.load(text)) == fingerprint(value)
+    HEADER.loads(data.draw(front_matter(st.just(value))), value)
 
 
 @given(front_matter())
 def test_the_same_value_gives_the_same_text(text: str) -> None:
-    assert fm.apply(text, fm.load(text)) == text
+    HEADER.keeps_all_without_a_change(text)
 
 
 @given(front_matter(), MAPPINGS)
 def test_any_mapping_can_be_written(text: str, value: Any) -> None:
-    assert fingerprint(fm.load(fm.apply(text, value))) == fingerprint(value)
+    HEADER.can_write(text, value)
 
 
 @given(front_matter(), EDITS)
 def test_an_edited_mapping_is_read_back(text: str, edits: list[Edit]) -> None:
-    value = fm.load(text)
-    for edit in edits:
-        edit(value)
-
-    assert fingerprint(fm.load(fm.apply(text, value))) == fingerprint(value)
+    HEADER.reads_an_edited_value_back(text, edits)
 
 
 @given(front_matter(), EDITS)
@@ -86,69 +84,29 @@ def test_new_values_mean_the_same_to_a_yaml_1_1_reader(value: Any) -> None:
 
 @given(front_matter(st.dictionaries(KEYS, CANONICAL_YAML, min_size=1)), st.data())
 def test_changing_a_scalar_and_back_gives_the_original(text: str, data: st.DataObject) -> None:
-    value, original = fm.load(text), fm.load(text)
-    key = data.draw(st.sampled_from(list(value)))
-    node = next(child.node for child in _root(text).children if child.key == key)
-    # Quotes that were a choice are known only as long as a string stands there.
-    old = text[node.start : node.end]
-    assume(old == str(original[key]) or old in ("true", "false", "null"))
-    value[key] = data.draw(CANONICAL_YAML)
-
-    changed = fm.apply(text, value)
-
-    assert fm.apply(changed, original) == text
+    HEADER.takes_back_a_scalar(text, data, data.draw(CANONICAL_YAML))
 
 
 @given(front_matter(), st.integers(0, 99), VALUES)
 def test_adding_and_deleting_gives_the_original(text: str, seed: int, new: Any) -> None:
     # A header that holds nothing goes with the last key, for nothing tells whose it is.
     assume(fm.load(text) or "---" not in text)
-    value, original = fm.load(text), fm.load(text)
-    Edit(seed, "set", "a new key", new)(value)
-
-    changed = fm.apply(text, value)
-
-    assert fm.apply(changed, original) == text
+    HEADER.takes_back(text, Edit(seed, "set", "a new key", new))
 
 
 @given(front_matter(FILLED), st.data(), VALUES)
 def test_siblings_keep_their_text(text: str, data: st.DataObject, new: Any) -> None:
-    value = fm.load(text)
-    changed_key = data.draw(st.sampled_from(list(value)))
-    value[changed_key] = new
-
-    changed = fm.apply(text, value)
-
-    for child in _root(text).children:
-        if child.key != changed_key:
-            assert text[child.start : child.end] in changed
+    HEADER.keeps_siblings(text, data, new)
 
 
 @given(front_matter(FILLED), st.data(), KEYS)
 def test_renaming_touches_only_the_key(text: str, data: st.DataObject, new: str) -> None:
-    value = fm.load(text)
-    assume(new not in value)
-    old = data.draw(st.sampled_from(list(value)))
-    value.rename(old, new)
-
-    changed = fm.apply(text, value)
-
-    child = next(child for child in _root(text).children if child.key == old)
-    assert changed.startswith(text[: child.start])
-    assert changed.endswith(text[child.label_end :])
+    HEADER.renames_only_the_key(text, data, new)
 
 
 @given(front_matter(), st.randoms())
 def test_reordered_entries_keep_their_text(text: str, random: Any) -> None:
-    value = fm.load(text)
-    entries = list(value.items())
-    random.shuffle(entries)
-
-    changed = fm.apply(text, dict(entries))
-
-    assert list(fm.load(changed)) == [key for key, _ in entries]
-    for child in _root(text).children if entries else ():
-        assert text[child.start : child.end] in changed
+    HEADER.keeps_reordered_entries(text, random)
 
 
 BROKEN = "broken: Use it: now. <example>a: 'b</example>"
@@ -159,6 +117,7 @@ LETTERS = st.dictionaries(st.sampled_from("abcdefg"), VALUES, min_size=1, max_si
 def test_all_this_holds_beside_an_entry_that_is_no_yaml(text: str, edits: list[Edit]) -> None:
     block = fm._find(text)
     lenient = text[: block.start] + BROKEN + block.newline + text[block.start :]
+    assume(client_reading.read(lenient).readable)  # else an edit may be refused
     value = fm.load(lenient)
     assert value.pop("broken") == BROKEN.removeprefix("broken: ")
     for edit in edits:

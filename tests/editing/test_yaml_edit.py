@@ -176,3 +176,32 @@ def test_a_file_on_disk_changes_only_there(tmp_path: Path) -> None:
     with yaml_edit.edit(path) as value:
         value["a"] = 2
     assert path.read_bytes() == b"\xef\xbb\xbfa: 2\r\nold: \xff # \xfe\r\n"
+
+
+def test_no_letter_is_taken_for_another() -> None:
+    every = "\0\x85\u2028\u2029\U000f0000\U000f0001\U000f2028\U000f2029"
+    assert yaml_edit.load(f"a: x{every}x\nb: x\U000f2028x\n") == {
+        "a": f"x{every}x",
+        "b": "x\U000f2028x",
+    }
+    assert yaml_edit.load('a: "\\U000F0000\x85\\U000f0001\u2028"\n') == {
+        "a": "\U000f0000\x85\U000f0001\u2028"
+    }
+    assert yaml_edit.load(yaml_edit.apply("", {"a": "\U000f2028"})) == {"a": "\U000f2028"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "expected"),
+    [
+        ("a: 1\nb: 2", {"a": 1, "b": "x\ny\n"}, 'a: 1\nb: "x\\ny\\n"'),
+        ("- 1", ["x\n"], '- "x\\n"'),
+        ("a: 1", "x\n", '"x\\n"'),
+        ("a: &n 1\nb: *n", {"a": 2, "b": "x\n"}, 'a: 2\nb: "x\\n"'),
+        ("a: 1\nb: 2", {"a": "x\ny\n", "b": 2}, "a: |\n  x\n  y\nb: 2"),
+    ],
+)
+def test_text_that_ends_with_a_line_end_can_end_a_file_without_one(
+    text: str, value: Any, expected: str
+) -> None:
+    assert yaml_edit.apply(text, value) == expected
+    assert yaml_edit.load(expected) == value

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 import yaml
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from editing.documents import CANONICAL_YAML, EDITS, KEYS, MAPPINGS, VALUES, Edit, yaml_document
+from editing.properties import Format
 from plugin_migrate.editing import yaml_edit, yaml_tree
 from plugin_migrate.editing.tree import TreeNode, fingerprint
 
@@ -22,28 +24,24 @@ def _root(text: str) -> TreeNode:
     return root
 
 
+YAML = Format(yaml_edit.load, yaml_edit.apply, _root)
+
+
 @given(st.data(), MAPPINGS)
 def test_loads_what_was_written(data: st.DataObject, value: Any) -> None:
-    text = data.draw(yaml_document(st.just(value)))
-
-    assert fingerprint(yaml_edit.load(text)) == fingerprint(value)
+    YAML.loads(data.draw(yaml_document(st.just(value))), value)
 
 
 @given(yaml_document(), VALUES.filter(lambda value: value is not None))
+@example("a: null", "0\n")
 def test_any_value_can_be_written(text: str, value: Any) -> None:
-    changed = yaml_edit.apply(text, value)
-
-    assert fingerprint(yaml_edit.load(changed)) == fingerprint(value)
+    YAML.can_write(text, value)
 
 
 @given(yaml_document(), EDITS)
 def test_an_edited_value_is_read_back(text: str, edits: list[Edit]) -> None:
-    value = yaml_edit.load(text)
-    assert yaml_edit.apply(text, value) == text
-    for edit in edits:
-        edit(value)
-
-    assert fingerprint(yaml_edit.load(yaml_edit.apply(text, value))) == fingerprint(value)
+    YAML.keeps_all_without_a_change(text)
+    YAML.reads_an_edited_value_back(text, edits)
 
 
 @given(yaml_document(), EDITS)
@@ -60,54 +58,34 @@ def test_readers_of_yaml_1_1_see_the_same_edit(text: str, edits: list[Edit]) -> 
 
 @given(yaml_document(st.dictionaries(KEYS, CANONICAL_YAML, min_size=1)), st.data())
 def test_changing_a_scalar_and_back_gives_the_original(text: str, data: st.DataObject) -> None:
-    value, original = yaml_edit.load(text), yaml_edit.load(text)
-    key = data.draw(st.sampled_from(list(value)))
-    node = next(child.node for child in _root(text).children if child.key == key)
-    # Quotes that were a choice are known only as long as a string stands there.
-    old = text[node.start : node.end]
-    assume(old == str(original[key]) or old in ("true", "false", "null"))
-    value[key] = data.draw(CANONICAL_YAML)
-
-    changed = yaml_edit.apply(text, value)
-
-    assert yaml_edit.apply(changed, original) == text
+    YAML.takes_back_a_scalar(text, data, data.draw(CANONICAL_YAML))
 
 
 @given(yaml_document(), st.integers(0, 99), VALUES)
 def test_adding_and_deleting_gives_the_original(text: str, seed: int, new: Any) -> None:
-    value, original = yaml_edit.load(text), yaml_edit.load(text)
-    Edit(seed, "set", "a new key", new)(value)
+    YAML.takes_back(text, Edit(seed, "set", "a new key", new))
+
+
+@pytest.mark.parametrize("text", ["a: 1", "b: 1\na: 1", "# nothing"])
+@pytest.mark.parametrize("new", ["x", "x\n", "x\n\n", "x\ny\n", "x\ny"])
+def test_texts_of_lines_fit_a_file_without_a_last_line_end(text: str, new: str) -> None:
+    value = yaml_edit.load(text)
+    value["a"] = new
 
     changed = yaml_edit.apply(text, value)
 
-    assert yaml_edit.apply(changed, original) == text
+    assert yaml_edit.load(changed) == value
+    assert not changed.endswith("\n")
 
 
 @given(yaml_document(FILLED), st.data(), VALUES)
 def test_siblings_keep_their_text(text: str, data: st.DataObject, new: Any) -> None:
-    value = yaml_edit.load(text)
-    changed_key = data.draw(st.sampled_from(list(value)))
-    value[changed_key] = new
-
-    changed = yaml_edit.apply(text, value)
-
-    for child in _root(text).children:
-        if child.key != changed_key:
-            assert text[child.start : child.end] in changed
+    YAML.keeps_siblings(text, data, new)
 
 
 @given(yaml_document(FILLED), st.data(), KEYS)
 def test_renaming_touches_only_the_key(text: str, data: st.DataObject, new: str) -> None:
-    value = yaml_edit.load(text)
-    assume(new not in value)
-    old = data.draw(st.sampled_from(list(value)))
-    value.rename(old, new)
-
-    changed = yaml_edit.apply(text, value)
-
-    child = next(child for child in _root(text).children if child.key == old)
-    assert changed.startswith(text[: child.start])
-    assert changed.endswith(text[child.label_end :])
+    YAML.renames_only_the_key(text, data, new)
 
 
 @given(st.dictionaries(st.sampled_from("abc"), VALUES, min_size=1), st.data(), VALUES)

@@ -1,5 +1,6 @@
 """Python migrations: read without running, run as the author expects, explained when they fail."""
 
+import os
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from plugin_migrate.errors import BrokenMigration, Irreversible, StepFailed
 from plugin_migrate.languages.python import LANGUAGE
-from project import SCRIPTS
+from project import PACKAGES, SCRIPTS
 
 FILE = "/project/.claude/core/versioning/migrations/1.0.0-x.py"
 UP = "def up(ctx): pass\n"
@@ -107,10 +108,12 @@ def test_any_text_is_read_or_refused(text):
 
 def test_what_a_migration_registers_for_the_exit_is_run(project):
     project.python("1.0.0", "import atexit, sys\natexit.register(print, 'bye', file=sys.stderr)")
-    main = SCRIPTS / "plugin_migrate/__main__.py"
-    command = [sys.executable, "-I", "-S", str(main), "--project", str(project.root)]
+    command = [sys.executable, "-m", "plugin_migrate", "--project", str(project.root)]
+    paths = {"PYTHONPATH": os.pathsep.join([str(SCRIPTS), str(PACKAGES)])}
     for action, told in (("status", False), ("upgrade", True), ("upgrade", False)):
-        done = subprocess.run([*command, action], capture_output=True, text=True)
+        done = subprocess.run(
+            [*command, action], capture_output=True, env=os.environ | paths, text=True
+        )
         assert done.returncode == 0
         assert done.stdout.endswith("\n")
         assert ("bye" in done.stderr) is told

@@ -484,6 +484,19 @@ def test_a_broken_header_is_reported_with_its_line(text, line):
     assert "header" in error.message
 
 
+@pytest.mark.parametrize("sign", ["[", "[{a: ", "- ", "? "])
+def test_a_header_is_refused_that_would_overflow_the_stack(sign):
+    deep = (sign * 60_000)[:60_000]
+    error = broken(f"-- author: A\n-- x:\n--   {deep}\n-- migrate:up\n")
+    assert error.message == "The header is not valid YAML: it is nested too deeply"
+
+
+def test_a_header_may_have_any_number_of_shallow_values():
+    values = ", ".join(["{a: [b]}"] * 2_000)
+    script = parse(f"-- author: A\n-- x: [{values}]\n-- migrate:up\n", FILE)
+    assert script.metadata["x"] == [{"a": ["b"]}] * 2_000
+
+
 def test_a_broken_header_is_reported_without_markers_too():
     assert broken("-- author: A\n-- description: B: C\nSELECT 1;").line == 2
 

@@ -16,7 +16,7 @@ from plugin_migrate import __version__
 from plugin_migrate.errors import ForeignDatabase, LedgerTooNew, MigrateError, NotALedger
 from plugin_migrate.ledger.read import Header, read_headers
 from plugin_migrate.plan import State
-from project import SCRIPTS, Project
+from project import PACKAGES, SCRIPTS, Project
 
 # The design's table, exactly: other tools rely on it.
 CONTRACT = """
@@ -305,8 +305,9 @@ def test_a_later_tool_brings_an_older_ledger_up_to_date(project: Project, folder
     project.sql("1.1.0", "CREATE TABLE u (x);")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        paths = [str(later / "scripts"), str(PACKAGES)]
         code = (
-            f"import sys; sys.path.insert(0, {str(later / 'scripts')!r});"
+            f"import sys; sys.path[:0] = {paths!r};"
             "from plugin_migrate.cli.main import main; raise SystemExit(main())"
         )
         return subprocess.run(

@@ -136,6 +136,31 @@ def test_a_link_to_a_file_outside_is_changed_in_a_copy_only(
     assert outside.read_text() == "{}"
 
 
+@pytest.mark.parametrize("excluded", ["first/b", "second/b"])
+def test_what_is_excluded_of_one_link_is_there_by_another(
+    project: Project, tmp_path: Path, excluded: str
+) -> None:
+    (tmp_path / "outside").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "outside" / name).touch()
+    for name in ("first", "second"):
+        (project.claude / name).symlink_to(tmp_path / "outside")
+    project.config(f"exclude: [{excluded}]\n")
+    project.python(
+        "1.0.0",
+        "found = [f'{at.parent.name}/{at.name}' for at in ctx.claude.glob('*/[ab]')]\n"
+        "(ctx.claude / 'found.txt').write_text(' '.join(sorted(found)))",
+    )
+    every = {"first/a", "first/b", "second/a", "second/b"}
+
+    (shown,) = upgrade(project).files
+    project.upgrade()
+
+    found = project.read("found.txt")
+    assert set(found.split()) == every - {excluded}
+    assert f"+{found}" in shown.lines
+
+
 def test_a_migration_cannot_reach_the_live_state_during_a_preview(project: Project) -> None:
     target = project.write("settings.json", "{}")
     project.python("1.0.0", f"open({str(target)!r}, 'w').write('overwritten')")

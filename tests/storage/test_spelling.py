@@ -116,7 +116,7 @@ def project(folding: Path) -> Iterator[Project]:
 def names(project: Project) -> set[str]:
     own = {".plugin-migrate", "core", "orchestration"}
     return {
-        os.path.relpath(os.path.join(folder, name), project.claude)
+        Path(folder, name).relative_to(project.claude).as_posix()
         for folder, folders, files in os.walk(project.claude)
         for name in [*folders, *files]
         if not own & {name, *Path(folder).relative_to(project.claude).parts}
@@ -228,7 +228,7 @@ def test_what_somebody_put_under_the_old_name_after_the_commit_is_left_and_told(
     project: Project,
 ) -> None:
     project.python("1.0.0", UP, DOWN, top=RENAME)
-    new = str(project.claude / "agents")
+    new = (project.claude / "agents").as_posix()
     project.killed_at(f"event == 'os.mkdir' and path == {new!r}")
     project.write("Agents/mine.md", "mine")
     project.write("A.md", "mine")
@@ -243,7 +243,7 @@ def test_what_somebody_put_under_the_old_name_after_the_commit_is_left_and_told(
 
 def test_the_migrated_file_can_be_taken_instead(project: Project) -> None:
     project.python("1.0.0", "rename(ctx.claude, ('A.md', 'a.md'))", top=RENAME)
-    new = str(project.claude / "a.md")
+    new = (project.claude / "a.md").as_posix()
     project.killed_at(f"event == 'os.rename' and path == {new!r}")
     project.write("A.md", "mine")
     done = project.cli("repair", "--take-migrated")

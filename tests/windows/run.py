@@ -20,6 +20,7 @@ from installation import ROOT, environment, install, interpreter
 _CLOSING = re.compile(r"(=+ )?\d+ [a-z]+(, \d+ [a-z]+)* in [\d.]+s")
 
 _MOST_SECONDS = 2400
+_LOST = 99  # no exit code of pytest's
 
 
 def main(arguments: list[str]) -> int:
@@ -38,39 +39,45 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="plugin-migrate-windows-") as cache:
         remembering = ["-o", f"cache_dir=Z:{cache}".replace("/", "\\")]
         code = _run_under_wine([*words, *pytest, *remembering])
+        # A process under Wine is lost now and then; what is broken fails the second time too.
+        if code == _LOST:
+            print("== once more, all of them", flush=True)
+            code = _run_under_wine([*words, *pytest, *remembering])
         if code == 1:
-            # A process under Wine is lost now and then; what is broken fails the second time too.
             print("== once more, those that failed", flush=True)
             code = _run_under_wine([*words, *pytest, *remembering, "--last-failed"])
         return code
 
 
 def _run_under_wine(command: list[str]) -> int:
+    """Run a command there; return its exit code, or that it was lost before the tests ended."""
     variables = environment()
     if os.access("/dev/shm", os.W_OK):  # in memory, as on this system
         variables |= dict.fromkeys(("TMP", "TEMP"), "Z:\\dev\\shm")
     # Through a pipe: Wine gives no handle for a file that is open for writing only.
-    with subprocess.Popen(
+    process = subprocess.Popen(
         command,
         cwd=ROOT,
         env=variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-    ) as process:
-        assert process.stdout is not None
-        # In a thread: Wine's own processes hold the pipe open when its Python has crashed.
-        reader = _Reader(process.stdout)
-        reader.start()
-        try:
-            process.wait(_MOST_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        reader.join(10)
-        if not reader.has_seen_the_end:  # then Wine says 0 all the same
-            print("the Windows Python ended before the tests did", flush=True)
-            os._exit(2)  # not waiting for the pipe
-        return process.returncode
+    )
+    assert process.stdout is not None
+    # In a thread: Wine's own processes hold the pipe open when its Python has crashed.
+    reader = _Reader(process.stdout)
+    reader.start()
+    try:
+        process.wait(_MOST_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        print(f"the tests did not end within {_MOST_SECONDS} seconds", flush=True)
+        return 2
+    reader.join(10)
+    if not reader.has_seen_the_end:  # then Wine says 0 all the same
+        print("the Windows Python ended before the tests did", flush=True)
+        return _LOST
+    return process.returncode
 
 
 class _Reader(threading.Thread):
@@ -102,4 +109,6 @@ def _count(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(code)  # not waiting for the pipe

@@ -56,11 +56,23 @@ def test_a_step_that_writes_such_a_name_fails_without_a_trace(project: Project, 
 
 
 @on_windows
-def test_a_further_database_of_such_a_name_is_refused(project: Project) -> None:
-    project.python("1.0.0", "ctx.database('nul.db')")
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("ctx.database('nul.db')", "No file here can be called 'nul.db'"),
+        ("ctx.database('nul')", "No file here can be called 'nul'"),
+        ("ctx.edit_json('agents/con').__enter__()", "No file here can be called 'con'"),
+        ("ctx.edit_json('C:/x.json').__enter__()", "C:/x.json is not below .claude/"),
+        ("ctx.database('/x.db')", "/x.db is not below .claude/"),
+    ],
+)
+def test_a_file_or_database_of_such_a_name_or_elsewhere_is_refused(
+    project: Project, call: str, message: str
+) -> None:
+    project.python("1.0.0", call)
     error = fails_unchanged(project)
     assert isinstance(error, ForbiddenStatement)
-    assert error.message == "No file here can be called 'nul.db'"
+    assert error.message == message
 
 
 @on_windows

@@ -84,6 +84,22 @@ def test_what_a_reader_of_ours_has_open_others_may_replace(root: Path) -> None:
         os.close(descriptor)
 
 
+@pytest.mark.parametrize("held", ["ctx.edit_lines('old.md')", "open(ctx.claude / 'old.md')"])
+def test_a_file_that_the_migration_itself_holds_open_keeps_its_lines(
+    root: Path, held: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "SECONDS_TO_MOVE", 0.3)
+    step = f"with {held}, ctx.edit_lines('old.md') as lines:\n        lines.append('new')\n"
+    (root / ".claude/core/versioning/migrations/1.0.0-change.py").write_text(
+        f"def up(ctx):\n    {step}"
+    )
+    assert main(["--project", str(root), "upgrade"]) == 1
+    said = capsys.readouterr().err
+    assert "old.md is still open, and so cannot be replaced by what was edited" in said
+    assert "Make all changes of one file in one edit of it" in said
+    assert (root / ".claude/old.md").read_text() == "old"
+
+
 def interrupted(root: Path, at: str) -> None:
     """Leave a committed step as a kill in the middle of replacing settings.json would."""
     exchange = windows_moving.exchange

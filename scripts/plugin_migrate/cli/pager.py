@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ..render.width import columns_of
+from ..render.style import columns_of
 
 _STRIPPED = r"\x1b\[[0-9;]*m"
 

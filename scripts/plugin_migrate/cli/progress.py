@@ -6,8 +6,7 @@ import sys
 import time
 
 from ..platform import system
-from ..render.style import Style, one_line, printable
-from ..render.width import clip
+from ..render.style import Style, clip, one_line, printable
 from ..report import Reporter, StepResult
 
 TYPE_CHECKING = False

@@ -7,12 +7,18 @@ import re
 from ..errors import StateUnreadable
 
 KEEP_ONE = "Claude Code takes the last one: keep the one that is meant, and run the command again."
+BY_HAND = "Edit this file as text instead, for example with `Path.read_text` and `str.replace`."
 
 _UTF_16 = re.compile("\udcff\udcfe|\udcfe\udcff|\ufeff?[^\0]\0|\0[^\0]")
 _BEGIN = re.compile(r"^<{7}(?: .*)?\r?$", re.MULTILINE)
 _MIDDLE = re.compile(r"^={7}\r?$", re.MULTILINE)
 _MARKER = re.compile(r"<{7}(?: |$)|={7}$|>{7}(?: |$)")
 _FINISH = re.compile(r"^>{7}(?: .*)?\r?$", re.MULTILINE)
+
+
+def line_of(text: str, at: int) -> int:
+    """Return the number of the line in which ``at`` stands."""
+    return text.count("\n", 0, at) + 1
 
 
 def refuse_utf_16(text: str, file: str) -> None:
@@ -51,7 +57,7 @@ def refuse_conflict(text: str, file: str, start: int = 0, end: int | None = None
     finish = _FINISH.search(text, middle.end(), end) if middle else None
     if begin is None or finish is None:
         return
-    first, last = (text.count("\n", 0, marker.start()) + 1 for marker in (begin, finish))
+    first, last = (line_of(text, marker.start()) for marker in (begin, finish))
     raise _conflict(file, f"lines {first} to {last}", first)
 
 

@@ -13,9 +13,9 @@ from ..errors import Conflict
 @contextmanager
 def edit_file(
     path: Path,
-    load: Callable[[str], Any],
-    apply: Callable[[str, Any], str],
-    shown: str,
+    load: Callable[[str, str], Any],
+    apply: Callable[[str, Any, str], str],
+    shown: str | None,
 ) -> Iterator[Any]:
     """Yield what ``load`` reads from the file; on a clean exit, write what ``apply`` makes of it.
 
@@ -25,23 +25,24 @@ def edit_file(
         path: the file.
         load: text to value.
         apply: old text and new value to new text.
-        shown: the file's name for messages.
+        shown: the file's name for messages, which both are given; the path itself if ``None``.
 
     Raises:
         FileNotFoundError: there is no such file.
         Conflict: the file was changed meanwhile, for example by a second edit inside the first.
     """
-    text = _read(path, shown)
-    value = load(text)
+    name = shown or str(path)
+    text = _read(path, name)
+    value = load(text, name)
     yield value
-    changed = apply(text, value)
+    changed = apply(text, value, name)
     if changed == text:
         return
-    if _read(path, shown) != text:
+    if _read(path, name) != text:
         raise Conflict(
-            f"{shown} was changed while it was being edited",
+            f"{name} was changed while it was being edited",
             hint="Make all changes of one file in one edit of it.",
-            file=shown,
+            file=name,
         )
     # Bytes that are no UTF-8 were read as lone surrogates and become bytes again here.
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:

@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import yaml
 
 from ..errors import StateUnreadable
 from . import client_reading, damage
+from .damage import BY_HAND, line_of
 from .files import edit_file
 from .splice import splice
 from .tree import EditableDict, TreeNode, fingerprint, refuse_dates
@@ -28,7 +28,6 @@ _CLOSING = re.compile(r"^[ \t]*---", re.MULTILINE)
 _LINE_END = re.compile(r"\A[ \t]*\r?\n")
 _MADE_AND_EMPTIED = re.compile(r"\A(\ufeff?)---(\r?\n)---\2")
 _OPENED = re.compile(r"\ufeff?---[ \t]*[\r\n]")
-_BY_HAND = "Edit this file as text instead, for example with `Path.read_text` and `str.replace`."
 
 
 def edit(path: Path, shown: str | None = None) -> AbstractContextManager[EditableDict]:
@@ -47,8 +46,7 @@ def edit(path: Path, shown: str | None = None) -> AbstractContextManager[Editabl
         StateUnreadable: the front matter is no mapping, or has a key twice.
         TypeError: the author put something into it that YAML cannot hold.
     """
-    name = shown or str(path)
-    return edit_file(path, partial(load, file=name), partial(apply, file=name), name)
+    return edit_file(path, load, apply, shown)
 
 
 def load(text: str, file: str = "the file") -> EditableDict:
@@ -93,7 +91,7 @@ def apply(text: str, new_value: dict[str, object], file: str = "the file") -> st
         if _reads_as(changed, wanted):
             _refuse_misreading(text, changed, old_value, new_value, file)
             return changed
-    raise _unsafe(file, _line(text, _find(text).start))
+    raise _unsafe(file, line_of(text, _find(text).start))
 
 
 def _candidates(text: str, new_value: dict[str, object], file: str) -> Iterator[str]:
@@ -166,14 +164,14 @@ def _front_matter(text: str, file: str) -> _FrontMatter:
         return _FrontMatter(block, None)
     damage.refuse_conflict(text, file, block.start, block.end)
 
-    def unreadable(what: str, at: int, hint: str = _BY_HAND) -> StateUnreadable:
+    def unreadable(what: str, at: int, hint: str = BY_HAND) -> StateUnreadable:
         message = f"The front matter of {file} cannot be edited: {what}"
-        return StateUnreadable(message, hint=hint, file=file, line=_line(text, at))
+        return StateUnreadable(message, hint=hint, file=file, line=line_of(text, at))
 
     try:
         found = _parse(text, block)
     except DuplicateKey as error:
-        first, second = _line(text, error.first), _line(text, error.at)
+        first, second = line_of(text, error.first), line_of(text, error.at)
         what = f"the key '{error.key}' appears twice, in lines {first} and {second}"
         raise unreadable(what, error.at, damage.KEEP_ONE) from None
     except Unsupported as error:
@@ -210,7 +208,7 @@ def _changed(text: str, new_value: dict[str, object], file: str, *, one_line: bo
             added = fence + added + fence
         return text[: block.end] + added + text[block.end :]
     if root.whole:  # a `? key`, or a key without a colon in braces
-        raise _unsafe(file, _line(text, root.start))
+        raise _unsafe(file, line_of(text, root.start))
     changed = splice(text, root, new_value, style)
     if new_value or not root.block:
         return changed
@@ -277,22 +275,18 @@ def _refuse_misreading(
     fence = client_reading.closing(text)
     if not block.exists or fence is None or fence >= block.end:
         raise _unsafe(
-            file, _line(text, block.start), f": Claude Code would read {what} differently"
+            file, line_of(text, block.start), f": Claude Code would read {what} differently"
         )
     raise StateUnreadable(
         f"The front matter of {file} cannot be edited: for Claude Code it ends in line"
-        f" {_line(text, fence)}, at the `---` in the middle of it",
+        f" {line_of(text, fence)}, at the `---` in the middle of it",
         hint="Take the three dashes out of that line,"
         r" or write them as \x2d\x2d\x2d in double quotes.",
         file=file,
-        line=_line(text, fence),
+        line=line_of(text, fence),
     )
 
 
 def _unsafe(file: str, line: int, why: str = "") -> StateUnreadable:
     message = f"The front matter of {file} cannot be changed safely{why}"
-    return StateUnreadable(message, hint=_BY_HAND, file=file, line=line)
-
-
-def _line(text: str, at: int) -> int:
-    return text.count("\n", 0, at) + 1
+    return StateUnreadable(message, hint=BY_HAND, file=file, line=line)

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from ..errors import StateUnreadable
 from . import damage
 from .files import edit_file
 from .splice import Span, splice
-from .tree import Child, Kind, TreeNode, fingerprint, refuse_dates
+from .tree import Child, Kind, TreeNode, fingerprint, match_end, refuse_dates
 
 _COMMENT = re.compile(r"//[^\r\n]*|/\*.*?\*/", re.DOTALL)
 _TRIVIA = re.compile(rf"(?:[ \t\r\n]+|{_COMMENT.pattern})*", re.DOTALL)
@@ -48,8 +47,7 @@ def edit(path: Path, shown: str | None = None) -> AbstractContextManager[Any]:
         StateUnreadable: it is not JSON, or a mapping has a key twice.
         TypeError: the author put something into it that JSON cannot hold.
     """
-    name = shown or str(path)
-    return edit_file(path, partial(load, file=name), partial(apply, file=name), name)
+    return edit_file(path, load, apply, shown)
 
 
 def load(text: str, file: str = "the file") -> Any:
@@ -88,8 +86,9 @@ def apply(text: str, new_value: Any, file: str = "the file") -> str:
     return _spliced(text, root, new_value, _Json(text, root), file)
 
 
-def apply_line(text: str, new_value: Any, file: str = "the line") -> str:
+def apply_line(text: str, new_value: Any) -> str:
     """Do what `apply` does to a document that is one line, and has to stay one."""
+    file = "the line"
     root = _JsonParser(text, file).document()
     return _spliced(text, root, new_value, _OneLine(text, root), file)
 
@@ -165,8 +164,7 @@ class _JsonParser:
         return Child(at, label_end, key, self._node(self._skip(colon + 1)))
 
     def _skip(self, at: int) -> int:
-        match = _TRIVIA.match(self.text, at)
-        return at if match is None else match.end()
+        return match_end(_TRIVIA, self.text, at)
 
     def _twice(self, key: str, first: int, second: int) -> StateUnreadable:
         lines = f"in lines {self._line(first)} and {self._line(second)}"

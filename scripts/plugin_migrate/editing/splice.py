@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from .pairing import pair
-from .tree import Child, TreeNode, fingerprint, kind_of
+from .tree import Child, TreeNode, fingerprint, kind_of, match_end
 
 _BLANKS = re.compile(r"[ \t]*")
 _LINE_END = re.compile(r"\r?\n")
@@ -199,7 +199,7 @@ class _Splicer:
         if not any(self.syntax.comment.search(piece.lead or "") for piece in pieces[1:]):
             return gap, None
         line_end = gap.find("\n") + 1
-        own = line_end + _end(_BLANKS, gap[line_end:])
+        own = line_end + match_end(_BLANKS, gap[line_end:])
         if not line_end or not self.syntax.comment.match(gap, own):
             return gap, None
         return gap[:own], self.syntax.newline + gap[line_end:]
@@ -218,7 +218,7 @@ class _Splicer:
         """
         at = end = 0
         while True:
-            at = _end(_BLANKS, gap, at)
+            at = match_end(_BLANKS, gap, at)
             comment = self.syntax.comment.match(gap, at)
             if comment is None or "\n" in comment[0]:
                 break
@@ -290,7 +290,7 @@ class _Splicer:
             line = self.text[self.text.rfind("\n", 0, first) + 1 : first]
             return _NO_TAB.sub(" ", line)  # what stands there may be the dash of a list
         _, newline, line = lead.rpartition("\n")
-        return line[: _end(_BLANKS, line)] if newline else None
+        return line[: match_end(_BLANKS, line)] if newline else None
 
     def _compact_kinds(self, node: TreeNode) -> set[str]:
         """Return the kinds of children that are all written on one line each."""
@@ -346,8 +346,3 @@ def _pair_entries(
 def _pair_items(node: TreeNode, new: list[Any]) -> Iterator[tuple[Any, int | None]]:
     before = [fingerprint(child.node.value()) for child in node.children]
     yield from zip(new, pair(before, [fingerprint(value) for value in new]), strict=True)
-
-
-def _end(pattern: re.Pattern[str], text: str, at: int = 0) -> int:
-    match = pattern.match(text, at)
-    return at if match is None else match.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, time
@@ -129,6 +130,12 @@ def fingerprint(value: object, where: str = "the document") -> object:
     if isinstance(value, date | time):
         return type(value), value.isoformat()
     raise _unwritable(value, where)
+
+
+def match_end(pattern: re.Pattern[str], text: str, at: int = 0) -> int:
+    """Return where the match of ``pattern`` at ``at`` ends; ``at`` where there is none."""
+    match = pattern.match(text, at)
+    return at if match is None else match.end()
 
 
 def refuse_dates(value: object, where: str = "the document") -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,13 @@ import yaml
 
 from ..errors import StateUnreadable
 from . import damage
+from .damage import BY_HAND, line_of
 from .files import edit_file
 from .splice import can_enter, pair_children, splice
 from .tree import EditableDict, TreeNode, fingerprint, kind_of, refuse_dates
 from .yaml_text import Yaml
 from .yaml_tree import DuplicateKey, Unsupported, parse
 
-_BY_HAND = "Edit this file as text instead, for example with `Path.read_text` and `str.replace`."
 _MEND = "Mend that line, and run the command again."
 _KEEP_ONE = "Keep the one that is meant, and run the command again."
 _LINE_END = re.compile(r"\A[ \t]*\r?\n")
@@ -50,8 +49,7 @@ def edit(path: Path, shown: str | None = None) -> AbstractContextManager[Any]:
         StateUnreadable: it is not YAML, holds several documents, or a mapping has a key twice.
         TypeError: the author put something into it that YAML cannot hold.
     """
-    name = shown or str(path)
-    return edit_file(path, partial(load, file=name), partial(apply, file=name), name)
+    return edit_file(path, load, apply, shown)
 
 
 def load(text: str, file: str = "the file") -> Any:
@@ -94,17 +92,26 @@ def apply(text: str, new_value: Any, file: str = "the file") -> str:
     root = _document(text, file)
     if root is not None:
         _refuse_unsafe(text, root, new_value, file)
-    changed = _changed(text, root, new_value)
+    for changed in _candidates(text, root, new_value, file):
+        if _reads_as(changed, wanted):
+            return changed
+    raise _unsafe(text, root.start if root else 0, "", file)
+
+
+def _candidates(text: str, root: TreeNode | None, new_value: Any, file: str) -> Iterator[str]:
+    """Yield the document with its new value, in the form wished for and in safer ones."""
     aliases = {text[node.start : node.end] for node in root.walk() if node.alias} if root else set()
-    written_out: set[str] = set()
-    while not _reads_as(changed, wanted):
+    spelled, written_out = text, set[str]()
+    while True:
+        yield (changed := _changed(spelled, root, new_value, one_line=False))
+        # Where the file's last line has no end, a block of text would not have its own.
+        yield _changed(spelled, root, new_value, one_line=True)
         names = _stale_aliases(changed, new_value, aliases) - written_out or aliases - written_out
         if not names:
-            raise _unsafe(text, root.start if root else 0, "", file)
+            return
         written_out |= names
         spelled = _spelled_out(text, written_out, file)
-        changed = _changed(spelled, _document(spelled, file), new_value)
-    return changed
+        root = _document(spelled, file)
 
 
 def _document(text: str, file: str) -> TreeNode | None:
@@ -113,13 +120,13 @@ def _document(text: str, file: str) -> TreeNode | None:
     try:
         root = parse(text)
     except DuplicateKey as error:
-        first, second = _line(text, error.first), _line(text, error.at)
+        first, second = line_of(text, error.first), line_of(text, error.at)
         what = f"the key '{error.key}' appears twice, in lines {first} and {second}"
         raise _unreadable(file, what, second, _KEEP_ONE) from None
     except RecursionError:
-        raise _unreadable(file, "it is nested too deeply", 1, _BY_HAND) from None
+        raise _unreadable(file, "it is nested too deeply", 1, BY_HAND) from None
     except Unsupported as error:
-        raise _unreadable(file, str(error), _line(text, error.at or 0), _BY_HAND) from None
+        raise _unreadable(file, str(error), line_of(text, error.at or 0), BY_HAND) from None
     except yaml.MarkedYAMLError as error:
         damage.refuse_conflict(text, file)
         mark = error.problem_mark or error.context_mark
@@ -133,9 +140,9 @@ def _document(text: str, file: str) -> TreeNode | None:
     return root
 
 
-def _changed(text: str, root: TreeNode | None, new_value: Any) -> str:
+def _changed(text: str, root: TreeNode | None, new_value: Any, *, one_line: bool) -> str:
     newline = "\r\n" if "\r\n" in text else "\n"
-    style = Yaml(newline, text, root)
+    style = Yaml(newline, text, root, one_line=one_line)
     if root is None:
         return _begun(text, new_value, style)
     changed = splice(text, root, new_value, style)
@@ -178,25 +185,21 @@ def _refuse_unsafe(text: str, node: TreeNode, new: Any, file: str) -> None:
         return
     tag = _TAG.match(text, node.start)
     if tag:
-        what = f": the value in line {_line(text, node.start)} has the tag {tag[0].split()[-1]}"
+        what = f": the value in line {line_of(text, node.start)} has the tag {tag[0].split()[-1]}"
         raise _unsafe(text, node.start, what, file)
     if node.kind == kind_of(new) != "scalar" and not node.alias:
-        what = f": the {node.kind} in line {_line(text, node.start)} is written with `?` or tags"
+        what = f": the {node.kind} in line {line_of(text, node.start)} is written with `?` or tags"
         raise _unsafe(text, node.start, what, file)
 
 
 def _unsafe(text: str, at: int, why: str, file: str) -> StateUnreadable:
     message = f"{file} cannot be changed safely{why}"
-    return StateUnreadable(message, hint=_BY_HAND, file=file, line=_line(text, at))
+    return StateUnreadable(message, hint=BY_HAND, file=file, line=line_of(text, at))
 
 
 def _unreadable(file: str, what: str, line: int, hint: str) -> StateUnreadable:
     message = f"{file} cannot be edited as YAML: {what}"
     return StateUnreadable(message, hint=hint, file=file, line=line)
-
-
-def _line(text: str, at: int) -> int:
-    return text.count("\n", 0, at) + 1
 
 
 # --- aliases -------------------------------------------------------------------------------------

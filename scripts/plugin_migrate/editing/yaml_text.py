@@ -184,7 +184,8 @@ def _is_plain_inside(value: str) -> bool:
 
 
 def _is_unambiguous(value: str) -> bool:
-    return not (_looks_typed(value) or _ESCAPED.search(value))
+    # PyYAML itself takes no tab within a plain text.
+    return not (_looks_typed(value) or _ESCAPED.search(value) or "\t" in value)
 
 
 def _looks_typed(value: str) -> bool:

@@ -19,7 +19,7 @@ from yaml.reader import Reader
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
-from .tree import Child, Kind, TreeNode
+from .tree import Child, Kind, TreeNode, match_end
 
 COMMENT = re.compile(r"#[^\r\n]*+")
 
@@ -34,8 +34,8 @@ _ENTRY = re.compile(r"^([A-Za-z_][\w-]*):(?=[ \t\r\n]|\Z)[ \t]*", re.MULTILINE)
 
 # Characters that PyYAML takes for the end of the text (NUL) or of a line (those of YAML 1.1), and
 # YAML 1.2 for letters like others. While it reads, private ones stand in for them.
-_LETTERS = {0x0: "\U000f0000", 0x85: "\U000f0085", 0x2028: "\U000f2028", 0x2029: "\U000f2029"}
-_LETTERS_BACK = {ord(stand_in): letter for letter, stand_in in _LETTERS.items()}
+_LETTERS = "\0\x85\u2028\u2029"
+_PRIVATE = range(0xF0000, 0xFFFFE)
 
 _BLANKS_TO_LINE_END = re.compile(r"[ \t]*(?=[\r\n]|\Z)")
 _SPACES = re.compile(r"(?:[ \t]*[\r\n]+)*( *)[ \t]*")
@@ -89,13 +89,28 @@ class _Alias(yaml.Node):
         super().__init__(target.tag, target, event.start_mark, event.end_mark)
 
 
+def _stand_ins(text: str) -> dict[int, str]:
+    """Return what stands in for letters of a text: nothing that it holds, or spells in hex."""
+    spelled = text.lower()
+    free = (chr(n) for n in _PRIVATE if chr(n) not in text and f"{n:x}" not in spelled)
+    return {ord(letter): next(free) for letter in _LETTERS if letter in text}
+
+
 class _Loader(Reader, Scanner, Parser, Composer, _CoreSchema):
     def __init__(self, text: str) -> None:
-        Reader.__init__(self, text.translate(_LETTERS))
+        stand_ins = _stand_ins(text)
+        self._letters = {ord(private): letter for letter, private in stand_ins.items()}
+        Reader.__init__(self, text.translate(stand_ins))
         Scanner.__init__(self)
         Parser.__init__(self)
         Composer.__init__(self)
         _CoreSchema.__init__(self)
+
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+        """Give the letters of a text back that others stood in for."""
+        node = super().compose_scalar_node(anchor)
+        node.value = node.value.translate(self._letters)
+        return node
 
     def check_printable(self, data: str) -> None:
         """Take any character, as JavaScript's parsers do."""
@@ -181,7 +196,7 @@ def parse_by_lines(text: str, start: int, end: int) -> TreeNode:
         DuplicateKey: a key appears twice.
     """
     starts = [match.start() for match in _ENTRY.finditer(text, start, end)]
-    if not starts or _end(_TRIVIA, text, start) < starts[0]:
+    if not starts or match_end(_TRIVIA, text, start) < starts[0]:
         raise Unsupported("it does not consist of lines of the form `key: value`")
     children: list[Child] = []
     for at, stop in zip(starts, [*starts[1:], end], strict=True):
@@ -240,7 +255,7 @@ class _Builder:
 
     def _scalar(self, source: yaml.ScalarNode, start: int, end: int) -> TreeNode:
         if start == end:  # nothing, which comes after the blanks that end its line
-            start = end = _end(_BLANKS_TO_LINE_END, self.text, end)
+            start = end = match_end(_BLANKS_TO_LINE_END, self.text, end)
         elif source.style in ("|", ">"):
             end = start + _block_scalar_length(self.text[start:end])
         return TreeNode("scalar", start, end, _value(source))
@@ -253,9 +268,9 @@ class _Builder:
         return Child(start, label_end, _text(spelled), self.node(value))
 
     def _dashed(self, at: int, items: list[Any]) -> Iterator[Child]:
-        at = _end(_PROPERTIES, self.text, at)
+        at = match_end(_PROPERTIES, self.text, at)
         for item in items:
-            dash = _end(_TRIVIA, self.text, at)
+            dash = match_end(_TRIVIA, self.text, at)
             node = self.node(item)
             yield Child(dash, dash + 1, None, node)
             at = node.end
@@ -271,7 +286,7 @@ def _value(source: yaml.ScalarNode) -> object:
 
 def _text(source: yaml.ScalarNode) -> str:
     """Return the text of a scalar; two escapes may spell one character, as in JSON."""
-    text: str = source.value.translate(_LETTERS_BACK)
+    text: str = source.value
     if not _SURROGATES.search(text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
@@ -279,7 +294,7 @@ def _text(source: yaml.ScalarNode) -> str:
 
 def _block(kind: Kind, text: str, start: int, children: list[Child]) -> TreeNode:
     """Return a block mapping or list; the comment on its last line belongs to it."""
-    end = _end(_LINE_COMMENT, text, children[-1].end)
+    end = match_end(_LINE_COMMENT, text, children[-1].end)
     gaps = [text[left.end : right.start] for left, right in pairwise(children)]
     regular = _PROPERTIES.fullmatch(text, start, children[0].start) and all(
         _TRIVIA.fullmatch(gap) for gap in gaps
@@ -292,7 +307,7 @@ def _block(kind: Kind, text: str, start: int, children: list[Child]) -> TreeNode
 
 def _flow(kind: Kind, text: str, start: int, end: int, children: list[Child]) -> TreeNode:
     """Return a mapping or list in brackets, or the single pair of ``[key: value]``."""
-    opening = _end(_PROPERTIES, text, start)
+    opening = match_end(_PROPERTIES, text, start)
     stops = [opening + 1, *(child.end for child in children)]
     starts = [*(child.start for child in children), end - 1]
     gaps = [text[left:right] for left, right in zip(stops, starts, strict=True)]
@@ -322,8 +337,3 @@ def _block_scalar_length(text: str) -> int:
         return len(text.removesuffix("\n").removesuffix("\r"))
     blank = _BLANK_LINES.search(text)
     return len(text) if blank is None else blank.start()
-
-
-def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
-    match = pattern.match(text, at)
-    return at if match is None else match.end()

@@ -14,14 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
-from ..errors import (
-    DatabaseReplaced,
-    EditedMeanwhile,
-    MigrateError,
-    StateUnreadable,
-    StepFailed,
-    Unpublished,
-)
+from ..errors import DatabaseReplaced, EditedMeanwhile, MigrateError, StepFailed, Unpublished
 from ..languages.foreign_key_mode import ForeignKeyMode
 from ..ledger.read import Ledger
 from ..ledger.write import LedgerWriter
@@ -33,9 +26,8 @@ from ..sandbox.kept_processes import KeptProcesses
 from ..sandbox.live_paths import name_live
 from ..sandbox.signals import Signals, Stop
 from ..storage import sqlite
-from ..storage.translation import file_of
-from ..way_back.keeper import WayBackKeeper
 from ..workspace import Workspace
+from .failure import failure_of, note_failure
 from .prepare import Prepared, count_shareable, result_of
 from .transaction import Transaction, in_own_transaction, make_ledger
 
@@ -43,6 +35,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..sandbox.staging import Staging
     from ..storage.nodes import PathChange
+    from ..way_back.keeper import WayBackKeeper
     from .backup import StepKeeper
     from .redo_log import Log, Manifest
     from .side_database import SideDatabase
@@ -66,8 +59,8 @@ class Engine:
         signals: requests to stop.
         reporter: hears of every step.
         backup: keeps what each step is about to change, as a run's backup does.
+        ways_back: keeps what takes back those steps that no down takes back.
         ledger: what has been read of the ledger since the lock is held, if anything.
-        ways_back: keeps what takes back those steps that no down takes back; nothing if missing.
 
     ``has_changed`` tells whether anything durable has happened; ``written`` holds the lower-case
     names of the state database's tables that steps wrote, or ``None`` once that is unknown. One
@@ -81,13 +74,13 @@ class Engine:
         signals: Signals,
         reporter: Reporter,
         backup: StepKeeper,
+        ways_back: WayBackKeeper,
         ledger: Ledger | None = None,
-        ways_back: WayBackKeeper | None = None,
     ) -> None:
         self.has_changed = False
         self.written: frozenset[str] | None = frozenset()
         self._backup = backup
-        self._ways_back = ways_back or WayBackKeeper(workspace, None, is_on=False)
+        self._ways_back = ways_back
         self._workspace = workspace
         self._done_by = done_by
         self._signals = signals
@@ -208,9 +201,11 @@ class Engine:
 
             with self._signals.held():
                 duration = round((time.perf_counter() - started) * 1000)
-                failure = self._as_failure(error, prepared)
+                failure = failure_of(error, prepared, self._workspace, self._signals)
+                staged = self._staging.claude if self._staging is not None else None
+                name_live(failure, self._workspace, staged)
                 if not isinstance(failure, DatabaseReplaced):  # the newcomer is left as it is
-                    self._record_failure(prepared, failure, duration)
+                    note_failure(self._workspace, self._done_by, prepared, failure, duration)
                 # A handler deletes no redo log: it cannot know how far the commit came.
                 with suppress(MigrateError, OSError):
                     recovery.recover(self._workspace, self._done_by)
@@ -391,45 +386,7 @@ class Engine:
             _open_database,
         )
 
-    # --- failures --------------------------------------------------------------------------------
-
-    def _as_failure(self, error: BaseException, prepared: Prepared) -> MigrateError:
-        """Return the typed error for whatever ended a step, in words that the user knows."""
-        failure = self._typed(error, prepared)
-        name_live(failure, self._workspace, self._staging.claude if self._staging else None)
-        return failure
-
-    def _typed(self, error: BaseException, prepared: Prepared) -> MigrateError:
-        if self._signals.received is not None and isinstance(
-            # The last two: a statement that the progress handler ended.
-            error,
-            (Stop, StepFailed, sqlite3.Error),
-        ):
-            return self._signals.as_error(str(prepared.version))
-        if isinstance(error, MigrateError):
-            if error.file is None:
-                error.file = prepared.migration.path
-            return error
-        if isinstance(error, sqlite3.Error):
-            return sqlite.unreadable(self._workspace.database, error)
-        if isinstance(error, OSError):
-            return StateUnreadable(
-                f"The step could not be carried out: {error.strerror or error}",
-                file=file_of(error),
-                hint="Check permissions and free space, then run the command again.",
-            )
-        raise error
-
-    def _record_failure(self, prepared: Prepared, failure: MigrateError, duration_ms: int) -> None:
-        outcome = "failed"
-        if not prepared.action.atomic:
-            completed = getattr(failure, "completed", None)
-            # Some statements took effect: only the user knows whether that is all of the step.
-            outcome = "failed" if completed == 0 else "started"
-        fields = (prepared.version, prepared.description, duration_ms, failure.message)
-        # The failure itself matters more than a note that cannot be written.
-        with suppress(MigrateError, OSError):
-            self._note(lambda ledger: ledger.log(prepared.direction, outcome, *fields))
+    # --- what is noted on the way --------------------------------------------------------------
 
     def _note(self, write: Callable[[LedgerWriter], None]) -> None:
         in_own_transaction(self._workspace, self._done_by, write)

@@ -53,6 +53,8 @@ class Transaction:
         steps: those that may run in it, at most a few hundred.
         foreign_keys: let SQLite enforce them.
 
+    ``workspace`` is the one it was given.
+
     Raises:
         Busy, StateUnreadable: the database cannot be locked or written.
     """
@@ -65,7 +67,7 @@ class Transaction:
         steps: Sequence[Prepared],
         foreign_keys: bool = False,
     ) -> None:
-        self._workspace = workspace
+        self.workspace = workspace
         self._reserved = ledger_tables(workspace.config.ledger_table)
         # Known before it is opened, so that one put in its place later is sure to differ.
         self._file = sqlite.identity_of(workspace.database)
@@ -144,7 +146,7 @@ class Transaction:
         # Databases that come or go are what git does not carry.
         files = [change for change, staged in changes.items() if is_inside(staged, staging.claude)]
         direction, migration = prepared.direction, prepared.migration
-        return record_step(self._workspace, self.ledger, direction, migration, files)
+        return record_step(self.workspace, self.ledger, direction, migration, files)
 
     def require_recorded(self) -> None:
         """Make sure that the rows of all steps are as they were written.
@@ -157,7 +159,7 @@ class Transaction:
         if found != self._recorded:
             raise ForbiddenStatement(
                 "Something undoes the ledger's rows as they are written: a trigger on its table?",
-                file=self._workspace.database,
+                file=self.workspace.database,
                 hint="Remove the trigger, or set ledger_table to another name.",
             )
 
@@ -187,7 +189,7 @@ class Transaction:
             self.connection.execute("COMMIT")
         except sqlite3.Error as error:
             self.abandon()
-            failure = sqlite.unreadable(self._workspace.database, error)
+            failure = sqlite.unreadable(self.workspace.database, error)
             if self._has_committed():
                 raise Unpublished(
                     f"The step is committed, but perhaps not durably: {failure.message}",
@@ -207,10 +209,10 @@ class Transaction:
 
         SQLite would commit to a file without a name, or leave a log of it beside the newcomer.
         """
-        if sqlite.identity_of(self._workspace.database) == self._file:
+        if sqlite.identity_of(self.workspace.database) == self._file:
             return
         raise DatabaseReplaced(
-            f"The database {self._workspace.database} was replaced by another file while the"
+            f"The database {self.workspace.database} was replaced by another file while the"
             " migration ran",
             hint="Nothing was changed, and the new file is as it was put there. Run the command"
             " again.",
@@ -218,7 +220,7 @@ class Transaction:
 
     def _remove_log(self) -> None:
         """Keep a newcomer from being read with the write-ahead log of the file it replaced."""
-        path = self._workspace.database + "-wal"
+        path = self.workspace.database + "-wal"
         if self._log is not None and sqlite.identity_of(path) == self._log:
             remove(path)
 
@@ -241,7 +243,7 @@ class Transaction:
         query = "SELECT 1 FROM main.plugin_migrate_history WHERE id = ?"
         try:
             return sqlite.read(
-                self._workspace.database, lambda now: now.execute(query, row).fetchone() is not None
+                self.workspace.database, lambda now: now.execute(query, row).fetchone() is not None
             )
         except MigrateError:
             return False
@@ -275,14 +277,14 @@ class Transaction:
                         f" {sorted(words & self._reserved)[0]}, which only plugin-migrate writes",
                         hint=(
                             "Use another table, or rename the ledger with ledger_table in ",
-                            Place(self._workspace.settings_file),
+                            Place(self.workspace.settings_file),
                         ),
                     )
 
     def open_earlier(self) -> sqlite3.Connection:
         """Return a connection that sees the database as it was before the transaction."""
         # Our changes are not committed and, with cache_spill=0, not even in the file.
-        return sqlite.open_for_reading(self._workspace.database)
+        return sqlite.open_for_reading(self.workspace.database)
 
 
 def in_own_transaction(

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 
 from ..engine import recovery
-from ..engine.transaction import in_own_transaction, make_ledger
+from ..engine.failure import not_carried_out, note_failure
+from ..engine.transaction import make_ledger
 from ..errors import (
     HistoryLacksTree,
     MigrateError,
-    StateUnreadable,
     Unpublished,
     WouldDropRows,
 )
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..ledger.read import Ledger
     from ..plan import KnownRecord
     from ..sandbox.signals import Signals
+    from ..way_back.keeper import WayBackKeeper
 
 
 class Follower:
@@ -45,6 +46,7 @@ class Follower:
         signals: requests to stop.
         reporter: hears of every step.
         backup: keeps what the steps are about to change.
+        ways_back: keeps what takes back those steps that no down takes back.
         ledger: what the state's ledger says.
         choices: what the user has decided.
 
@@ -58,6 +60,7 @@ class Follower:
         signals: Signals,
         reporter: Reporter,
         backup: StepKeeper,
+        ways_back: WayBackKeeper,
         ledger: Ledger,
         choices: Choices,
     ) -> None:
@@ -68,6 +71,7 @@ class Follower:
         self._signals = signals
         self._reporter = reporter
         self._backup = backup
+        self._ways_back = ways_back
         self._recorded = ledger.recorded
         self._may_drop = choices.may_drop
         self._chooser = Chooser(workspace, choices.files_from, ledger.recorded.values())
@@ -95,11 +99,7 @@ class Follower:
             self._note_failure(self.failed, error, duration)
             raise
         except OSError as error:
-            raise StateUnreadable(
-                f"The step could not be carried out: {error.strerror or error}",
-                file=error.filename,
-                hint="Check permissions and free space, then run the command again.",
-            ) from error
+            raise not_carried_out(error) from error
         self.has_changed, self.failed = True, None
         for result in results:
             self._reporter.finished(result)
@@ -141,7 +141,7 @@ class Follower:
         return walk.run(prepared, record, _Waiting(self._reporter))
 
     def _new_walk(self, shadow: Shadow) -> Walk:
-        return Walk(shadow, self._chooser, self._done_by, self._signals)
+        return Walk(shadow, self._chooser, self._done_by, self._signals, self._ways_back)
 
     def _record_of(self, prepared: Prepared) -> KnownRecord:
         if prepared.direction == "up":
@@ -161,21 +161,10 @@ class Follower:
             error.file = self.failed.migration.path
 
     def _note_failure(self, prepared: Prepared, error: MigrateError, duration_ms: int) -> None:
-        # The failure itself matters more than a note that cannot be written.
-        with self._signals.held(), suppress(MigrateError, OSError):
-            in_own_transaction(
-                self._workspace,
-                self._done_by,
-                lambda ledger: ledger.log(
-                    prepared.direction,
-                    "failed",
-                    prepared.version,
-                    prepared.description,
-                    duration_ms,
-                    error.message,
-                ),
-            )
-            recovery.recover(self._workspace, self._done_by)
+        with self._signals.held():
+            note_failure(self._workspace, self._done_by, prepared, error, duration_ms)
+            with suppress(MigrateError, OSError):
+                recovery.recover(self._workspace, self._done_by)
 
 
 class _Waiting(Reporter):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..plan import KnownRecord
     from ..sandbox.signals import Signals
     from ..storage.live_database import LiveDatabase
+    from ..way_back.keeper import WayBackKeeper
 
 # Makes a walk on a shadow that is like another.
 NewWalk = Callable[[Shadow], "Walk"]
@@ -29,16 +30,25 @@ class Walk:
         chooser: finds the files of each.
         done_by: who runs this, for the ledger.
         signals: requests to stop.
+        ways_back: keeps in the live state what takes back those steps that no down takes back.
 
     ``noted`` is what the steps have changed so far.
     """
 
-    def __init__(self, shadow: Shadow, chooser: Chooser, done_by: str, signals: Signals) -> None:
+    def __init__(
+        self,
+        shadow: Shadow,
+        chooser: Chooser,
+        done_by: str,
+        signals: Signals,
+        ways_back: WayBackKeeper,
+    ) -> None:
         self.shadow = shadow
         self.noted = Noted()
         self._chooser = chooser
         self._done_by = done_by
         self._signals = signals
+        self._ways_back = ways_back
         self._tree: Tree | None = None
 
     def begin(self, state: LiveDatabase) -> None:
@@ -75,7 +85,7 @@ class Walk:
             )
             self._tree = tree
         told = reporter or Reporter()
-        engine = Engine(workspace, self._done_by, self._signals, told, self.noted)
-        with closing(engine):
+        known = (workspace, self._done_by, self._signals, told, self.noted, self._ways_back)
+        with closing(Engine(*known)) as engine:
             (result,) = engine.execute([prepared])
         return result

@@ -76,6 +76,7 @@ _KNOWN_KEYS = tuple("description author created_at tags version requires name re
 _KNOWN_KEY = rf"(?m:^[ \t]*(?:{'|'.join(_KNOWN_KEYS)})[ \t]*:)"
 # YAML of this length takes a tenth of a second.
 _LONGEST_HEADER = 64 * 1024
+_DEEPEST_HEADER = 100
 _HEADER_HINT = (
     "The comments at the top of a migration are YAML: `-- key: value`, one per line.\n"
     "Quote a value that holds `: ` or ` #`, and move remarks below `-- migrate:up`."
@@ -458,8 +459,7 @@ def _header(head: str, file: str) -> dict[str, object]:
         raise broken(f"The header has over {_LONGEST_HEADER} characters", known.start())
     try:
         entries = _entries(body)
-    # What PyYAML lets through: ValueError for `0x_`, LookupError for `!!bool x`, RecursionError for
-    # a thousand brackets.
+    # What PyYAML lets through: ValueError for `0x_`, LookupError for `!!bool x`.
     except (yaml.YAMLError, ValueError, LookupError, RecursionError) as error:
         if known is None:
             return {}
@@ -545,14 +545,35 @@ def _entries(body: str) -> list[_Entry] | None:
     """Return the top level of the YAML mapping in ``body``; ``None`` when it is something else.
 
     Raises:
-        yaml.YAMLError, ValueError, LookupError, RecursionError: PyYAML cannot load it.
+        yaml.YAMLError, ValueError, LookupError: PyYAML cannot load it.
+        RecursionError: it is nested too deeply.
     """
     import yaml
 
     # libyaml is ten times as fast; PyYAML's own loader says better where a text is broken.
     with suppress(yaml.YAMLError, AttributeError):
+        _refuse_deep(body, yaml.CSafeLoader)
         return _read_entries(body, _loader(yaml.CSafeLoader))
+    _refuse_deep(body, yaml.SafeLoader)
     return _read_entries(body, _loader(yaml.SafeLoader))
+
+
+def _refuse_deep(body: str, loader_class: type[yaml.SafeLoader] | type[yaml.CSafeLoader]) -> None:
+    """Refuse what is nested too deeply, by the parser's events, which it finds without recursion.
+
+    What makes a tree of them for libyaml calls itself in C, where nobody counts: some thousand
+    brackets end the process on Windows, and some ten thousand elsewhere.
+    """
+    import yaml
+
+    if sum(map(body.count, "[{-?:")) <= _DEEPEST_HEADER:  # each level begins with one of them
+        return
+    depth = 0
+    for event in yaml.parse(body, loader_class):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST_HEADER:
+            raise RecursionError("it is nested too deeply")
 
 
 def _read_entries(body: str, loader_class: type[yaml.SafeLoader]) -> list[_Entry] | None:

@@ -119,10 +119,10 @@ class _Cursor:
             self.at += 1
         self.skip(")")
 
-    def skip_pair(self, sign: str) -> bool:
-        """Step over an alias and ``sign``, if both are here."""
+    def skip_alias(self) -> bool:
+        """Step over an alias and the comma after it, if both are here."""
         self.at += 1
-        if self.skip(sign):
+        if self.skip(","):
             return True
         self.at -= 1
         return False
@@ -268,6 +268,6 @@ def _reads(tokens: Sequence[SqlToken]) -> frozenset[str]:
         while name := cursor.take_name():
             found.add(name)
             cursor.skip("AS")
-            if not cursor.skip(",") and not cursor.skip_pair(","):
+            if not cursor.skip(",") and not cursor.skip_alias():
                 break
     return frozenset(found)

@@ -15,6 +15,7 @@ from contextlib import closing
 from ..errors import Call, MigrateError, NeedsRepair, StateUnreadable
 from ..languages.javascript.runtime import find_runtime, version_of
 from ..plan import UNAPPLIED, Entry, State
+from ..platform import system
 from ..storage import sqlite
 from ..storage.backups import read_shelf
 from ..storage.bookkeeping import refuse_links_and_special_files
@@ -30,11 +31,19 @@ _OLDEST_SQLITE = (3, 35, 0)  # RETURNING, and ALTER TABLE DROP COLUMN, which mig
 
 
 class Check(NamedTuple):
-    """One thing that was looked at; ``problem`` says what to do if it is not well."""
+    """One thing that was looked at.
+
+    ``problem`` says what to do if it is not well, ``warning`` if nobody can tell whether it is.
+    """
 
     name: str
     what: str
     problem: MigrateError | None = None
+    warning: MigrateError | None = None
+
+
+class _CannotTell(MigrateError):
+    """It may be well or not."""
 
 
 def examine(find: Callable[[], Workspace], environment: Mapping[str, str]) -> tuple[Check, ...]:
@@ -45,7 +54,7 @@ def examine(find: Callable[[], Workspace], environment: Mapping[str, str]) -> tu
         environment: the process's environment variables.
     """
     machine = [
-        Check("Python", f"{'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})"),
+        Check("Python", f"{_dotted(sys.version_info[:3])} ({system.slashed(sys.executable)})"),
         _of(_sqlite, "SQLite"),
         _of(lambda: _client(environment), "Claude Code"),
         _of(lambda: _cache(environment), "Cache"),
@@ -58,7 +67,7 @@ def examine(find: Callable[[], Workspace], environment: Mapping[str, str]) -> tu
 
 
 def _of_project(workspace: Workspace) -> Iterator[Check]:
-    yield Check("Project", workspace.project)
+    yield Check("Project", system.slashed(workspace.project))
     yield _of(lambda: _permissions(workspace), "Permissions")
     yield _of(lambda: _lock(workspace), "Lock")
     yield _of(lambda: _journals(workspace), "Journals")
@@ -78,6 +87,8 @@ def _of(look_at: Callable[[], str], name: str) -> Check:
     try:
         with state_errors():
             return Check(name, look_at())
+    except _CannotTell as error:
+        return Check(name, "", warning=error)
     except MigrateError as error:
         return Check(name, "", error)
 
@@ -98,15 +109,18 @@ def _client(environment: Mapping[str, str]) -> str:
         return "not found in PATH; only /plugin-migrate needs it"
     version = version_of(path)
     if version is None:
-        raise MigrateError(
-            f"{path} does not tell its version", hint="Try it: claude --version, claude doctor"
+        # Perhaps it only must not answer here; whether it is too old, it says when it is used.
+        raise _CannotTell(
+            f"{path} does not tell its version",
+            hint=f"/plugin-migrate needs {_dotted(_OLDEST_CLIENT)}. See what it says:"
+            " claude --version, claude doctor",
         )
     if version < _OLDEST_CLIENT:
         raise MigrateError(
             f"{_dotted(version)} is too old: /plugin-migrate needs {_dotted(_OLDEST_CLIENT)}",
             hint="Update it: claude update",
         )
-    return f"{_dotted(version)} ({path})"
+    return f"{_dotted(version)} ({system.slashed(path)})"
 
 
 def _dotted(version: tuple[int, ...]) -> str:
@@ -118,7 +132,7 @@ def _cache(environment: Mapping[str, str]) -> str:
     if not folder:
         return "none: this is an installed package"
     _require_writable(folder, "The next update could not make its Python environment there.")
-    return folder
+    return system.slashed(folder)
 
 
 def _permissions(workspace: Workspace) -> str:

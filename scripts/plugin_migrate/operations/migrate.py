@@ -144,15 +144,15 @@ def execute(
     from ..engine.engine import Engine  # meanwhile the system writes what was copied
     from ..way_back.keeper import WayBackKeeper
 
-    ways_back = WayBackKeeper(workspace, seen.ledger.ways_back, with_backup)
-    engine = Engine(workspace, done_by, signals, reporter, backup, seen.ledger, ways_back)
+    ways_back = WayBackKeeper(workspace, seen.ledger.ways_back, with_backup, prepared)
+    known = (workspace, done_by, signals, reporter, backup, ways_back, seen.ledger)
+    engine = Engine(*known)
     follower = None
     try:
         if any(step.entry.state in HALVES for step in plan.steps):
             from ..following.choices import Choices
             from ..following.follower import Follower
 
-            known = (workspace, done_by, signals, reporter, backup, seen.ledger)
             follower = Follower(*known, choices or Choices())
         backup.commit()
     except BaseException:

@@ -13,7 +13,7 @@ from ..migration import describe, with_text
 from ..plan import Entry, require_known
 from ..storage import sqlite
 from ..storage.backups import Backup, Shelf, made_at, read_shelf
-from ..survey import survey
+from ..survey import Survey, survey
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
@@ -43,9 +43,11 @@ class Changes(NamedTuple):
 class Shown(NamedTuple):
     """One migration: ``source`` is its file's text, or the ledger's copy when the file is gone.
 
-    ``metadata`` is its header. ``unknown`` says why there are no ``changes``.
+    ``metadata`` is its header. ``unknown`` says why there are no ``changes``. ``survey`` is where
+    it was found.
     """
 
+    survey: Survey
     entry: Entry
     description: str
     language: str | None
@@ -79,7 +81,7 @@ def show(workspace: Workspace, version: Version) -> Shown:
         header = read_headers(workspace).get(str(version))
         metadata = header.metadata() if header else {}
     changes, unknown = _changes(workspace, entry)
-    return Shown(entry, description_of(entry), language, metadata, source, changes, unknown)
+    return Shown(seen, entry, description_of(entry), language, metadata, source, changes, unknown)
 
 
 def _changes(workspace: Workspace, entry: Entry) -> tuple[Changes | None, str | None]:

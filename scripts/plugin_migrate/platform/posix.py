@@ -34,9 +34,6 @@ ESCAPE = "\\"
 RELAYS = True
 """Whether what is printed to a terminal can go through a pipe of ours first."""
 
-TERMINALS = frozenset({"/dev/tty"})
-"""The real paths of the terminal that a process belongs to."""
-
 # --- paths ---------------------------------------------------------------------------------------
 
 

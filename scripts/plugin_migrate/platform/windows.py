@@ -35,7 +35,6 @@ SYNCS_ONLY_TO_DRIVE = False
 ESCAPE = ""
 # What Python writes to a console is no text for a pipe, and no `select` waits for one.
 RELAYS = False
-TERMINALS = frozenset({r"\\.\CON", r"\\.\CONIN$", r"\\.\con", r"\\.\conin$"})
 
 # --- waiting for whoever has a file open ---------------------------------------------------------
 

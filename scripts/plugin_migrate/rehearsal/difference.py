@@ -144,7 +144,7 @@ def _schema(
         for kind, name, table, sql in objects
         if not name.startswith("sqlite_")
         and folded(table) not in ignored
-        and _type_of(connection, table) != "shadow"
+        and sqlite.table_kind(connection, table) != "shadow"
     }
 
 
@@ -168,15 +168,8 @@ def _is_ordinary(connection: sqlite3.Connection, table: str, ignored: frozenset[
     return (
         table not in ignored
         and not table.startswith("sqlite_")
-        and _type_of(connection, table) == "table"
+        and sqlite.table_kind(connection, table) == "table"
     )
-
-
-def _type_of(connection: sqlite3.Connection, table: str) -> str | None:
-    row = connection.execute(
-        "SELECT type FROM pragma_table_list(?) WHERE schema = 'main'", (table,)
-    ).fetchone()
-    return row[0] if row else None
 
 
 def _table_difference(

@@ -75,7 +75,7 @@ class _Copier:
         roots = {root for source in (workspace, *self._siblings) for root in source.roots}
         self._whole = workspace._replace(roots=tuple(sorted(roots)))
         self._tree = StateTree(self._whole)
-        self._outside: dict[str, str] = {}
+        self._outside: dict[tuple[str, str], str] = {}
 
     def copy(self) -> Workspace:
         """Copy everything and return the copy as a workspace."""
@@ -177,10 +177,15 @@ class _Copier:
             os.symlink(self._copy_outside(place, target), copied)
 
     def _copy_outside(self, place: WalkedFolder, target: Found) -> str:
-        """Copy what a link leads to, once for all links that do; return where it is now."""
-        copied = self._outside.get(target.source)
+        """Copy what a link leads to, once for all links that do; return where it is now.
+
+        What is excluded of a folder differs between them: patterns know it by the link's own path.
+        """
+        differs = target.kind == "dir" and self._live.config.exclude
+        key = target.source, target.path if differs else ""
+        copied = self._outside.get(key)
         if copied is None:
-            copied = self._outside[target.source] = self._new_place(target.source)
+            copied = self._outside[key] = self._new_place(target.source)
             if target.kind == "dir":
                 os.mkdir(copied)
                 self._copy_folder(place.below(target, is_linked=True), copied)
@@ -220,9 +225,7 @@ def _take_over(copied: Workspace) -> None:
 
 
 @contextmanager
-def rehearsing(
-    workspace: Workspace, command: str, done_by: str, keeper: StepKeeper
-) -> Iterator[tuple[Survey, Engine]]:
+def rehearsing(workspace: Workspace, keeper: StepKeeper) -> Iterator[tuple[Survey, Engine]]:
     """Recover a shadow copy and give what is there, with an engine to run single steps on it.
 
     Parameters:
@@ -235,9 +238,9 @@ def rehearsing(
     from ..report import Reporter
     from ..way_back.keeper import WayBackKeeper
 
-    with writing(workspace, command, 0) as signals:
-        seen = recovered(workspace, done_by)
+    with writing(workspace, "verify", 0) as signals:
+        seen = recovered(workspace, "rehearsal")
         ways_back = WayBackKeeper(workspace, seen.ledger.ways_back)
-        engine = Engine(workspace, done_by, signals, Reporter(), keeper, seen.ledger, ways_back)
+        engine = Engine(workspace, "rehearsal", signals, Reporter(), keeper, ways_back, seen.ledger)
         with closing(engine):
             yield seen, engine

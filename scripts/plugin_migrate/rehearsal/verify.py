@@ -93,7 +93,7 @@ def verify(
         database = path_from(workspace.database, workspace.claude)
         with shadow_of(workspace) as shadow:
             keeper = Keeper(shadow, os.path.join(os.path.dirname(shadow.project), "kept"))
-            with rehearsing(shadow, "verify", "rehearsal", keeper) as (seen, engine):
+            with rehearsing(shadow, keeper) as (seen, engine):
                 prover = Prover(shadow, engine, keeper, tracked_by_git(workspace), database)
                 rehearsal = _Rehearsal(shadow, engine, keeper, prover, seen.entries, set(results))
                 shown = rehearsal.run(reporter or Reporter())

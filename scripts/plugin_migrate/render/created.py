@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 
 _LONGEST_ENTRY = 40
-_DEPENDENCY = "plugin-migrate@plugin-migrate"
 _FUNCTIONS = {
     "python": "Implement up() and down() functions",
     "typescript": "Implement up() and down() functions",

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..engine.prepare import description_of
-from .style import Style, indented, one_line, printable
+from .style import Style, clip, indented, one_line, printable
 from .table import table_text
-from .width import clip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

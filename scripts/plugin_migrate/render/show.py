@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 from ..plan import State
-from .status import entry_json
+from .status import DOWN, entry_json, way_back
 from .style import Style, indented, one_line, printable
 
 TYPE_CHECKING = False
@@ -35,6 +35,8 @@ def show_text(
         lines.append(_line("File", "gone; below is the source that was stored"))
     checksum = entry.applied.checksum if entry.applied else None
     lines.append(_line("Checksum", checksum or (entry.migration and entry.migration.checksum)))
+    if entry.applied is not None:
+        lines.append(_line("Way back", _way_back(shown)))
     lines += [_line(one_line(key), _value(value)) for key, value in shown.metadata.items()]
     lines += ["", *_changed_lines(shown, named, style)]
     if shown.source is not None:
@@ -57,6 +59,14 @@ def _state(shown: Shown, style: Style) -> str:
         return state
     row = entry.applied
     return f"{state}: at {one_line(row.applied_at)} UTC by {one_line(row.applied_by or '-')}"
+
+
+def _way_back(shown: Shown) -> str:
+    if way_back(shown.survey, shown.entry) == DOWN:
+        return DOWN
+    from .way_back import way_back_line
+
+    return way_back_line(shown.survey, shown.entry)
 
 
 def _changed_lines(shown: Shown, named: Callable[[str], str], style: Style) -> list[str]:
@@ -83,6 +93,7 @@ def show_json(shown: Shown, path_of: Callable[[str], str]) -> dict[str, object]:
     changes = shown.changes
     return {
         **entry_json(shown.entry, shown.description, path_of),
+        "way_back": way_back(shown.survey, shown.entry),
         "language": shown.language,
         "metadata": json.loads(json.dumps(shown.metadata, default=str)),
         "source": shown.source,

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from ..plan import UNAPPLIED, State, ahead
+from ..plan import State, ahead
 from ..values import NamedTuple
 from .style import Style, one_line
 from .table import table_text
@@ -122,7 +122,8 @@ def _own_status(
     if any(row.way_back not in (DOWN, "-") for row in rows):
         from .way_back import way_back_lines
 
-        lines += way_back_lines(survey, shown)
+        without_down = [one for one in shown if way_back(survey, one) not in (DOWN, None)]
+        lines += way_back_lines(survey, without_down)
     lines += _remarks(survey, style)
     return "\n".join(lines)
 
@@ -437,36 +438,3 @@ def _metadata(entry: Entry, header: Header | None) -> Mapping[str, object]:
 
         return describe(entry.migration).metadata if entry.migration else {}
     return header.metadata() if header else {}
-
-
-def check_text(survey: Survey) -> str:
-    """Return one line for a hook or a log."""
-    pending = sum(entry.state in UNAPPLIED for entry in survey.entries)
-    current = f"current version: {survey.current or 'none'}"
-    troubled = _listed_states(survey)
-    trouble = f"; {troubled}" if troubled else ""
-    if pending:
-        return f"{pending} pending migration(s) ({current}){trouble}"
-    return f"No pending migrations ({current}){trouble}"
-
-
-def _listed_states(survey: Survey) -> str:
-    counts = Counter(entry.state for entry in survey.entries)
-    states = (State.MODIFIED, State.MISSING, State.INTERRUPTED, State.DATABASE_ONLY)
-    told = [f"{counts[state]} {state.value}" for state in states if counts[state]]
-    newer = len(ahead(survey.entries))
-    told += [f"{newer} newer than every file"] if newer else []
-    told += [f"{len(survey.refused)} refused: see status"] if survey.refused else []
-    return ", ".join(told)
-
-
-def check_json(survey: Survey) -> dict[str, object]:
-    """Return the keys of the ``check`` document."""
-    counts = Counter(entry.state.value for entry in survey.entries)
-    return {
-        "current_version": str(survey.current) if survey.current else None,
-        "pending": [str(entry.version) for entry in survey.entries if entry.state in UNAPPLIED],
-        "ahead": [str(version) for version in ahead(survey.entries)],
-        "refused": refused_json(survey.refused),
-        "counts": dict(counts),
-    }

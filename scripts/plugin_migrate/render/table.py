@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from .style import Style, one_line
-from .width import clip, columns_of
+from .style import Style, clip, columns_of, one_line
 
 _BORDERS = 3  # of a cell: a line and a blank on each side of the text; one more line at the end
 _BLANKS = 2  # after a header, where there is room: tabulate's MIN_PADDING
@@ -101,9 +100,17 @@ class _Table:
         # Switches of tabulate's. Only texts that need it are measured in columns, by wcwidth.
         tabulate.WIDE_CHARS_MODE = not all(cell.isascii() for row in self.rows for cell in row)
         tabulate.MIN_PADDING = blanks
-        return tabulate.tabulate(
-            cells, headers=shown, tablefmt="simple_outline", disable_numparse=True
+        outline = tabulate.TableFormat(
+            lineabove=tabulate.Line("┌", "─", "┬", "┐"),
+            linebelowheader=tabulate.Line("├", "─", "┼", "┤"),
+            linebetweenrows=None,
+            linebelow=tabulate.Line("└", "─", "┴", "┘"),
+            headerrow=tabulate.DataRow("│", "│", "│"),
+            datarow=tabulate.DataRow("│", "│", "│"),
+            padding=1,
+            with_header_hide=None,
         )
+        return tabulate.tabulate(cells, headers=shown, tablefmt=outline, disable_numparse=True)
 
     def _cell(self, header: str, cell: str, room: int | None) -> str:
         if header == self.text and room is not None:

@@ -1,4 +1,4 @@
-"""By what migrations without a down go back, as ``status`` shows it."""
+"""By what applied migrations without a down go back."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..survey import Survey
 
 _KEPT, _NONE = "kept", "none"
+_IS_KEPT = "it has no down; what was kept is taken back instead"
 _MOST_NAMED = 5
 
 
@@ -20,21 +21,22 @@ def kept_or_none(survey: Survey, entry: Entry) -> str:
     return _KEPT if _why_none(survey, entry) is None else _NONE
 
 
-def way_back_lines(survey: Survey, shown: Sequence[Entry]) -> list[str]:
-    """Return what the words in the column about the way back mean."""
-    from .status import DOWN, way_back
+def way_back_line(survey: Survey, entry: Entry) -> str:
+    """Return the same of one migration, and why."""
+    why = _why_none(survey, entry)
+    return f"{_KEPT}: {_IS_KEPT}" if why is None else f"{_NONE}: it has no down, and {why}"
 
+
+def way_back_lines(survey: Survey, without_down: Sequence[Entry]) -> list[str]:
+    """Return what the words in the column about the way back mean."""
     lines = []
     reasons: dict[str, list[str]] = {}
-    is_kept = False
-    for entry in shown:
-        if way_back(survey, entry) not in (None, DOWN):
-            why = _why_none(survey, entry)
-            is_kept = is_kept or why is None
-            if why is not None:
-                reasons.setdefault(why, []).append(str(entry.version))
-    if is_kept:
-        lines.append("Way back: kept = it has no down; what was kept is taken back instead.")
+    for entry in without_down:
+        why = _why_none(survey, entry)
+        if why is not None:
+            reasons.setdefault(why, []).append(str(entry.version))
+    if sum(map(len, reasons.values())) < len(without_down):
+        lines.append(f"Way back: kept = {_IS_KEPT}.")
     for why, versions in reasons.items():
         more = " and others" if len(versions) > _MOST_NAMED else ""
         names = ", ".join(versions[:_MOST_NAMED]) + more

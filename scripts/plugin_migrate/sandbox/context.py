@@ -223,11 +223,13 @@ class Context:
     def _staged(self, path: str | os.PathLike[str]) -> Path:
         # Joining keeps an absolute path such as `ctx.claude / "settings.json"` as it is.
         staged = self.claude / path
-        if not self.workspace.holds(path_from(str(staged), str(self.claude))):
-            raise ForbiddenStatement(f"{path} is not below .claude/", hint=NAME_IT)
-        part = system.unusable_part(os.fspath(path))
+        part = system.unusable_part(str(staged))
         if part is not None:
             raise ForbiddenStatement(f"No file here can be called {part!r}")
+        # No path leads from one of Windows' drives to another.
+        is_near = is_inside(os.path.normpath(staged), str(self.project))
+        if not is_near or not self.workspace.holds(path_from(str(staged), str(self.claude))):
+            raise ForbiddenStatement(f"{path} is not below .claude/", hint=NAME_IT)
         return staged
 
     def _shown(self, path: str | os.PathLike[str]) -> str:

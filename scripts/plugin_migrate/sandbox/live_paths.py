@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 
 from ..errors import MigrateError, Place
 from ..platform import system
 from ..workspace import Workspace, is_inside
 
 _LIBRARY = os.path.dirname(os.__file__)
+_SLASH = r"[\\/]"
 
 
 def name_live(error: MigrateError, workspace: Workspace, staged: str | None = None) -> None:
@@ -24,21 +26,18 @@ def name_live(error: MigrateError, workspace: Workspace, staged: str | None = No
         staged: the staged copy of ``.claude/`` that the step worked in.
     """
     live = workspace.live_claude or workspace.claude
-    project = workspace.live_project or workspace.project
+    copies = list(_copies(workspace, staged))
 
     def moved(path: str) -> str:
-        if staged is not None and is_inside(path, os.path.dirname(staged)):
-            return os.path.relpath(path, os.path.dirname(staged))
-        path = path.replace(workspace.claude, live)
-        return path.replace(workspace.project + os.sep, project + os.sep)
+        for folder, name in copies:
+            if is_inside(path, folder):
+                return os.path.normpath(os.path.join(name, os.path.relpath(path, folder)))
+        return path
 
     def named(text: str) -> str:
-        if staged is not None:
-            text = _replaced(text, staged, ".claude")
-            text = _replaced(text, os.path.dirname(staged), "", r"[\\/]")
-        if workspace.claude != live:
-            text = _replaced(text, workspace.claude, live)
-        return text.replace(workspace.project + os.sep, project + os.sep)
+        for folder, name in copies:
+            text = _replaced(text, folder, name, "" if name else _SLASH)
+        return text
 
     error.message = named(error.message)
     error.args = (error.message,)
@@ -55,8 +54,18 @@ def name_live(error: MigrateError, workspace: Workspace, staged: str | None = No
     error.details = tuple(_shortened(named(detail), live) for detail in error.details)
 
 
+def _copies(workspace: Workspace, staged: str | None) -> Iterator[tuple[str, str]]:
+    """Yield folders of copies with what they are called; of two nested ones the inner one first."""
+    if staged is not None:
+        yield staged, ".claude"
+        yield os.path.dirname(staged), ""
+    if workspace.live_claude is not None and workspace.live_project is not None:
+        yield workspace.claude, workspace.live_claude
+        yield workspace.project, workspace.live_project
+
+
 def _shortened(text: str, live: str) -> str:
-    return _replaced(text, live, ".claude", r"[\\/]")
+    return _replaced(text, live, ".claude", _SLASH)
 
 
 def _replaced(text: str, folder: str, instead: str, before: str = "") -> str:

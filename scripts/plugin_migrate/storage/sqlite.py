@@ -173,6 +173,13 @@ def quoted_name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def table_kind(database: sqlite3.Connection | sqlite3.Cursor, table: str) -> str | None:
+    """Return ``table``, ``virtual``, ``shadow`` or ``view``; ``None`` where there is none."""
+    query = "SELECT type FROM pragma_table_list(?) WHERE schema = 'main'"
+    row = database.execute(query, (table,)).fetchone()
+    return row[0] if row else None
+
+
 def is_environmental(error: sqlite3.Error) -> bool:
     """Return whether an error is about the file, the disk or permissions and not about the SQL."""
     return getattr(error, "sqlite_errorname", "").startswith(_ENVIRONMENTAL)

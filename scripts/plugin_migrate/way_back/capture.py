@@ -25,7 +25,6 @@ from .tables import (
     found_rows,
     hash_of,
     insert,
-    kind_of,
     reading,
     rows_of,
     same_row,
@@ -200,7 +199,7 @@ class _Capture:
         }
         ordered = sorted(involved, key=self._order)
         whole = [name for kind, name in ordered if kind == "table" and name in holders]
-        tables = [self._whole(name) for name in whole if not self._is_virtual(name)]
+        tables = [self._whole(name) for name in whole if not self._is("virtual", name)]
         tables += [
             table
             for table in (self._changed_rows(name) for name in self._candidates(written, holders))
@@ -222,8 +221,9 @@ class _Capture:
         old, new = _sql(self._old_schema, key), _sql(self._new_schema, key)
         return ObjectImage(made.kind, made.name, made.table, old, new)
 
-    def _is_virtual(self, name: str) -> bool:
-        return "virtual" in (kind_of(self._old, name), kind_of(self._new, name))
+    def _is(self, kind: str, name: str) -> bool:
+        """Return whether a table is, or was, of a kind."""
+        return kind in (sqlite.table_kind(self._old, name), sqlite.table_kind(self._new, name))
 
     def _candidates(self, written: Collection[str] | None, holders: set[str]) -> list[str]:
         """Return the tables that are the same, and may have other rows."""
@@ -240,7 +240,7 @@ class _Capture:
                 for name in both
                 if name in names or any(name.startswith(f"{of}_") for of in names)
             }
-        return sorted(name for name in both if not self._is_virtual(name))
+        return sorted(name for name in both if not self._is("virtual", name))
 
     def _whole(self, name: str) -> TableImage:
         """Keep a table that was created, dropped or altered."""
@@ -259,10 +259,7 @@ class _Capture:
                 (*row[:width], hash_of(row[width:])) for row in rows_of(self._new, made.name, after)
             )
             self._file.add_rows(f"after_{number}", after, hashes, width + 1)
-        return TableImage(made.name, number, before, after, True, self._is_part(name))
-
-    def _is_part(self, name: str) -> bool:
-        return "shadow" in (kind_of(self._old, name), kind_of(self._new, name))
+        return TableImage(made.name, number, before, after, True, self._is("shadow", name))
 
     def _changed_rows(self, name: str) -> TableImage | None:
         """Keep what differs between a table's rows, as it was and as it is."""
@@ -280,7 +277,7 @@ class _Capture:
         for batch in batches(enumerate(chain([first], pairs))):
             self._file.append(earlier[0], width, ((n, *old) for n, (old, _) in batch if old))
             self._file.append(later[0], width, ((n, *new) for n, (_, new) in batch if new))
-        return TableImage(made.name, number, structure, structure, False, self._is_part(name))
+        return TableImage(made.name, number, structure, structure, False, self._is("shadow", name))
 
     def _differences(self, table: str, structure: Structure) -> Iterator[_Pair]:
         """Yield the rows that differ."""

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 
 def keep_step(
-    workspace: Workspace,
     path: str,
     largest: int,
     transaction: Transaction,
@@ -49,7 +48,7 @@ def keep_step(
     """
     file = WayBackFile(path, largest)
     try:
-        images = _capture(workspace, file, transaction, changes, sides)
+        images = _capture(file, transaction, changes, sides)
         if not images.is_empty:
             file.finish(images)
             return images
@@ -69,7 +68,6 @@ def keep_step(
 
 
 def _capture(
-    workspace: Workspace,
     file: WayBackFile,
     transaction: Transaction,
     changes: Iterable[PathChange],
@@ -77,17 +75,19 @@ def _capture(
 ) -> Images:
     databases = [image for side in sides for image in _side_images(file, side)]
     paths = {path for one in databases for path in (one.path, one.origin)}
-    files = [_image_of(workspace, file, change) for change in changes if change.path not in paths]
-    state = _capture_state(workspace, file, transaction)
+    files = [
+        _image_of(transaction.workspace, file, change)
+        for change in changes
+        if change.path not in paths
+    ]
+    state = _capture_state(file, transaction)
     if not state.is_empty:
         databases.append(state)
     return Images(tuple(files), tuple(databases))
 
 
-def _capture_state(
-    workspace: Workspace, file: WayBackFile, transaction: Transaction
-) -> DatabaseImage:
-    ignored = ledger_tables(workspace.config.ledger_table)
+def _capture_state(file: WayBackFile, transaction: Transaction) -> DatabaseImage:
+    ignored = ledger_tables(transaction.workspace.config.ledger_table)
     with closing(transaction.open_earlier()) as earlier:
         earlier.execute("PRAGMA trusted_schema=OFF")
         earlier.execute("BEGIN")

@@ -35,19 +35,25 @@ _HINT = "Free some space or correct the permissions, or run without one: --no-ba
 
 
 class WayBackKeeper:
-    """Keeps the ways back of one run.
+    """Keeps the ways back of one run, also of those of its steps that run on a copy.
 
     Parameters:
         workspace: whose steps; the run lock is held.
         known: the marks that the ledger has, by version.
         is_on: ``False`` for a run that the user wants nothing kept of.
+        run: all steps of the run, where they are begun in several parts.
     """
 
     def __init__(
-        self, workspace: Workspace, known: Mapping[str, str] | None, is_on: bool = True
+        self,
+        workspace: Workspace,
+        known: Mapping[str, str] | None,
+        is_on: bool = True,
+        run: Sequence[Prepared] = (),
     ) -> None:
         self._workspace = workspace
         self._is_on = is_on
+        self._run = run
         self._folder = ways_folder(workspace)
         self._largest = workspace.config.ways_back_megabytes << 20
         self._marks = known or {}
@@ -60,7 +66,7 @@ class WayBackKeeper:
 
         The earlier ones would be removed in the end, and each costs its syncs.
         """
-        lacking = [str(step.version) for step in steps if _why_not(step) is None]
+        lacking = [str(step.version) for step in self._run or steps if _why_not(step) is None]
         count = self._workspace.config.ways_back_keep if self._is_on else 0
         self._chosen = frozenset(lacking[-count:] if count else ())
 
@@ -167,7 +173,6 @@ class WayBackKeeper:
 
         self._make_folder()
         kept = keep_step(
-            self._workspace,
             path_of(self._folder, name := secrets.token_hex(8)),
             self._largest,
             transaction,

@@ -97,14 +97,6 @@ def schema_of(cursor: sqlite3.Cursor, ignored: Collection[str]) -> Schema:
     return schema
 
 
-def kind_of(cursor: sqlite3.Cursor, table: str) -> str | None:
-    """Return ``table``, ``virtual``, ``shadow`` or ``view``; ``None`` where there is none."""
-    row = cursor.execute(
-        "SELECT type FROM pragma_table_list(?) WHERE schema = 'main'", (table,)
-    ).fetchone()
-    return row[0] if row else None
-
-
 def structure_of(cursor: sqlite3.Cursor, table: str) -> Structure:
     """Return how the rows of a table are told apart and held.
 

@@ -29,14 +29,15 @@ def run_doctor(invocation: Invocation) -> int:
     """Look whether all is well, and say what to do."""
     from ...errors import MigrateError
     from ...operations.doctor import examine
+    from ...platform import system
     from ...render.doctor import doctor_json, doctor_text
 
     checks = examine(invocation.workspace, invocation.environment)
     ok = all(check.problem is None for check in checks)
     output = invocation.output
     output.result(
-        lambda style: doctor_text(checks, str, style),
-        lambda: doctor_json(checks, str, output.option),
+        lambda style: doctor_text(checks, system.slashed, style),
+        lambda: doctor_json(checks, system.slashed, output.option),
         ok,
     )
     return 0 if ok else MigrateError.exit_code

@@ -72,7 +72,7 @@ def _show_status(invocation: Invocation, workspace: Workspace) -> int:
 
 def _show_check(invocation: Invocation, workspace: Workspace) -> int:
     from ...plan import UNAPPLIED, State, ahead
-    from ...render import status
+    from ...render.check import check_json, check_text
     from ...survey import survey
 
     seen = survey(workspace)
@@ -84,7 +84,7 @@ def _show_check(invocation: Invocation, workspace: Workspace) -> int:
         or seen.refused
     )
     invocation.output.result(
-        lambda style: status.check_text(seen), lambda: status.check_json(seen), not is_unsound
+        lambda style: check_text(seen), lambda: check_json(seen), not is_unsound
     )
     if is_unsound:
         return MigrateError.exit_code

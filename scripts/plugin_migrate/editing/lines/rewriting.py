@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -11,6 +12,7 @@ from io import FileIO
 
 from ...errors import Conflict
 from ...platform import system
+from ...platform.moving import replace
 
 _PIECE = 1 << 18
 
@@ -99,12 +101,11 @@ class Rewriting:
         """Put the new content in the file's place, with the file's mode.
 
         Raises:
-            Conflict: somebody else has changed the file meanwhile.
+            Conflict: somebody else has changed the file meanwhile, or on Windows has it open.
         """
         self._flushed().close()
-        now = os.stat(self._path)
-        signature = system.signature_of(self._before)
-        if not os.path.samestat(now, self._before) or system.signature_of(now) != signature:
+        now = _status(self._path)
+        if _identity(now) != _identity(self._before):
             raise Conflict(
                 f"{self._shown} was changed while it was being edited",
                 hint="Make all changes of one file in one edit of it.",
@@ -112,7 +113,17 @@ class Rewriting:
             )
         os.chmod(self._name, stat.S_IMODE(now.st_mode))
         self._old.close()  # Windows replaces no file that is open
-        os.replace(self._name, self._path)
+        try:
+            replace(self._name, self._path)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            raise Conflict(
+                f"{self._shown} is still open, and so cannot be replaced by what was edited",
+                hint="Make all changes of one file in one edit of it, and close it before that"
+                " ends.",
+                file=self._shown,
+            ) from error
         self._copy = None
 
     def discard(self) -> None:
@@ -122,6 +133,19 @@ class Rewriting:
             with suppress(FileNotFoundError):
                 os.unlink(self._name)
             self._copy = None
+
+
+def _status(path: str) -> os.stat_result:
+    # Of an open file, like the one it is compared with: of a path Wine tells another time.
+    descriptor = system.open_to_read(path)
+    try:
+        return os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _write(file: FileIO, content: bytes | memoryview) -> None:

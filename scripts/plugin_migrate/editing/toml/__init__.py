@@ -8,7 +8,6 @@ because it moves comments, puts new keys below the comment of the next table, an
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
 
 from ..files import edit_file
@@ -36,5 +35,4 @@ def edit(path: Path, shown: str | None = None) -> AbstractContextManager[Editabl
         TypeError: the author put something into it that TOML cannot hold, such as None.
         ValueError: the same about half of a surrogate pair.
     """
-    name = shown or str(path)
-    return edit_file(path, partial(load, file=name), partial(apply, file=name), name)
+    return edit_file(path, load, apply, shown)

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import StateUnreadable
+from ..damage import BY_HAND, line_of
 from ..pairing import pair
 from ..splice import splice
 from ..tree import fingerprint, kind_of
 from .document import Definition, Document, Path, load, read
 from .style import Toml
 
-_BY_HAND = "Edit this file as text instead, for example with `Path.read_text` and `str.replace`."
 _BLANK_LINE_ABOVE = re.compile(r"(?:^|(?<=\n))[ \t]*\r?\n\Z")
 _BLANK_LINE = re.compile(r"[ \t]*\r?\n")
 _COMMENT_LINE = re.compile(r"[ \t]*#")
@@ -65,7 +65,7 @@ def _reads_as(text: str, wanted: object) -> bool:
 
 def _refusal(file: str, text: str, at: int) -> StateUnreadable:
     message = f"{file} cannot be changed safely"
-    return StateUnreadable(message, hint=_BY_HAND, file=file, line=text.count("\n", 0, at) + 1)
+    return StateUnreadable(message, hint=BY_HAND, file=file, line=line_of(text, at))
 
 
 def _unordered(value: Any) -> object:

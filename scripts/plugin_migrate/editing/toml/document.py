@@ -17,7 +17,7 @@ from tomlkit.parser import Parser
 
 from ...errors import StateUnreadable
 from .. import damage
-from ..tree import Child, EditableDict, TreeNode
+from ..tree import Child, EditableDict, TreeNode, match_end
 
 Path = tuple[str | int, ...]
 
@@ -210,10 +210,10 @@ class _PlacedParser(Parser):
         return item
 
     def _parse_key_value(self, parse_comment: bool = False) -> tuple[Key, Item]:
-        start = _end(_BLANKS, self._text, self._idx)
+        start = match_end(_BLANKS, self._text, self._idx)
         pair = super()._parse_key_value(parse_comment)
         words = self._keys[start]
-        node = self._nodes[_end(_EQUALS, self._text, words[-1].end)]
+        node = self._nodes[match_end(_EQUALS, self._text, words[-1].end)]
         if self._inside is None:
             self.found.append((start, words, node))
         else:
@@ -267,8 +267,3 @@ def _without_places(value: Any, start: int, end: int) -> TreeNode:
         )
         return TreeNode("list", start, end, children=items, whole=True)
     return TreeNode("scalar", start, end, value)
-
-
-def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
-    match = pattern.match(text, at)
-    return at if match is None else match.end()

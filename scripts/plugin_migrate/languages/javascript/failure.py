@@ -118,7 +118,8 @@ def _syntax_error(
 
 
 def _advice(failed: dict[str, object], message: str) -> str | None:
-    if "/types." in message and re.search("Cannot find module|does not provide", message):
+    is_missing = re.search("Cannot find module|does not provide", message)
+    if is_missing and re.search(r"[\\/]types\.", message):
         return "Import types with `import type`, which is removed before the file runs."
     if failed["code"] == "ERR_MODULE_NOT_FOUND" and "Cannot find module" in message:
         return "Write a helper's whole name, such as './_shared.ts'."

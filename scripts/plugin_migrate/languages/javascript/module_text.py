@@ -341,7 +341,7 @@ class _ModuleReader:
     def _declared(self) -> Iterator[tuple[str, int]]:
         """Yield the names declared at the top level and where their values begin."""
         for index in self._top():
-            if self._tokens[index].is_word(*_DECLARE) and self._is_kind(index + 1, "word"):
+            if self._tokens[index].is_word(*_DECLARE) and self._is_some_word(index + 1):
                 start = self._behind_equals(index + 2)
                 if start is not None:
                     yield self._tokens[index + 1].text, start
@@ -384,19 +384,19 @@ class _ModuleReader:
         """Yield the value after ``module.exports = ...`` or ``exports.migration = ...``."""
         after = index + 3
         exported = None if self._is_word(index, "module") else self._tokens[index + 2].text
-        if exported is None and self._is_sign(after, ".") and self._is_kind(after + 1, "word"):
+        if exported is None and self._is_sign(after, ".") and self._is_some_word(after + 1):
             exported = self._tokens[after + 1].text
             after += 2
         if self._is_sign(after, "=") and (exported or "default") == name:
             start = self._followed(after + 1)
-            inner = self._member_of(start, "migration") if exported is None else None
+            inner = self._inner_migration(start) if exported is None else None
             yield start if inner is None else inner
 
-    def _member_of(self, start: int, name: str) -> int | None:
-        """Return where ``name`` begins in ``module.exports = { name: ... }``."""
+    def _inner_migration(self, start: int) -> int | None:
+        """Return where the value begins in ``module.exports = { migration: ... }``."""
         if not self._is_sign(start, "{"):
             return None
-        member = self._object(start).members.get(name)
+        member = self._object(start).members.get("migration")
         return None if member is None else self._followed(member.start)
 
     def _single_exports(self) -> Iterator[tuple[str, Member]]:
@@ -412,9 +412,9 @@ class _ModuleReader:
                 at += 1
             if self._is_word(at, "function"):
                 at += 1 + self._is_sign(at + 1, "*")
-                if self._is_kind(at, "word"):
+                if self._is_some_word(at):
                     yield tokens[at].text, self._function(at)
-            elif self._is_word(at, *_DECLARE) and self._is_kind(at + 1, "word"):
+            elif self._is_word(at, *_DECLARE) and self._is_some_word(at + 1):
                 start = self._behind_equals(at + 2)
                 if start is not None:
                     yield tokens[at + 1].text, self._member(start)
@@ -448,7 +448,7 @@ class _ModuleReader:
 
     def _followed(self, index: int) -> int:
         """Return where the value at ``index`` begins; a declared name leads to its own."""
-        if self._is_kind(index, "word"):
+        if self._is_some_word(index):
             following = index + 1
             is_alone = following >= len(self._tokens) or not (
                 self._is_sign(following, ".") or self._is_sign(following, "(")
@@ -462,13 +462,11 @@ class _ModuleReader:
     def _object(self, start: int) -> _Found:
         """Return the entries of the object at ``start``, also inside ``define({...})``."""
         index = start
-        while (
-            self._is_kind(index, "word") or self._is_sign(index, "(") or self._is_sign(index, ".")
-        ):
+        while self._is_some_word(index) or self._is_sign(index, "(") or self._is_sign(index, "."):
             index += 1
         if not self._is_sign(index, "{"):
             return _Found(is_partial=True)
-        found = _Found(is_partial=index != start and self._is_kind(start, "word"))
+        found = _Found(is_partial=index != start and self._is_some_word(start))
         end = end_of(self._tokens, index)
         for first, last in self._parts(index + 1, end):
             entry = self._entry(first, last)
@@ -604,8 +602,8 @@ class _ModuleReader:
                     return None
         return None
 
-    def _is_kind(self, index: int, kind: str) -> bool:
-        return index < len(self._tokens) and self._tokens[index].kind == kind
+    def _is_some_word(self, index: int) -> bool:
+        return index < len(self._tokens) and self._tokens[index].kind == "word"
 
     def _is_word(self, index: int, *texts: str) -> bool:
         return index < len(self._tokens) and self._tokens[index].is_word(*texts)
