@@ -120,7 +120,7 @@ def read_folder(folder: str, known: Mapping[Version, str]) -> Folder:
         return Folder([])
     except OSError as error:
         raise StateUnreadable(
-            f"The migrations folder cannot be read: {error.strerror}",
+            f"The migrations folder cannot be read: {system.reason_of(error)}",
             file=folder,
             hint="Make it a folder that you may read, or name another with --migrations.",
         ) from None
@@ -245,12 +245,12 @@ def read_source(path: str) -> bytes:
         if error.errno == errno.EFBIG:
             raise BrokenMigration(
                 f"A migration in this language may have at most {size_of(largest)}:"
-                f" {error.strerror}",
+                f" {system.reason_of(error)}",
                 file=path,
                 hint="Put data that it needs into a file beside it, or into SQL.",
             ) from None
         raise StateUnreadable(
-            f"The migration cannot be read: {error.strerror}",
+            f"The migration cannot be read: {system.reason_of(error)}",
             file=path,
             hint="Make the file readable, or remove it from the folder.",
         ) from None

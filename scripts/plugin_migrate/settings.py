@@ -79,7 +79,7 @@ def read_settings(path: str, known: frozenset[str]) -> Config:
         return Config()
     except OSError as error:
         raise BadConfig(
-            f"The settings cannot be read: {error.strerror}",
+            f"The settings cannot be read: {system.reason_of(error)}",
             file=path,
             hint="They are one small plain file, which holds settings only.",
         ) from None

@@ -138,7 +138,7 @@ def ways_back_in(database: Path) -> set[str]:
         return set()
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "copy.db")
-        for suffix in ("", "-wal"):
+        for suffix in ("", "-wal", "-journal"):  # which a kill may have left
             if os.path.exists(f"{database}{suffix}"):
                 shutil.copyfile(f"{database}{suffix}", f"{copy}{suffix}")
         with closing(sqlite3.connect(copy)) as connection:

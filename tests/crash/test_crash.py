@@ -15,7 +15,7 @@ from crash import edits
 
 _SLICES = 8
 # Every how many-th slice is tried.
-_EVERY = int(os.environ.get("PLUGIN_MIGRATE_EVERY_POINT", "3"))
+_EVERY = int(os.environ.get("PLUGIN_MIGRATE_EVERY_POINT", "4"))
 # Both commands, both kinds of journal; the other two combinations are tried at some points only.
 _MAIN = [("upgrade", "delete"), ("downgrade", "wal")]
 _OTHER = [("upgrade", "wal"), ("downgrade", "delete")]

@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -143,6 +144,17 @@ def test_a_project_that_git_bash_names_is_found(project: Project) -> None:
     assert locate(project=named, environment={}).claude == str(project.claude)
     found = nearest_project({"CLAUDE_PROJECT_DIR": named})
     assert os.path.normcase(found) == os.path.normcase(str(project.root))
+
+
+@on_windows
+def test_what_is_wrong_is_said_in_the_words_of_other_systems(folder: Path) -> None:
+    with pytest.raises(OSError, match="WinError") as caught:
+        os.listdir(folder / "nowhere")
+    assert system.reason_of(caught.value) == "No such file or directory"
+
+    with open(folder / "held", "w"), pytest.raises(OSError, match="WinError") as caught:
+        os.unlink(folder / "held")
+    assert system.reason_of(caught.value) == "another program has it open"
 
 
 @on_windows

@@ -46,7 +46,7 @@ def main(
         return 0
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        print(f"✗ Error: The output cannot be written: {error.strerror}", file=sys.stderr)
+        print(f"✗ Error: The output cannot be written: {system.reason_of(error)}", file=sys.stderr)
         return 1
 
 

@@ -233,7 +233,7 @@ def _refuse_lost_attributes(workspace: Workspace, changes: Collection[PathChange
             except OSError as error:
                 raise StateUnreadable(
                     "The migration changes a file whose access list or extended attributes this"
-                    f" user cannot give to its new version ({error.strerror})",
+                    f" user cannot give to its new version ({system.reason_of(error)})",
                     file=path,
                     hint="Run it as the user who may, or remove them. Nothing was changed.",
                 ) from None

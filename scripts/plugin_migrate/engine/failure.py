@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import suppress
 
 from ..errors import MigrateError, StateUnreadable, StepFailed
+from ..platform import system
 from ..sandbox.signals import Signals, Stop
 from ..storage import sqlite
 from ..storage.translation import file_of
@@ -43,7 +44,7 @@ def failure_of(
 def not_carried_out(error: OSError) -> StateUnreadable:
     """Return the error for a step that the system did not let happen."""
     return StateUnreadable(
-        f"The step could not be carried out: {error.strerror or error}",
+        f"The step could not be carried out: {system.reason_of(error)}",
         file=file_of(error),
         hint="Check permissions and free space, then run the command again.",
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ..errors import Call, MigrateError, NeedsRepair, Unpublished
 from ..ledger.read import Publish, read_ledger
+from ..platform import system
 from ..platform.moving import discard
 from ..storage import sqlite
 from ..storage.translation import way_out
@@ -183,7 +184,7 @@ def _obstructed(
     inside = workspace.path_of(path)
     version = manifest.version if manifest else row and row.version
     return Unsettled(
-        f"Migration {version} {what}: {error.strerror or error}",
+        f"Migration {version} {what}: {system.reason_of(error)}",
         version,
         (inside,) if inside is not None else (),
         log,
@@ -215,7 +216,7 @@ def _settle_row(workspace: Workspace, done_by: str, row: Publish) -> Unsettled |
             finish(workspace, done_by, None, row)
             return None
     except OSError as error:
-        why = f"Migration {row.version} cannot be finished: {error.strerror or error}"
+        why = f"Migration {row.version} cannot be finished: {system.reason_of(error)}"
         return Unsettled(why, row.version, (), None, row, None, way_out(error, error.filename))
     except (ValueError, MigrateError) as error:
         why = f"The record of migration {row.version}'s files is damaged: {error}"
@@ -261,7 +262,7 @@ def publish_committed(
     except OSError as error:
         raise Unpublished(
             "The step is committed, but its files are not all in place yet:"
-            f" {error.strerror or error}",
+            f" {system.reason_of(error)}",
             file=error.filename,
             hint=f"{_remedy(error)}; the next command finishes it.",
         ) from error

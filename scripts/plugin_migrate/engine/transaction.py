@@ -21,6 +21,7 @@ from ..errors import (
 from ..languages.foreign_key_mode import ForeignKeyMode
 from ..ledger.schema import ensure_ledger, ledger_tables
 from ..ledger.write import LedgerWriter
+from ..platform import system
 from ..platform.moving import remove
 from ..sandbox.authorizer import RESERVED_SAVEPOINT, Authorizer, StepConnection
 from ..sandbox.signals import Signals
@@ -318,7 +319,7 @@ def make_ledger(workspace: Workspace) -> None:
         make_folder(os.path.dirname(path))
     except OSError as error:
         raise StateUnreadable(
-            f"The database cannot be created: {error.strerror}",
+            f"The database cannot be created: {system.reason_of(error)}",
             file=path,
             hint="Check the folder's permissions, and that the disk is writable and not full.",
         ) from None

@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 
 from ..errors import StateUnreadable
 from ..git.command import NoAnswer, Repository
-from ..platform.moving import discard
+from ..platform.moving import discard, remove
 from ..sandbox.staging import Staging
 from ..storage import durable, sqlite
 from ..storage.live_database import LiveDatabase, copy_live, digest_of_closed
@@ -103,7 +103,7 @@ class Shadow:
         ours = self.ours(files)
         for path in files:
             if path not in ours:
-                os.unlink(os.path.join(self._claude, path))
+                remove(os.path.join(self._claude, path))
         _remove_empty(self._claude)
         if write is not None:
             write(self._claude)
@@ -118,10 +118,10 @@ class Shadow:
 
     def _remove_ours(self) -> None:
         for path in self.ours(_files(self._claude)):
-            os.unlink(os.path.join(self._claude, path))
+            remove(os.path.join(self._claude, path))
         for suffix in ("", *SIDE_SUFFIXES):
             if os.path.lexists(self.workspace.database + suffix):
-                os.unlink(self.workspace.database + suffix)
+                remove(self.workspace.database + suffix)
 
     def _new(self, path: str) -> str:
         """Return where to make the copy of a database."""

@@ -17,6 +17,7 @@ from ..engine.redo_log import DatabaseEntry, LogWriter, Manifest
 from ..errors import Conflict, StateUnreadable
 from ..ledger.write import LedgerWriter
 from ..plan import KnownRecord
+from ..platform import system
 from ..platform.moving import discard
 from ..storage import sqlite
 from ..storage.live_database import LiveDatabase, copy_live, digest_of_closed, pad_to_two_pages
@@ -64,7 +65,7 @@ def publish(
             _back_up(backup, log[1])
     except OSError as error:
         raise StateUnreadable(
-            f"The database half cannot be written: {error.strerror}",
+            f"The database half cannot be written: {system.reason_of(error)}",
             file=error.filename,
             hint="Free some space or correct the permissions, then run the command again.",
         ) from error

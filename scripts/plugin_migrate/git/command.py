@@ -11,6 +11,7 @@ import os
 import subprocess
 from collections.abc import Iterable
 
+from ..platform import system
 from ..platform.programs import find_programs
 
 TYPE_CHECKING = False
@@ -127,7 +128,7 @@ def _run(
     except subprocess.TimeoutExpired:
         raise NoAnswer(f"git did not answer within {_PATIENCE:.0f} s") from None
     except OSError as error:
-        raise NoAnswer(error.strerror or str(error)) from None
+        raise NoAnswer(system.reason_of(error)) from None
     if done.returncode not in codes:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise NoAnswer(lines[0] if lines else f"git ended with exit code {done.returncode}")

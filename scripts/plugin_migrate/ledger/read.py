@@ -10,6 +10,7 @@ from ..errors import Call, InvalidVersion, LedgerLost, NotALedger, Place, StateU
 from ..migration import checksum_of
 from ..plain_file import parse_json, read_plain
 from ..plan import Applied, KnownRecord
+from ..platform import system
 from ..storage import sqlite
 from ..values import NamedTuple
 from ..version import Version
@@ -218,7 +219,7 @@ def standing_records(workspace: Workspace, ledger: Ledger) -> dict[str, str | No
         return {}
     except OSError as error:
         raise StateUnreadable(
-            f"The records of applied migrations cannot be read: {error.strerror}",
+            f"The records of applied migrations cannot be read: {system.reason_of(error)}",
             file=error.filename or workspace.records,
             hint="They are small plain files in a folder that you may read; git has them as they"
             " were.",

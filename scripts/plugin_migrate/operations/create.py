@@ -13,6 +13,7 @@ from string import Template
 from ..errors import Call, InvalidName, StateUnreadable, TakeoverRefused, UsageError, VersionExists
 from ..migration import RefusedFile, title_of
 from ..plan import Entry
+from ..platform import system
 from ..storage.durable import make_folder, start_sync, sync_file, sync_folder
 from ..survey import Survey
 from ..version import Version, is_prerelease
@@ -383,7 +384,7 @@ def _told_of(path: str) -> Iterator[None]:
         raise VersionExists("The file exists already", file=path) from None
     except OSError as error:
         raise StateUnreadable(
-            f"The file cannot be written: {error.strerror}",
+            f"The file cannot be written: {system.reason_of(error)}",
             file=path,
             hint="Check the folder's permissions, and that the disk is writable and not full.",
         ) from None

@@ -10,6 +10,7 @@ from string import Template
 
 from ..errors import StateUnreadable, UsageError
 from ..migration import load, title_of
+from ..platform import system
 from ..sources.installed import OPT_IN
 from ..workspace import is_source_name
 from .create import template_path, write_new
@@ -78,7 +79,7 @@ def _read_manifest(root: str) -> dict[str, object] | None:
         return None
     except OSError as error:
         raise StateUnreadable(
-            f"The plugin's manifest cannot be read: {error.strerror}", file=path
+            f"The plugin's manifest cannot be read: {system.reason_of(error)}", file=path
         ) from None
     except (ValueError, RecursionError):
         manifest = None

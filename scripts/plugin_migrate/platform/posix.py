@@ -72,6 +72,11 @@ def mirror(source: str, target: str) -> None:
     os.symlink(source, target)
 
 
+def reason_of(error: OSError) -> str:
+    """Return what the system says is wrong, in C's words, which are those of every system."""
+    return error.strerror or str(error)
+
+
 def is_link(entry: os.DirEntry[str]) -> bool:
     """Return whether what a listing holds only leads to something."""
     return entry.is_symlink()

@@ -139,6 +139,15 @@ def mirror(source: str, target: str) -> None:
             shutil.copyfile(source, target)
 
 
+def reason_of(error: OSError) -> str:
+    """See :mod:`.posix`; Windows has words of its own, in the user's language."""
+    if error.winerror in (_SHARING_VIOLATION, _LOCK_VIOLATION):
+        return "another program has it open"
+    if error.winerror is not None and error.errno is not None:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
+
+
 def is_link(entry: os.DirEntry[str]) -> bool:
     """See :mod:`.posix`; a junction is for Python a folder like any other."""
     if entry.is_symlink():

@@ -12,6 +12,7 @@ import re
 
 from ..errors import InvalidVersion
 from ..plain_file import read_json
+from ..platform import system
 from ..values import NamedTuple
 from ..version import Version
 from ..workspace import Workspace
@@ -153,7 +154,7 @@ def read_shelf(workspace: Workspace) -> Shelf:
 
 def _why_unusable(error: OSError | ValueError, folder: str) -> str:
     if isinstance(error, PermissionError):
-        return f"{error.strerror}. {permission_hint(folder)}"
+        return f"{system.reason_of(error)}. {permission_hint(folder)}"
     return getattr(error, "strerror", None) or str(error)
 
 

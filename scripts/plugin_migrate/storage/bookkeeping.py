@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from ..errors import StateUnreadable
+from ..platform import system
 from ..workspace import Workspace
 from .state_tree import Found, WalkedFolder, entries, walk
 
@@ -47,7 +48,7 @@ def unwritable(path: str, error: OSError) -> StateUnreadable:
     from .translation import way_out
 
     return StateUnreadable(
-        f"The state cannot be written: {error.strerror}",
+        f"The state cannot be written: {system.reason_of(error)}",
         file=path,
         hint=way_out(error, path),
     )

@@ -54,7 +54,7 @@ def explaining(
     try:
         yield
     except OSError as error:
-        why = error.strerror or error
+        why = system.reason_of(error)
         raise StateUnreadable(f"{what}: {why}", file=file_of(error), hint=hint) from error
 
 
@@ -89,7 +89,7 @@ def of_system(error: OSError) -> StateUnreadable:
     """Return the error for a call that the system refused."""
     file = file_of(error)
     return StateUnreadable(
-        f"The state cannot be read or written: {error.strerror or error}",
+        f"The state cannot be read or written: {system.reason_of(error)}",
         file=file,
         hint=way_out(error, file),
     )

@@ -17,6 +17,7 @@ from ..languages import sql_text
 from ..languages.sql_text import Section
 from ..migration import decode_source
 from ..plain_file import read_plain, size_of
+from ..platform import system
 from ..values import NamedTuple
 from .goose_text import ended, goose_sections
 from .record import quotable
@@ -164,7 +165,7 @@ def _names_in(folder: str) -> list[str]:
             entries = [entry for entry in listing if not entry.name.startswith(".")]
     except OSError as error:
         raise TakeoverRefused(
-            f"The folder cannot be read: {error.strerror}",
+            f"The folder cannot be read: {system.reason_of(error)}",
             file=folder,
             hint="Name the folder that holds the migrations.",
         ) from None
@@ -210,7 +211,7 @@ def _content(path: str, most: int) -> bytes:
         return read_plain(path, max(most, 0))
     except OSError as error:
         raise TakeoverRefused(
-            f"The file cannot be read: {error.strerror}",
+            f"The file cannot be read: {system.reason_of(error)}",
             file=path,
             hint=f"All files together may have {size_of(_MOST_BYTES)}.",
         ) from None

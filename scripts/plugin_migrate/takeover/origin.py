@@ -10,6 +10,7 @@ import os
 import stat
 
 from ..errors import TakeoverRefused, UsageError
+from ..platform import system
 from ..storage.nodes import is_path_text
 from ..values import NamedTuple
 from ..workspace import Workspace, is_inside
@@ -144,7 +145,7 @@ def refuse_link(reached: str, whole: str) -> None:
         status = os.lstat(reached)
     except OSError as error:
         raise TakeoverRefused(
-            f"There is nothing to take over from: {error.strerror}",
+            f"There is nothing to take over from: {system.reason_of(error)}",
             file=whole,
             hint="Check the path: it is relative to the project.",
         ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..errors import TakeoverRefused
 from ..plain_file import read_json
+from ..platform import system
 from .record import LONGEST_TEXT, MOST_RECORDS, Recorded, plain_record
 
 TYPE_CHECKING = False
@@ -27,7 +28,7 @@ def read_state(path: str, key: str | None) -> Recorded:
     try:
         document = read_json(path, _LARGEST)
     except OSError as error:
-        raise _refused(path, f"The file cannot be read: {error.strerror}") from None
+        raise _refused(path, f"The file cannot be read: {system.reason_of(error)}") from None
     except ValueError as error:  # also UnicodeDecodeError, and numbers of thousands of digits
         raise _refused(path, f"The file is not JSON: {str(error)[:200]}") from None
     value = document

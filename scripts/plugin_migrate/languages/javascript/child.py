@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...errors import StateUnreadable
+from ...platform import system
 from ...platform.children import Child
 from .runtime import Runtime
 
@@ -46,7 +47,7 @@ class ChildProcess:
             self._child = Child((*runtime.command, _RUNNER), _print)
         except OSError as error:
             raise StateUnreadable(
-                f"{runtime.name} cannot be started: {error.strerror}",
+                f"{runtime.name} cannot be started: {system.reason_of(error)}",
                 hint="Check the machine's memory and its limit of processes.",
             ) from error
 
