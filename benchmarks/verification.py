@@ -52,11 +52,12 @@ def main() -> None:
     parser.add_argument("--applied", type=int, default=1000)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--folder", help="where the states and the copies are: a disk, no tmpfs")
+    parser.add_argument(
+        "--folder", type=Path, help="where the states and the copies are: a disk, no tmpfs"
+    )
     parser.add_argument("--markdown", type=Path, help="put the table between this file's marks")
     options = parser.parse_args()
-    tempfile.tempdir = options.folder
-    with tempfile.TemporaryDirectory(prefix="plugin-migrate-verify-") as made:
+    with tempfile.TemporaryDirectory(prefix="plugin-migrate-verify-", dir=options.folder) as made:
         folder = Path(made)
         cases = _cases(folder, options)
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-SECONDS_TO_COME = 60
+_SECONDS_TO_COME = 60  # Wine starts few processes a second
 
 _HOLD = """
 import os, socket
 if not os.path.exists({is_open!r}):
-    with socket.create_connection(("127.0.0.1", {port})) as gate:
+    with socket.create_connection({address!r}, {seconds}) as gate:
+        gate.sendall(b".")
         gate.recv(1)
 """
 
@@ -25,19 +26,25 @@ class Gate:
     def __init__(self, folder: Path) -> None:
         self._is_open = folder / "gate-is-open"
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self._listener.settimeout(SECONDS_TO_COME)
+        self._listener.settimeout(_SECONDS_TO_COME)
         self._waiting: list[socket.socket] = []
 
     @property
     def code(self) -> str:
         """Python code that waits here."""
-        return _HOLD.format(is_open=str(self._is_open), port=self._listener.getsockname()[1])
+        return _HOLD.format(
+            is_open=str(self._is_open),
+            address=self._listener.getsockname(),
+            seconds=_SECONDS_TO_COME,
+        )
 
     def wait_for(self, count: int = 1) -> None:
         """Return when ``count`` more processes wait here."""
         for _ in range(count):
             process, _ = self._listener.accept()
             self._waiting.append(process)
+            process.settimeout(_SECONDS_TO_COME)
+            assert process.recv(1) == b"."
 
     def open(self) -> None:
         """Let all go on that wait here."""

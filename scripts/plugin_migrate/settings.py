@@ -229,8 +229,9 @@ def _problem_with(path: str, scope: _Scope) -> str | None:
 
     if any(map(opens_git, (first, *others))):
         return "and migrations never change what git keeps there"
-    if system.unusable_part(path) is not None:
-        return f"and nothing here can be called {system.unusable_part(path)!r}"
+    part = system.unusable_part(path)
+    if part is not None:
+        return f"and nothing here can be called {part!r}"
     return scope.refused(first)
 
 

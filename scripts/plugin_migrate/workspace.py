@@ -160,15 +160,14 @@ class Workspace(NamedTuple):
 
     def shown(self, path: str) -> str:
         """Return ``path`` as the user knows it: relative to the project where it lies inside."""
+        known = [(self.claude, ".claude"), (self.project, "")]
         if self.is_users:
-            home = os.path.expanduser("~")
-            below = os.path.normpath(os.path.join("~", os.path.relpath(path, home)))
-            return system.slashed(below if is_inside(path, home) else path)
-        if is_inside(path, self.claude):
-            below = os.path.normpath(os.path.join(".claude", os.path.relpath(path, self.claude)))
-            return system.slashed(below)
-        inside = is_inside(path, self.project)
-        return path_from(path, self.project) if inside else system.slashed(path)
+            known = [(os.path.expanduser("~"), "~")]
+        for folder, name in known:
+            if is_inside(path, folder):
+                below = os.path.join(name, os.path.relpath(path, folder))
+                return system.slashed(os.path.normpath(below))
+        return system.slashed(path)
 
 
 def users_workspace(folder: str) -> Workspace:

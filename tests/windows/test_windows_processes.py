@@ -1,34 +1,27 @@
-"""Several processes on one project, with what every system has: sockets, and files that are open.
+"""Several processes on one project, where Windows differs: who holds a file, a lock or a name.
 
-`tests/engine/test_concurrency.py` says the same of crowds, by the named pipes of POSIX.
+`tests/engine/test_concurrency.py` says more of crowds, and takes too long for every run under Wine.
 """
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
+from gate import Gate
 from plugin_migrate.survey import survey
 from project import Project, ended
 
-PATIENCE = 60  # seconds, for a process that should have come; Wine starts few of them a second
 VERSIONS = ["1.0.0", "1.1.0", "1.2.0"]
 SETTINGS = '{{\n  "version": "{}"\n}}\n'
 
-# Says that it has come, and waits until it may go on.
-WAIT = """
-import socket
-with socket.create_connection({address!r}, {patience}) as gate:
-    gate.sendall(b".")
-    gate.recv(1)
-"""
-# The same where a step's own files are about to be published.
+# Waits where a step's own files are about to be published.
 WAIT_IN_A_STEP = """
 import sys
 def hook(event, arguments, seen=[]):
@@ -39,44 +32,10 @@ sys.addaudithook(hook)
 """
 
 
-class Gate:
-    """A place where processes say that they have come, and wait until they may go on."""
-
-    def __init__(self) -> None:
-        self._server = socket.create_server(("127.0.0.1", 0), backlog=16)
-        self._server.settimeout(PATIENCE)
-        self._waiting: list[socket.socket] = []
-        self.code = WAIT.format(address=self._server.getsockname(), patience=PATIENCE)
-
-    @property
-    def code_in_a_step(self) -> str:
-        """Python code that waits here in the middle of publishing a step."""
-        return WAIT_IN_A_STEP.format(wait=self.code.replace("\n", "\n        "))
-
-    def wait_for(self, count: int) -> None:
-        """Return when ``count`` processes wait here."""
-        for _ in range(count):
-            connection, _ = self._server.accept()
-            self._waiting.append(connection)
-            connection.settimeout(PATIENCE)
-            assert connection.recv(1) == b"."
-
-    def open(self) -> None:
-        """Let those who wait here go on."""
-        for connection in self._waiting:
-            connection.close()
-        self._waiting = []
-
-    def close(self) -> None:
-        self.open()
-        self._server.close()
-
-
 @pytest.fixture
-def gate() -> Iterator[Gate]:
-    gate = Gate()
-    yield gate
-    gate.close()
+def gate(folder: Path) -> Iterator[Gate]:
+    with closing(Gate(folder)) as gate:
+        yield gate
 
 
 @pytest.fixture
@@ -107,9 +66,10 @@ def expect_each_once(project: Project) -> None:
 @contextmanager
 def publishing(project: Project, gate: Gate) -> Iterator[subprocess.Popen[str]]:
     """An upgrade that waits at the gate while it publishes its first step."""
-    with project.child("upgrade", before=gate.code_in_a_step) as process:
+    wait = gate.code.replace("\n", "\n        ")
+    with project.child("upgrade", before=WAIT_IN_A_STEP.format(wait=wait)) as process:
         try:
-            gate.wait_for(1)
+            gate.wait_for()
             yield process
         finally:
             process.kill()
@@ -174,7 +134,7 @@ def test_a_file_and_the_ledger_are_never_seen_half_done_meanwhile(
                 texts.add(file.read())
 
     with counted.child("upgrade", before=gate.code) as process, ThreadPoolExecutor() as pool:
-        gate.wait_for(1)
+        gate.wait_for()
         looking = pool.submit(look)
         gate.open()
         try:

@@ -39,11 +39,7 @@ def edit_file(
     if changed == text:
         return
     if _read(path, name) != text:
-        raise Conflict(
-            f"{name} was changed while it was being edited",
-            hint="Make all changes of one file in one edit of it.",
-            file=name,
-        )
+        raise changed_meanwhile(name)
     # Bytes that are no UTF-8 were read as lone surrogates and become bytes again here.
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         file.write(changed)
@@ -55,6 +51,15 @@ def _read(path: Path, shown: str) -> str:
             return file.read()
     except FileNotFoundError:
         raise missing(shown) from None
+
+
+def changed_meanwhile(shown: str) -> Conflict:
+    """Return the error for a file that is not as it was when its edit began."""
+    return Conflict(
+        f"{shown} was changed while it was being edited",
+        hint="Make all changes of one file in one edit of it.",
+        file=shown,
+    )
 
 
 def missing(shown: str) -> FileNotFoundError:

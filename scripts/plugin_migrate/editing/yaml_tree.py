@@ -91,9 +91,12 @@ class _Alias(yaml.Node):
 
 def _stand_ins(text: str) -> dict[int, str]:
     """Return what stands in for letters of a text: nothing that it holds, or spells in hex."""
+    letters = [letter for letter in _LETTERS if letter in text]
+    if not letters:  # as nearly always
+        return {}
     spelled = text.lower()
     free = (chr(n) for n in _PRIVATE if chr(n) not in text and f"{n:x}" not in spelled)
-    return {ord(letter): next(free) for letter in _LETTERS if letter in text}
+    return {ord(letter): next(free) for letter in letters}
 
 
 class _Loader(Reader, Scanner, Parser, Composer, _CoreSchema):

@@ -166,7 +166,7 @@ class Log:
             return Manifest.from_json(read_plain(path, _LARGEST_MANIFEST).decode())
         except (OSError, ValueError) as error:
             raise NeedsRepair(
-                f"A redo log is damaged: {getattr(error, 'strerror', None) or error}",
+                f"A redo log is damaged: {system.reason_of(error)}",
                 file=path,
                 hint=(
                     "Some files of the step it belongs to may not have arrived. Compare them with",

@@ -18,6 +18,7 @@ from ..git.history import contents
 from ..migration import Migration, checksum_of
 from ..plain_file import parse_json, read_plain
 from ..plan import KnownRecord
+from ..platform import system
 from ..storage.durable import make_folder
 from ..storage.nodes import Node, PathChange, below_claude, observe
 from ..values import NamedTuple
@@ -112,7 +113,7 @@ def read_text(workspace: Workspace, name: str) -> str:
         from_text(text)
     except (OSError, ValueError, InvalidVersion) as error:
         raise StateUnreadable(
-            f"A migration's record cannot be read: {getattr(error, 'strerror', None) or error}",
+            f"A migration's record cannot be read: {system.reason_of(error)}",
             file=path,
             hint=(_UNMERGED, Place(path)),
         ) from None

@@ -72,9 +72,9 @@ def mirror(source: str, target: str) -> None:
     os.symlink(source, target)
 
 
-def reason_of(error: OSError) -> str:
-    """Return what the system says is wrong, in C's words, which are those of every system."""
-    return error.strerror or str(error)
+def reason_of(error: Exception) -> str:
+    """Return what is wrong; what the system refused, in C's words, which every system shares."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 def is_link(entry: os.DirEntry[str]) -> bool:

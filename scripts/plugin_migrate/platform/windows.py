@@ -40,6 +40,8 @@ RELAYS = False
 
 # https://learn.microsoft.com/windows/win32/debug/system-error-codes
 _ACCESS_DENIED, _SHARING_VIOLATION, _LOCK_VIOLATION = 5, 32, 33
+_IN_USE = (_SHARING_VIOLATION, _LOCK_VIOLATION)
+_HELD = "another program has it open"
 _NAP = 0.02
 # A virus scanner looks at a new file for some tenths of a second, an editor reads for less.
 _SECONDS_TO_READ = 0.25
@@ -64,14 +66,14 @@ def patiently(act: Callable[[], T], path: str, seconds: float | None = None) -> 
             if not _is_held(error, path):
                 raise
             if time.monotonic() > deadline:
-                raise OSError(errno.EBUSY, "another program has it open", path) from error
+                raise OSError(errno.EBUSY, _HELD, path) from error
         time.sleep(_NAP)
 
 
 def _is_held(error: OSError, path: str) -> bool:
     """Return whether the system refused a call because another program has ``path`` open."""
     number = getattr(error, "winerror", None)
-    if number in (_SHARING_VIOLATION, _LOCK_VIOLATION):
+    if number in _IN_USE:
         return True
     # The same answer as for a lack of permission, which does not go away: so the file is asked. Of
     # a folder nobody tells whether something in it is open.
@@ -139,13 +141,14 @@ def mirror(source: str, target: str) -> None:
             shutil.copyfile(source, target)
 
 
-def reason_of(error: OSError) -> str:
+def reason_of(error: Exception) -> str:
     """See :mod:`.posix`; Windows has words of its own, in the user's language."""
-    if error.winerror in (_SHARING_VIOLATION, _LOCK_VIOLATION):
-        return "another program has it open"
-    if error.winerror is not None and error.errno is not None:
+    number = getattr(error, "winerror", None)
+    if number in _IN_USE:
+        return _HELD
+    if number is not None and isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
-    return error.strerror or str(error)
+    return getattr(error, "strerror", None) or str(error)
 
 
 def is_link(entry: os.DirEntry[str]) -> bool:

@@ -153,9 +153,8 @@ def read_shelf(workspace: Workspace) -> Shelf:
 
 
 def _why_unusable(error: OSError | ValueError, folder: str) -> str:
-    if isinstance(error, PermissionError):
-        return f"{system.reason_of(error)}. {permission_hint(folder)}"
-    return getattr(error, "strerror", None) or str(error)
+    reason = system.reason_of(error)
+    return f"{reason}. {permission_hint(folder)}" if isinstance(error, PermissionError) else reason
 
 
 def made_at(backup_id: str) -> tuple[str, int]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from ..errors import Call, ChangedSince, StateUnreadable, StepFailed
 from ..languages.foreign_key_mode import ForeignKeyMode
 from ..plan import TakeBack
+from ..platform import system
 from ..platform.moving import discard
 from ..storage import sqlite
 from ..storage.nodes import Node, observe
@@ -121,7 +122,7 @@ def load_way_back(version: Version, path: str | None, digest: str, wanted: TakeB
             images = images_in(connection)
     except (OSError, ValueError, sqlite3.Error) as error:
         raise StateUnreadable(
-            f"What was kept of {version} is damaged: {getattr(error, 'strerror', None) or error}",
+            f"What was kept of {version} is damaged: {system.reason_of(error)}",
             file=path,
             hint="Write a new migration that undoes it, or restore a backup.",
         ) from error

@@ -13,6 +13,7 @@ from io import FileIO
 from ...errors import Conflict
 from ...platform import system
 from ...platform.moving import replace
+from ..files import changed_meanwhile
 
 _PIECE = 1 << 18
 
@@ -106,11 +107,7 @@ class Rewriting:
         self._flushed().close()
         now = _status(self._path)
         if _identity(now) != _identity(self._before):
-            raise Conflict(
-                f"{self._shown} was changed while it was being edited",
-                hint="Make all changes of one file in one edit of it.",
-                file=self._shown,
-            )
+            raise changed_meanwhile(self._shown)
         os.chmod(self._name, stat.S_IMODE(now.st_mode))
         self._old.close()  # Windows replaces no file that is open
         try:
